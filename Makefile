@@ -1,0 +1,85 @@
+# Every target makes .venv from nothing and installs what it needs; a second run installs nothing, unless
+# pyproject.toml or constraints.txt changed. `make help` lists the targets.
+#
+#   make demo EPOCHS=10            other settings, by name
+#   make test PYTEST_ARGS="-x tests/nn"
+#   make test PYTHON=python3.12    another interpreter (delete .venv first)
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV ?= .venv
+EPOCHS ?= 5
+OUT ?= runs/demo
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+HOUSE := pyproject.toml constraints.txt
+
+.PHONY: help demo test lint types bench oracle compare notebooks clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+demo: $(VENV)/.demo ## install, then train mnist-cnn on the packaged digits into runs/demo
+	$(BIN)/tinygrad-cnn train --model mnist-cnn --data digits --epochs $(EPOCHS) --out $(OUT)
+
+test: $(VENV)/.dev ## install, then run the tests
+	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev ## ruff
+	$(BIN)/ruff check .
+
+types: $(VENV)/.dev ## mypy
+	$(BIN)/mypy
+
+notebooks: $(VENV)/.dev ## run every notebook from top to bottom
+	@if ls notebooks/*.ipynb >/dev/null 2>&1; then \
+	  $(BIN)/python -m pytest --nbmake --nbmake-timeout=600 --timeout=900 -p no:cacheprovider notebooks; \
+	else echo "no notebooks yet"; fi
+
+bench: $(VENV)/.bench ## time every workload against every engine that is installed
+	$(BIN)/python -m benchmarks
+
+oracle: $(VENV)/.oracle ## ask PyTorch again and freeze its answers into tests/
+	$(BIN)/python tools/make_oracle.py
+
+compare: $(VENV)/.oracle ## compare with an installed PyTorch, live
+	$(BIN)/python -m pytest -m live $(PYTEST_ARGS)
+
+clean: ## remove the environment and the caches (runs/ stays)
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+
+# A stamp file per set of extras: newer than pyproject.toml and constraints.txt means installed.
+$(VENV)/.demo: $(HOUSE) | $(BIN)/python
+	$(PIP) -e '.[plots,images,viz]'
+	@touch $@
+
+$(VENV)/.dev: $(HOUSE) | $(BIN)/python
+	$(PIP) -e '.[all,dev]'
+	@touch $@ $(VENV)/.demo
+
+$(VENV)/.bench: $(HOUSE) | $(BIN)/python
+	$(PIP) -e '.[all,bench,peers]'
+	@touch $@
+
+$(VENV)/.oracle: $(HOUSE) | $(BIN)/python
+	$(PIP) -e '.[all,dev,oracle]'
+	@touch $@ $(VENV)/.dev $(VENV)/.demo
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null 2>&1 || { \
+	  echo "error: '$(PYTHON)' was not found; install Python 3.11 or later, or name one: make PYTHON=/path/to/python3" >&2; \
+	  exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "error: tinygrad_cnn needs Python 3.11 or later, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1);" \
+	       "name a newer one: make PYTHON=python3.12" >&2; \
+	  exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { \
+	  rm -rf $(VENV); \
+	  echo "error: '$(PYTHON) -m venv' failed; on Debian and Ubuntu it needs the package python3-venv" >&2; \
+	  exit 1; }
