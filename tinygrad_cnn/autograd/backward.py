@@ -1,0 +1,453 @@
+"""The backward pass: an iterator over the recorded graph.
+
+    for step in backward_steps(loss):
+        step.node, step.upstream, step.downstream
+
+Newest node first, so each node is reached when everything that used it has handed its share back. A step
+multiplies the upstream gradient with the node's local gradients and adds the products to what its inputs
+have received so far. `Tensor.backward` exhausts this iterator; the debugger pauses in it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_cnn.autograd import modes, versions
+from tinygrad_cnn.autograd.graph import RELEASED, Node, reachable
+from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
+
+ndarray = np.ndarray
+
+
+class Lazy:
+    """A gradient that is known but not yet laid out: mostly zeros, written only when somebody looks.
+
+    Subclasses (indexing's scatter) give `shape`, `dtype`, `dense()` (a fresh array) and `add_to(array)`.
+    """
+
+    __slots__ = ()
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def dense(self) -> ndarray:
+        raise NotImplementedError
+
+    def add_to(self, total: ndarray) -> None:
+        raise NotImplementedError
+
+
+class Step(NamedTuple):
+    """One step of the backward pass.
+
+    Attributes
+        node: the node that was worked on
+        upstream: the gradient of the output with respect to the node's value
+        downstream: per input, what this node contributes to the input's gradient; None where none is wanted.
+            A leaf has no inputs: its step writes `.grad`.
+    """
+
+    node: Node
+    upstream: Any
+    downstream: tuple[Any, ...]
+
+
+class BackwardPass:
+    """The state of one backward pass.
+
+    Attributes
+        order: the nodes it will visit, in that order (leaves right behind the last of their consumers)
+        position: how many of them are done
+        grads: gradient received so far, by `node.seq`, of nodes not yet visited
+        captured: gradients of the wanted inputs, by `seq` (only with `inputs`)
+
+    Parameters
+        outputs, seeds: where it starts, and ∂L/∂output for each (an array or tensor of the same shape)
+        create_graph: record the backward pass itself, so that it can be differentiated
+        retain_graph: keep what the nodes saved; without it, each node lets go as soon as it is done
+        inputs: nodes whose gradient is wanted: only paths to them are followed, `.grad` is left alone
+        accumulate: with `inputs`, write `.grad` of those that are leaves all the same
+        keep: never add in place, so that references to earlier sums stay valid (for stepping back)
+    """
+
+    def __init__(
+        self, outputs: Sequence[Node], seeds: Sequence[Any], *, create_graph: bool = False,
+        retain_graph: bool | None = None, inputs: Sequence[Node] | None = None, accumulate: bool = True,
+        keep: bool = False,
+    ) -> None:  # fmt: skip
+        self.create_graph = create_graph
+        self.retain_graph = create_graph if retain_graph is None else retain_graph
+        self.keep = keep or create_graph
+        self.accumulate = accumulate
+        self.position = 0
+        self.grads: dict[int, Any] = {}
+        self.owned: set[int] = set()
+        self.captured: dict[int, Any] | None = None
+        self.order = _visiting_order(outputs)
+        self.needed: set[int] | None = None
+        if inputs is not None:
+            self.captured = {node.seq: None for node in inputs}
+            self.needed = _leading_to(self.order, self.captured)
+            self.order = [node for node in self.order if node.seq in self.needed]
+        for node, seed in zip(outputs, seeds, strict=True):
+            self.receive(node, seed)
+
+    # --- one node ------------------------------------------------------------------------------
+
+    def steps(self) -> Iterator[tuple[Node, Any, Sequence[Any]]]:
+        """Visit the nodes one by one; yields (node, upstream, downstream) behind each."""
+        grads, needed, captured = self.grads, self.needed, self.captured
+        create_graph, retain = self.create_graph, self.retain_graph
+        observe = modes.state.on_backward
+        order = self.order
+        check_versions = bool(order) and versions.any_change_since(order[-1].seq)
+        while self.position < len(order):
+            node = order[self.position]
+            self.position += 1
+            g = grads.pop(node.seq, None)
+            if g is None:
+                continue
+            if isinstance(g, Lazy):
+                g = g.dense()
+                self.owned.add(node.seq)
+            hooks = node.hooks
+            if hooks is not None:
+                g = hooks.on_upstream(g)
+            if captured is not None and node.seq in captured:
+                captured[node.seq] = g
+            parents = node.parents
+            if not parents:
+                if self.accumulate:
+                    owned = node.seq in self.owned or (
+                        not create_graph
+                        and (
+                            sys.getrefcount(g) <= _ALONE
+                            if g.base is None
+                            else sys.getrefcount(g) <= _ALONE and sys.getrefcount(g.base) <= _ALONE
+                        )
+                    )
+                    self._write_grad(node, g, owned)
+                if observe is not None:
+                    observe(node, g, ())
+                yield node, g, ()
+                continue
+            if node.target is not None and self.accumulate:
+                self._write_grad(node, g, False)
+            saved = node.saved
+            if saved is RELEASED:
+                saved = released_values(node)
+            if check_versions:
+                _check_versions(node)
+            op = node.op
+            if create_graph:
+                saved = _as_tensors(node)
+            if op.kind == "general" or hooks is not None or needed is not None:
+                downstream = op.pull_all(g, node, saved)
+                if hooks is not None:
+                    downstream = hooks.on_downstream(downstream, g)
+                for parent, d in zip(parents, downstream, strict=True):
+                    if parent is not None and d is not None and (needed is None or parent.seq in needed):
+                        self.receive(parent, d)
+            else:
+                downstream = []
+                for i, parent in enumerate(parents):
+                    if parent is None:
+                        downstream.append(None)
+                    else:
+                        d = op.pull(i, g, node, saved)
+                        downstream.append(d)
+                        self.receive(parent, d)
+            if not retain:
+                node.saved = RELEASED
+                if op.choice:
+                    node.params = {k: v for k, v in node.params.items() if k not in op.choice}
+            if observe is not None:
+                observe(node, g, downstream)
+            saved = d = None
+            yield node, g, downstream
+            downstream = ()  # hold nothing: a leaf may take over an array that nobody else holds
+
+    def receive(self, node: Node, d: Any) -> None:
+        """Add a contribution to the gradient of `node`.
+
+        The first is kept by reference, the second added out of place, later ones in place: no array that
+        anybody else may hold is ever written to.
+        """
+        if d.dtype is not node.dtype and d.dtype != node.dtype:
+            d = d.astype(node.dtype) if not isinstance(d, Lazy) else d.dense().astype(node.dtype)
+        seq = node.seq
+        grads = self.grads
+        total = grads.get(seq)
+        if total is None:
+            grads[seq] = d
+        elif seq in self.owned and not self.keep:
+            if isinstance(d, Lazy):
+                d.add_to(total)
+            else:
+                np.add(total, d, out=total)
+        elif isinstance(total, Lazy) or isinstance(d, Lazy):
+            first, second = (total, d) if isinstance(total, Lazy) else (d, total)
+            fresh = first.dense()
+            if isinstance(second, Lazy):
+                second.add_to(fresh)
+            else:
+                np.add(fresh, second, out=fresh)
+            grads[seq] = fresh
+            self.owned.add(seq)
+        else:
+            grads[seq] = total + d
+            if not self.create_graph:
+                self.owned.add(seq)
+
+    def _write_grad(self, node: Node, g: Any, owned: bool) -> None:
+        tensor = node.target() if node.target is not None else None
+        if tensor is None:
+            return
+        if tensor.grad is None:
+            if isinstance(g, Handle):
+                tensor.grad = g
+            else:
+                tensor.grad = wrap(g if owned and not self.keep and g.flags.writeable else g.copy())
+        elif isinstance(g, Handle):
+            tensor.grad = tensor.grad + g
+        elif self.keep or tensor.grad.node is not None:
+            tensor.grad = wrap(tensor.grad.array + g)
+        else:
+            np.add(tensor.grad.array, g, out=tensor.grad.array)
+            versions.bump(tensor.grad.array)
+        if node.hooks is not None and node.is_leaf:
+            for fn in list(node.hooks.after_accumulate.values()):
+                fn(tensor)
+
+    def run(self) -> None:
+        """Exhaust the pass."""
+        if self.create_graph:
+            with modes.enable_grad():
+                deque(self.steps(), maxlen=0)
+        else:
+            deque(self.steps(), maxlen=0)
+
+
+# --- the public entrances --------------------------------------------------------------------------
+
+
+def backward_steps(
+    outputs: Any, seeds: Any = None, *, create_graph: bool = False, retain_graph: bool | None = None,
+    inputs: Any = None,
+) -> Iterator[Step]:  # fmt: skip
+    """The backward pass of `outputs` (a tensor or several), one `Step` at a time.
+
+    Exhausting it leaves exactly what `Tensor.backward` leaves. Raises RuntimeError as `backward` does: for
+    outputs that need no grad, for a missing seed of a non-scalar output, for a graph already released.
+    """
+    tensors, seeds = _outputs_and_seeds(outputs, seeds, create_graph)
+    wanted = None if inputs is None else [_node_of(x, "inputs") for x in _as_list(inputs)]
+    work = BackwardPass(
+        [t.node for t in tensors], seeds, create_graph=create_graph, retain_graph=retain_graph, inputs=wanted
+    )
+    for node, upstream, downstream in work.steps():
+        yield Step(node, upstream, tuple(d.dense() if isinstance(d, Lazy) else d for d in downstream))
+
+
+def backward(
+    outputs: Any, seeds: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
+) -> None:
+    """Accumulate gradients of `outputs` into the `.grad` of the leaves they depend on (see `Tensor.backward`)."""
+    tensors, seeds = _outputs_and_seeds(outputs, seeds, create_graph)
+    wanted = None
+    if inputs is not None:
+        wanted = []
+        for x in _as_list(inputs):
+            node = _node_of(x, "inputs")
+            if node.target is None:
+                raise RuntimeError(
+                    "backward(inputs=…) expected leaf tensors (or ones with retain_grad()), "
+                    f"got the result of {node.op.name}; use autograd.grad for its gradient"
+                )
+            wanted.append(node)
+    BackwardPass(
+        [t.node for t in tensors], seeds, create_graph=create_graph, retain_graph=retain_graph, inputs=wanted
+    ).run()
+
+
+def gradients(
+    outputs: Sequence[Any], inputs: Sequence[Any], seeds: Sequence[Any], *, create_graph: bool = False,
+    retain_graph: bool | None = None,
+) -> list[Any]:  # fmt: skip
+    """Gradients with respect to `inputs`, zeros where an output does not depend on one; `.grad` untouched."""
+    found = _pull_to(outputs, inputs, seeds, create_graph, retain_graph)
+    return [
+        (wrap(np.zeros_like(x.array)) if create_graph else np.zeros_like(x.array)) if g is None else g
+        for x, g in zip(inputs, found, strict=True)
+    ]
+
+
+def grad(
+    outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool | None = None,
+    create_graph: bool = False, allow_unused: bool | None = None, materialize_grads: bool = False,
+) -> tuple[Any, ...]:  # fmt: skip
+    """The gradients of `outputs` with respect to `inputs`, without touching any `.grad`.
+
+    Parameters as in PyTorch's ``torch.autograd.grad``. Returns one tensor per input, each of the input's
+    shape; None for an input that was not used when ``allow_unused=True``, zeros with `materialize_grads`.
+
+    Raises RuntimeError when an input requires no grad, or was not used and `allow_unused` is not set.
+    """
+    tensors, seeds = _outputs_and_seeds(outputs, grad_outputs, create_graph)
+    wanted = _as_list(inputs)
+    for k, x in enumerate(wanted):
+        if not isinstance(x, Handle) or x.node is None:
+            raise RuntimeError(f"autograd.grad: input {k} does not require grad; make it with requires_grad=True")
+    found = _pull_to(tensors, wanted, seeds, create_graph, retain_graph)
+    results = []
+    for k, (x, g) in enumerate(zip(wanted, found, strict=True)):
+        if g is None and materialize_grads:
+            g = np.zeros_like(x.array)
+        if g is None and not allow_unused:
+            raise RuntimeError(
+                f"autograd.grad: input {k} of shape {tuple(x.shape)} was not used to compute the outputs; "
+                "pass allow_unused=True to get None for it, or materialize_grads=True to get zeros"
+            )
+        results.append(g if g is None or isinstance(g, Handle) else wrap(g))
+    return tuple(results)
+
+
+def _pull_to(
+    outputs: Sequence[Any], inputs: Sequence[Any], seeds: Sequence[Any], create_graph: bool, retain: bool | None
+) -> list[Any]:
+    live = [(o.node, s) for o, s in zip(outputs, seeds, strict=True) if o.node is not None]
+    work = BackwardPass(
+        [node for node, _ in live], [seed for _, seed in live], create_graph=create_graph, retain_graph=retain,
+        inputs=[x.node for x in inputs], accumulate=False,
+    )  # fmt: skip
+    work.run()
+    assert work.captured is not None
+    return [work.captured[x.node.seq] for x in inputs]
+
+
+# --- helpers ---------------------------------------------------------------------------------------
+
+
+def _visiting_order(outputs: Sequence[Node]) -> list[Node]:
+    """Newest first, but each leaf right behind the last of its consumers, where its gradient is complete."""
+    nodes = reachable(outputs)
+    uses: dict[int, int] = {}
+    for node in nodes:
+        for parent in node.parents:
+            if parent is not None and not parent.parents:
+                uses[parent.seq] = uses.get(parent.seq, 0) + 1
+    order = []
+    for node in nodes:
+        if node.parents:
+            order.append(node)
+            for parent in node.parents:
+                if parent is not None and not parent.parents:
+                    uses[parent.seq] -= 1
+                    if not uses[parent.seq]:
+                        order.append(parent)
+        elif node.seq not in uses:  # an output that is itself a leaf
+            order.append(node)
+    return order
+
+
+def _leading_to(order: Sequence[Node], wanted: dict[int, Any]) -> set[int]:
+    """The nodes on some path to a wanted one."""
+    needed = set(wanted)
+    for node in sorted(order, key=lambda n: n.seq):
+        if any(parent is not None and parent.seq in needed for parent in node.parents):
+            needed.add(node.seq)
+    return needed
+
+
+def released_values(node: Node) -> tuple[Any, ...]:
+    """What a released node had saved, if that was nothing; raises RuntimeError when it was something."""
+    live = tuple(parent is not None for parent in node.parents)
+    if any(node.op.keeps(live)) or node.op.choice:
+        raise RuntimeError(
+            f"backward a second time through {node.op.name} ({_place(node)}): the values it saved were freed by "
+            "the first pass. Pass retain_graph=True to the first backward() if you need two, "
+            "or compute the output again."
+        )
+    return (None,) * (len(live) + 1)
+
+
+def _check_versions(node: Node) -> None:
+    for k, value in enumerate(node.saved):
+        if versions.changed_since(value, node.seq):
+            what = "its output" if k == 0 else f"its input {k - 1}"
+            raise RuntimeError(
+                f"{node.op.name} ({_place(node)}) needs {what} of shape {tuple(np.shape(value))} for its gradient, but "
+                "that value has been changed in place since. Change a copy (t.clone()), or change it after backward()."
+            )
+
+
+def _place(node: Node) -> str:
+    where = node.where
+    text = f" `{where.text}`" if where is not None and where.text else ""
+    return f"made at {where}{text}" if where is not None else "made in the engine"
+
+
+def _as_tensors(node: Node) -> tuple[Any, ...]:
+    """What a node saved, as tensors that lead back into the graph."""
+    saved = node.saved
+    if saved is RELEASED:
+        saved = released_values(node)
+    values = [wrap(saved[0], node) if isinstance(saved[0], ndarray) else saved[0]]
+    for value, parent in zip(saved[1:], node.parents, strict=True):
+        values.append(wrap(value, parent) if isinstance(value, ndarray) else value)
+    return tuple(values)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _node_of(x: Any, what: str) -> Node:
+    if not isinstance(x, Handle) or x.node is None:
+        raise RuntimeError(f"backward: one of the {what} does not require grad")
+    return x.node
+
+
+def _outputs_and_seeds(outputs: Any, seeds: Any, create_graph: bool) -> tuple[list[Any], list[Any]]:
+    tensors = _as_list(outputs)
+    given = _as_list(seeds) if seeds is not None else [None] * len(tensors)
+    if len(given) != len(tensors):
+        raise RuntimeError(f"backward expected one gradient per output: {len(tensors)} outputs, {len(given)} gradients")
+    arrays = []
+    for t, seed in zip(tensors, given, strict=True):
+        if not isinstance(t, Handle):
+            raise TypeError(f"backward expected tensors, got {type(t).__name__}")
+        if t.node is None:
+            raise RuntimeError(
+                "backward: this tensor does not require grad and has no graph behind it. Make an input with "
+                "requires_grad=True, and compute outside no_grad() and without detach()."
+            )
+        if seed is None:
+            if t.array.size != 1:
+                raise RuntimeError(
+                    f"backward() without a gradient expected a scalar (one element), got shape {tuple(t.array.shape)}; "
+                    "reduce it first (loss.sum() or .mean()), or pass gradient= of that shape"
+                )
+            seed = np.ones_like(t.array)
+        elif tuple(np.shape(unwrap(seed))) != t.array.shape:
+            raise RuntimeError(
+                f"backward expected a gradient of the output's shape {tuple(t.array.shape)}, "
+                f"got {tuple(np.shape(unwrap(seed)))}"
+            )
+        elif not create_graph:
+            seed = np.asarray(unwrap(seed))
+        arrays.append(seed if not create_graph or isinstance(seed, Handle) else wrap(np.asarray(seed)))
+    return tensors, arrays
+
+
+def _refcount_when_alone() -> int:
+    g = np.empty(1)
+    return sys.getrefcount(g)
+
+
+#: What `sys.getrefcount(local)` gives when nothing else holds the array (it differs between Pythons).
+_ALONE = _refcount_when_alone()

@@ -1,0 +1,252 @@
+"""The graph: nodes, where they were made, and the order in which they were made.
+
+A `Node` is one value of the computation: the op that made it, the nodes of its inputs, and what the op's
+rules need later. Edges join nodes and never tensors, and nothing points forward, so a graph is freed by
+reference counting the moment its last output is dropped.
+
+The number `seq` that a node draws when it is made is larger than that of each of its inputs. Sorting by
+`seq` therefore *is* a topological sort, and no recursion is needed anywhere.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import CodeType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_cnn.autograd.versions import tick
+
+if TYPE_CHECKING:
+    from tinygrad_cnn.autograd.hooks import Hooks
+    from tinygrad_cnn.autograd.linear_map import LinearMap
+
+
+class Scope(NamedTuple):
+    """The module call under which a node was made: a linked list up to the outermost module."""
+
+    parent: Scope | None
+    name: str
+    kind: str
+
+    @property
+    def path(self) -> str:
+        """The module path as in `named_modules()`, e.g. ``features.1``; empty for the outermost module."""
+        parts = []
+        scope: Scope | None = self
+        while scope is not None and scope.parent is not None:
+            parts.append(scope.name)
+            scope = scope.parent
+        return ".".join(reversed(parts))
+
+
+class Site(NamedTuple):
+    """A place in source code. Lines are looked up only when somebody asks."""
+
+    code: CodeType
+    lasti: int
+
+    @property
+    def filename(self) -> str:
+        return self.code.co_filename
+
+    @property
+    def function(self) -> str:
+        return self.code.co_qualname
+
+    @property
+    def position(self) -> tuple[int, int, int]:
+        """Line, first column and last column (columns count from 0; -1 when Python did not keep them)."""
+        positions = list(self.code.co_positions())
+        line, _end, first, last = positions[self.lasti // 2]
+        return (
+            line if line is not None else self.code.co_firstlineno,
+            first if first is not None else -1,
+            last if last is not None else -1,
+        )
+
+    @property
+    def lineno(self) -> int:
+        return self.position[0]
+
+    @property
+    def text(self) -> str:
+        """The source line, stripped; empty when the source is gone."""
+        import linecache
+
+        return linecache.getline(self.filename, self.lineno).strip()
+
+    def __str__(self) -> str:
+        return f"{self.filename}:{self.lineno}"
+
+
+class _Released:
+    """What stands in `Node.saved` once a backward pass has used and freed it."""
+
+    def __repr__(self) -> str:
+        return "<released>"
+
+
+RELEASED: Any = _Released()
+
+
+class Node:
+    """One value of the graph. Immutable but for releasing what it saved, its hooks and its name.
+
+    Attributes
+        op: the primitive that made it (`LEAF` for parameters and other inputs)
+        parents: one entry per input, None where no gradient is wanted
+        params: the op's keyword arguments, and what its forward recorded (a pooling's choices, say)
+        saved: (output, *inputs), None where no rule needs the value
+        shape, dtype: of the value
+        seq: its number; larger than any parent's
+        site: where it was made, as (code, instruction); see `Node.where`
+        scope: the module call it was made under
+        hooks: None, or what users registered
+        name: a label for pictures and the debugger
+        target: weak reference to the tensor whose `.grad` this node's gradient goes to
+        value: the output itself, kept only under `keep_values`
+        stack: the creating Python frames, kept only under `keep_values`
+    """
+
+    __slots__ = (
+        "op", "parents", "params", "saved", "shape", "dtype", "seq", "site", "scope",
+        "hooks", "name", "target", "value", "stack", "__weakref__",
+    )  # fmt: skip
+
+    def __init__(
+        self, op: Any, parents: tuple[Node | None, ...], params: dict[str, Any], saved: tuple[Any, ...],
+        shape: tuple[int, ...], dtype: np.dtype, site: tuple[CodeType, int] | None, scope: Scope | None,
+    ) -> None:  # fmt: skip
+        self.op = op
+        self.parents = parents
+        self.params = params
+        self.saved = saved
+        self.shape = shape
+        self.dtype = dtype
+        self.seq: int = tick()
+        self.site = site
+        self.scope = scope
+        self.hooks: Hooks | None = None
+        self.name: str | None = None
+        self.target: weakref.ref[Any] | None = None
+        self.value: np.ndarray | None = None
+        self.stack: tuple[Site, ...] | None = None
+
+    @property
+    def is_leaf(self) -> bool:
+        return not self.parents
+
+    @property
+    def where(self) -> Site | None:
+        """The source line outside the engine that made this node."""
+        return Site(*self.site) if self.site is not None else None
+
+    @property
+    def module(self) -> str:
+        """The module path it was made under, e.g. ``features.1``; empty outside modules."""
+        return self.scope.path if self.scope is not None else ""
+
+    @property
+    def formula(self) -> str:
+        """What was computed and its local gradients, as text."""
+        return self.op.formula_of(self)
+
+    def local_gradient(self, i: int = 0) -> LinearMap:
+        """The local gradient with respect to input `i`, as a linear map that can be looked at and applied."""
+        from tinygrad_cnn.autograd.linear_map import LinearMap
+
+        return LinearMap(self, i)
+
+    @property
+    def tensor(self) -> Any:
+        """The leaf (or retained) tensor of this node, or None when it is gone."""
+        return self.target() if self.target is not None else None
+
+    @property
+    def label(self) -> str:
+        """A short name: the user's, else the op's."""
+        return self.name or self.op.name
+
+    def __repr__(self) -> str:
+        made = f" at {self.where}" if self.site is not None else ""
+        under = f" in {self.module}" if self.module else ""
+        named = f" {self.name!r}" if self.name else ""
+        return f"<Node {self.op.name}#{self.seq}{named} {tuple(self.shape)} {self.dtype}{under}{made}>"
+
+
+def reachable(roots: Iterable[Node | None]) -> list[Node]:
+    """All nodes that the roots depend on, the roots included, newest first (each before its inputs).
+
+    Linear in the number of edges, with an explicit stack: depth costs memory, never recursion.
+    """
+    found: dict[int, Node] = {}
+    stack = [root for root in roots if root is not None]
+    while stack:
+        node = stack.pop()
+        if node.seq not in found:
+            found[node.seq] = node
+            for parent in node.parents:
+                if parent is not None and parent.seq not in found:
+                    stack.append(parent)
+    return [found[seq] for seq in sorted(found, reverse=True)]
+
+
+def edges(nodes: Iterable[Node]) -> Iterator[tuple[Node, int, Node]]:
+    """Each (consumer, input number, producer) among the nodes."""
+    for node in nodes:
+        for i, parent in enumerate(node.parents):
+            if parent is not None:
+                yield node, i, parent
+
+
+# --- where a node was made -------------------------------------------------------------------------
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+# Code in these rooms is the engine, never "the line that made the node". Models and training loops are
+# written in the engine's terms by people, so their lines are what a reader wants to see.
+_ENGINE = ("autograd", "ops", "kernels", "nn", "optim", "func", "compat", "utils", "debug", "viz")
+_inside: dict[str, bool] = {"<__array_function__ internals>": True}
+
+
+def is_engine_file(filename: str) -> bool:
+    """Whether a source file belongs to the engine's rooms (as opposed to a user's code or a model)."""
+    known = _inside.get(filename)
+    if known is None:
+        try:
+            relative = Path(filename).resolve().relative_to(_PACKAGE)
+            known = len(relative.parts) == 1 or relative.parts[0] in _ENGINE
+        except ValueError:
+            known = False
+        _inside[filename] = known
+    return known
+
+
+def calling_site(depth: int = 2) -> tuple[CodeType, int] | None:
+    """The nearest frame outside the engine, as (code, instruction offset); no line is computed here."""
+    frame: Any = sys._getframe(depth)
+    inside = _inside
+    while frame is not None:
+        code = frame.f_code
+        known = inside.get(code.co_filename)
+        if known is None:
+            known = is_engine_file(code.co_filename)
+        if not known:
+            return (code, frame.f_lasti)
+        frame = frame.f_back
+    return None
+
+
+def calling_stack(depth: int = 2) -> tuple[Site, ...]:
+    """All frames outside the engine, innermost first."""
+    frame: Any = sys._getframe(depth)
+    sites = []
+    while frame is not None:
+        if not is_engine_file(frame.f_code.co_filename):
+            sites.append(Site(frame.f_code, frame.f_lasti))
+        frame = frame.f_back
+    return tuple(sites)

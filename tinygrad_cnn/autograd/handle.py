@@ -1,0 +1,78 @@
+"""The bare handle: what the engine needs to know of a tensor.
+
+`tinygrad_cnn.tensor.Tensor` adds the operators and methods people use; the engine only ever reads and
+writes the slots below, so it can be understood (and tested) without them.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.graph import Node, calling_site
+
+
+class Handle:
+    """A mutable handle on an array and, when gradients flow through it, on a node of the graph."""
+
+    __slots__ = ("__weakref__", "array", "grad", "name", "node")
+
+    array: np.ndarray
+    node: Node | None
+    grad: Any
+    name: str | None
+
+
+_new = object.__new__
+_tensor_type: type = Handle
+
+
+def register_tensor_type(cls: type) -> None:
+    """Tell the engine which class its results are (called once, by `tinygrad_cnn.tensor`)."""
+    global _tensor_type
+    _tensor_type = cls
+
+
+def wrap(array: np.ndarray, node: Node | None = None) -> Any:
+    """A tensor on `array` that belongs to `node` (None: no gradient flows through it)."""
+    handle = _new(_tensor_type)
+    handle.array = array
+    handle.node = node
+    handle.grad = None
+    handle.name = None
+    return handle
+
+
+def unwrap(value: Any) -> Any:
+    """The array of a tensor; anything else as it is."""
+    return value.array if isinstance(value, Handle) else value
+
+
+class _Leaf:
+    """The op of nodes that nothing made: parameters and inputs whose gradient is wanted."""
+
+    name = "leaf"
+    kind = "leaf"
+    is_view = False
+    choice: tuple[str, ...] = ()
+
+    def formula_of(self, node: Node) -> str:
+        return f"{node.name or 'x'} (leaf: its gradient is accumulated in .grad)"
+
+    def __repr__(self) -> str:
+        return "<op leaf>"
+
+
+LEAF = _Leaf()
+
+
+def make_leaf(handle: Handle) -> Node:
+    """The leaf node of a tensor that requires grad."""
+    array = handle.array
+    node = Node(LEAF, (), {}, (), array.shape, array.dtype, calling_site(), modes.state.scope)
+    node.target = weakref.ref(handle)
+    node.name = handle.name
+    return node

@@ -1,0 +1,184 @@
+"""Per-thread switches of the engine: is the graph recorded, under which module, with which extras.
+
+Every op reads `state` once per call, so it is one plain object per thread and nothing more. The public
+switches (`no_grad` and friends) work as context managers and as decorators.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from tinygrad_cnn.autograd.graph import Scope
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _State(threading.local):
+    """What one thread is doing; class attributes are the values a new thread starts with."""
+
+    grad: bool = True
+    inference: bool = False
+    scope: Scope | None = None
+    #: Called with each node just recorded and its output array; None (the usual case) costs one test.
+    on_record: Callable[[Any, np.ndarray], None] | None = None
+    #: Called after each backward step with (node, upstream, downstream); None costs one test per pass.
+    on_backward: Callable[[Any, Any, Any], None] | None = None
+
+
+state = _State()
+_default_dtype: np.dtype = np.dtype(np.float32)
+
+
+def get_default_dtype() -> np.dtype:
+    """The floating dtype of tensors made from Python numbers; float32 until changed, as in PyTorch."""
+    return _default_dtype
+
+
+def set_default_dtype(dtype: Any) -> None:
+    """Set the floating dtype of tensors made from Python numbers.
+
+    Raises TypeError when `dtype` is not a floating dtype.
+    """
+    global _default_dtype
+    wanted = np.dtype(dtype)
+    if wanted.kind != "f":
+        raise TypeError(f"set_default_dtype expected a floating dtype, got {wanted}")
+    _default_dtype = wanted
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations of this thread are recorded in a graph."""
+    return state.grad
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether this thread is inside `inference_mode`."""
+    return state.inference
+
+
+class _Switch:
+    """A context manager that is a decorator too (generator functions included, as in PyTorch)."""
+
+    def __enter__(self) -> None:
+        raise NotImplementedError
+
+    def __exit__(self, *_exc: object) -> None:
+        raise NotImplementedError
+
+    def _clone(self) -> _Switch:
+        return type(self)()
+
+    def __call__(self, fn: F) -> F:
+        if inspect.isgeneratorfunction(fn):
+
+            @functools.wraps(fn)
+            def generator(*args: Any, **kwargs: Any) -> Any:
+                # The mode must hold while the body runs and must not leak into the consumer between items.
+                with self._clone():
+                    iterator = fn(*args, **kwargs)
+                while True:
+                    with self._clone():
+                        try:
+                            item = next(iterator)
+                        except StopIteration as stop:
+                            return stop.value
+                    yield item
+
+            return generator  # type: ignore[return-value]
+
+        @functools.wraps(fn)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with self._clone():
+                return fn(*args, **kwargs)
+
+        return wrapped  # type: ignore[return-value]
+
+
+class _GradSwitch(_Switch):
+    """Sets `state.grad` to `_value` for the time of the block."""
+
+    _value = True
+
+    def __init__(self) -> None:
+        # A stack, so that one object may be entered again inside itself.
+        self._before: list[bool] = []
+
+    def __new__(cls, fn: Any = None) -> Any:
+        self = super().__new__(cls)
+        if callable(fn):  # `@no_grad` without parentheses
+            self.__init__()
+            return self(fn)
+        return self
+
+    def __enter__(self) -> None:
+        self._before.append(state.grad)
+        state.grad = self._value
+
+    def __exit__(self, *_exc: object) -> None:
+        state.grad = self._before.pop()
+
+
+class no_grad(_GradSwitch):
+    """Record nothing inside: ``with no_grad(): ...`` or ``@no_grad()``."""
+
+    _value = False
+
+
+class enable_grad(_GradSwitch):
+    """Record inside, even within `no_grad`."""
+
+    _value = True
+
+
+class set_grad_enabled(_Switch):
+    """Switch recording on or off, at once when called and put back when used as a context manager."""
+
+    def __init__(self, mode: bool) -> None:
+        self.mode = bool(mode)
+        self._before = [state.grad]
+        state.grad = self.mode
+
+    def _clone(self) -> set_grad_enabled:
+        return set_grad_enabled(self.mode)
+
+    def __call__(self, fn: F) -> F:
+        state.grad = self._before[0]  # used as a decorator: the mode belongs to the calls, not to here
+        return super().__call__(fn)
+
+    def __enter__(self) -> None:
+        state.grad = self.mode
+
+    def __exit__(self, *_exc: object) -> None:
+        state.grad = self._before[0]
+
+
+class inference_mode(_Switch):
+    """Like `no_grad`, and says so: nothing made inside can be part of a graph."""
+
+    def __init__(self, mode: bool = True) -> None:
+        self.mode = bool(mode)
+        self._before: list[tuple[bool, bool]] = []
+
+    def __new__(cls, mode: Any = True) -> Any:
+        self = super().__new__(cls)
+        if callable(mode):
+            self.__init__()  # type: ignore[misc]
+            return self(mode)
+        return self
+
+    def _clone(self) -> inference_mode:
+        return inference_mode(self.mode)
+
+    def __enter__(self) -> None:
+        self._before.append((state.grad, state.inference))
+        state.grad, state.inference = (False, True) if self.mode else (True, False)
+
+    def __exit__(self, *_exc: object) -> None:
+        state.grad, state.inference = self._before.pop()

@@ -1,0 +1,1 @@
+"""The primitives: each op's forward beside its derivative, one file per family."""
