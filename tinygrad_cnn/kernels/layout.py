@@ -1,0 +1,44 @@
+"""Memory layouts: which arrays are channels-last, and how to get an array in the layout a kernel wants.
+
+Shapes are always (N, C, *spatial). *Channels-last* means that in memory the channels of one pixel are
+neighbours (N, *spatial, C), which turns lowering, pooling, bias and normalisation into long contiguous runs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+def empty_channels_last(shape: tuple[int, ...], dtype: Any) -> Array:
+    """An uninitialised array of shape (N, C, *spatial) whose memory is (N, *spatial, C)."""
+    return np.moveaxis(np.empty((shape[0], *shape[2:], shape[1]), dtype), -1, 1)
+
+
+def zeros_channels_last(shape: tuple[int, ...], dtype: Any) -> Array:
+    """As `empty_channels_last`, filled with zeros."""
+    return np.moveaxis(np.zeros((shape[0], *shape[2:], shape[1]), dtype), -1, 1)
+
+
+def rows(x: Array) -> Array:
+    """x (N, C, *spatial) as a C-contiguous (N, *spatial, C); no copy where x is channels-last already."""
+    return np.ascontiguousarray(np.moveaxis(x, 1, -1))
+
+
+def is_channels_last(x: Array) -> bool:
+    """True where (N, *spatial, C) is the order of x in memory, without gaps."""
+    return bool(x.ndim > 2 and np.moveaxis(x, 1, -1).flags.c_contiguous)
+
+
+def accumulator(dtype: Any) -> np.dtype[Any]:
+    """The dtype sums are kept in: float32 for float16, else the dtype itself."""
+    dtype = np.dtype(dtype)
+    return np.dtype(np.float32) if dtype == np.float16 else dtype
+
+
+def per_channel(v: Array, ndim: int) -> Array:
+    """v (C,) shaped so that it broadcasts over x (N, C, *spatial)."""
+    return v.reshape(-1, *(1,) * (ndim - 2))

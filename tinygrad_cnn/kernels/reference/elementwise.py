@@ -1,0 +1,47 @@
+"""Passes over whole activations: bias, ReLU, and the two with a 2x2 max-pooling in one go.
+
+Arrays go back to `ops.elementwise` and `ops.conv`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..geometry import Ints
+from ..layout import Array, per_channel
+from .pool import max_pool, scatter_windows
+
+
+def bias_add(x: Array, bias: Array) -> Array:
+    """See `kernels.bias_add`."""
+    return np.add(x, per_channel(bias, x.ndim))
+
+
+def relu(x: Array) -> Array:
+    """See `kernels.relu`. NaN stays NaN."""
+    return np.asarray(np.maximum(x, 0))
+
+
+def relu_input(g: Array, y: Array) -> Array:
+    """See `kernels.relu_input`."""
+    return np.where(y > 0, g, g.dtype.type(0)) if g.ndim == 0 else np.multiply(g, y > 0)
+
+
+def bias_relu_max_pool2x2(x: Array, bias: Array) -> tuple[Array, Array]:
+    """See `kernels.bias_relu_max_pool2x2`: three passes here, one in the compiled path."""
+    return max_pool(
+        relu(bias_add(x, bias)),
+        kernel=(2, 2),
+        stride=(2, 2),
+        padding=((0, 0), (0, 0)),
+        dilation=(1, 1),
+        ceil_mode=False,
+    )
+
+
+def bias_relu_max_pool2x2_input(g: Array, y: Array, indices: Array, *, shape: Ints) -> tuple[Array, Array]:
+    """See `kernels.bias_relu_max_pool2x2_input`."""
+    passed = relu_input(g, y)
+    return scatter_windows(passed, indices, shape=shape), np.sum(
+        passed, axis=(0, 2, 3), dtype=np.float64
+    ).astype(g.dtype)
