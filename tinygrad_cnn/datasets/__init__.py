@@ -1,0 +1,55 @@
+"""Data sets: real digits inside the package, MNIST and Fashion-MNIST from files, MNIST-1D generated.
+
+Each serves `(input, label)` pairs to `utils.data.DataLoader` and everything at once by `arrays()`; `load`
+finds one by the name the command line uses.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from tinygrad_cnn.datasets import transforms
+from tinygrad_cnn.datasets.base import ArrayDataset
+from tinygrad_cnn.datasets.digits import Digits
+from tinygrad_cnn.datasets.mnist import MNIST, FashionMNIST
+from tinygrad_cnn.datasets.mnist1d import MNIST1D, make_mnist1d
+from tinygrad_cnn.errors import DataError
+
+__all__ = [
+    "MNIST",
+    "MNIST1D",
+    "NAMES",
+    "ArrayDataset",
+    "Digits",
+    "FashionMNIST",
+    "load",
+    "make_mnist1d",
+    "transforms",
+]
+
+_BUILT_IN: dict[str, Callable[..., ArrayDataset]] = {"digits": Digits, "mnist1d": MNIST1D}
+_FROM_FILES: dict[str, type[MNIST]] = {"mnist": MNIST, "fashion-mnist": FashionMNIST}
+
+#: The names that `load` (and the command line's `--data`) knows.
+NAMES: tuple[str, ...] = ("digits", "mnist", "fashion-mnist", "mnist1d")
+
+
+def load(name: str, root: str | os.PathLike[str] | None = None) -> tuple[ArrayDataset, ArrayDataset]:
+    """The training and the test part of the data set `name`, one of NAMES.
+
+    `root` is the folder of IDX files for "mnist" and "fashion-mnist"; the others need none and ignore it.
+    Raises DataError for an unknown name, a missing root, and files that are missing or damaged.
+    """
+    if name in _BUILT_IN:
+        return _BUILT_IN[name](train=True), _BUILT_IN[name](train=False)
+    if name not in _FROM_FILES:
+        raise DataError(f"unknown data set {name!r}; known: {', '.join(NAMES)}")
+    kind = _FROM_FILES[name]
+    if root is None:
+        raise DataError(
+            f"the data set {name!r} is read from files: name their folder with --data-dir (root= "
+            f"in Python); it holds "
+            f"{', '.join(kind.files())}, plain or .gz. The data set 'digits' needs no files"
+        )
+    return kind(root, train=True), kind(root, train=False)
