@@ -20,8 +20,7 @@ class Digits(ArrayDataset):
     """5,000 (train=True) or 1,000 real handwritten digits of 28×28, as many of each class.
 
     They come from MNIST's own two parts. An item is (float32 (1, 28, 28) in [0, 1], int). MNIST by LeCun,
-    Bottou, Bengio and Haffner (Proc. IEEE
-    86, 1998), CC BY-SA 3.0.
+    Bottou, Bengio and Haffner (Proc. IEEE 86, 1998), CC BY-SA 3.0.
     """
 
     def __init__(

@@ -36,7 +36,7 @@ class MNIST(ArrayDataset):
     DataError when a file is missing, damaged, or not what its name says.
     """
 
-    classes_: tuple[str, ...] = tuple("0123456789")
+    classes: tuple[str, ...] = tuple("0123456789")
     mirrors: tuple[str, ...] = (
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -65,8 +65,8 @@ class MNIST(ArrayDataset):
         folders = self._folders()
         images = _find(f"{part}-images-idx3-ubyte", folders, type(self).__name__)
         labels = _find(f"{part}-labels-idx1-ubyte", folders, type(self).__name__)
-        data, targets = read_images_and_labels(images, labels, size=(28, 28), classes=len(self.classes_))
-        super().__init__(data, targets, self.classes_, transform, target_transform)
+        data, targets = read_images_and_labels(images, labels, size=(28, 28), classes=len(self.classes))
+        super().__init__(data, targets, self.classes, transform, target_transform)
 
     @classmethod
     def files(cls) -> tuple[str, ...]:
@@ -89,7 +89,7 @@ class FashionMNIST(MNIST):
     folder looked into is root/FashionMNIST/raw.
     """
 
-    classes_ = (
+    classes = (
         "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
         "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
     )  # fmt: skip
