@@ -11,7 +11,7 @@ SHELL := /bin/sh
 
 PYTHON ?= python3
 VENV ?= .venv
-EPOCHS ?= 5
+EPOCHS ?= 8
 OUT ?= runs/demo
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 PYTEST_ARGS ?=

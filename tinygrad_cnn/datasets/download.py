@@ -51,7 +51,9 @@ def _fetch(file: str, md5: str, mirrors: Sequence[str], folder: Path) -> None:
             content = _get(mirror + file)
             got = hashlib.md5(_unzip(content), usedforsecurity=False).hexdigest()
         except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError, zlib.error) as error:
-            faults.append(f"{mirror}: {getattr(error, 'reason', None) or error}")
+            # A URLError is a wrapper around what went wrong; an HTTPError is itself that.
+            cause = error if isinstance(error, urllib.error.HTTPError) else getattr(error, "reason", error)
+            faults.append(f"{mirror}: {cause}")
             continue
         if got == md5:
             _put(content, folder / file)

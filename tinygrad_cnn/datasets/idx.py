@@ -69,7 +69,7 @@ def parse_idx(stream: IO[bytes] | gzip.GzipFile, name: str) -> npt.NDArray[Any]:
     sizes = stream.read(4 * ndim)
     if len(sizes) < 4 * ndim:
         raise DataError(
-            f"{name}: truncated in its header: expected {ndim} sizes of 4 bytes, got {len(sizes)}"
+            f"{name}: truncated in its header: expected {4 * ndim} bytes of sizes, got {len(sizes)}"
         )
     shape = tuple(int(n) for n in np.frombuffer(sizes, ">u4"))
     expected = math.prod(shape) * dtype.itemsize

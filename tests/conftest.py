@@ -1,0 +1,43 @@
+"""What holds for every test: one BLAS thread per pytest worker, no silent skips where all tools are promised.
+
+`make test` runs a worker per core; BLAS threads on top would fight them. This file is imported before any test
+imports NumPy, which is when BLAS reads these variables. A variable set by whoever runs pytest stays.
+"""
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ.setdefault(_variable, "1")
+
+#: Set by .ci/run, which installs every tool first: a test that skips there is run by nobody.
+REQUIRE_ALL = "TINYGRAD_CNN_REQUIRE_ALL"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if not hasattr(report, "wasxfail"):
+        _skip_is_failure(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _skip_is_failure(report)
+    return report
+
+
+def _skip_is_failure(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if report.outcome == "skipped" and os.environ.get(REQUIRE_ALL, "0") not in ("", "0"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{REQUIRE_ALL} is set, so nothing may skip, but this did: {reason}"

@@ -1,0 +1,55 @@
+"""The promise of tests/conftest.py: with TINYGRAD_CNN_REQUIRE_ALL=1 a skip is a failure that says why."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CONFTEST = Path(__file__).parents[1] / "conftest.py"
+
+
+def run(tmp_path, tests, require):
+    (tmp_path / "conftest.py").write_text(CONFTEST.read_text())
+    (tmp_path / "test_it.py").write_text("import pytest\n" + tests)
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "TINYGRAD"))}
+    if require is not None:
+        env["TINYGRAD_CNN_REQUIRE_ALL"] = require
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(tmp_path),
+        str(tmp_path),
+    ]
+    return subprocess.run(command, capture_output=True, text=True, env=env, cwd=tmp_path)
+
+
+SKIPS = {
+    "mark": "@pytest.mark.skipif(True, reason='no chromium')\ndef test_x(): pass\n",
+    "call": "def test_x(): pytest.skip('no chromium')\n",
+    "fixture": "@pytest.fixture\ndef f(): pytest.skip('no chromium')\ndef test_x(f): pass\n",
+    "module": "pytest.skip('no chromium', allow_module_level=True)\n",
+}
+
+
+@pytest.mark.parametrize("kind", SKIPS)
+def test_a_skip_fails_with_its_reason_where_all_tools_are_promised(tmp_path, kind):
+    done = run(tmp_path, SKIPS[kind], require="1")
+    assert done.returncode != 0
+    assert "nothing may skip, but this did: Skipped: no chromium" in done.stdout
+
+
+@pytest.mark.parametrize("require", [None, "0", ""])
+def test_elsewhere_a_skip_is_a_skip(tmp_path, require):
+    done = run(tmp_path, SKIPS["call"], require)
+    assert done.returncode == 0 and "1 skipped" in done.stdout
+
+
+def test_an_expected_failure_is_no_skip(tmp_path):
+    done = run(tmp_path, "@pytest.mark.xfail\ndef test_x(): assert False\n", require="1")
+    assert done.returncode == 0 and "1 xfailed" in done.stdout
