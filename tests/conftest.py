@@ -1,6 +1,6 @@
 """What holds for every test: one BLAS thread per pytest worker, no silent skips where all tools are promised.
 
-`make test` runs a worker per core; BLAS threads on top would fight them. This file is imported before any test
+`make test` runs a worker per core; BLAS threads on top would fight them. This is imported before any test
 imports NumPy, which is when BLAS reads these variables. A variable set by whoever runs pytest stays.
 """
 
