@@ -1,1 +1,21 @@
-"""The engine: primitives with their local derivatives, the graph they record, the pass that walks it back."""
+"""The engine: primitives with their local derivatives, the graph they record, the pass that walks it back.
+
+Its rooms, in the order in which to read them: `op` (the three kinds of primitive), `graph` (nodes),
+`backward` (the pass as an iterator), `linear_map` (local gradients to look at), `transforms` (functions of
+functions). None of them knows an op by name.
+"""
+
+from tinygrad_cnn.autograd import functional
+from tinygrad_cnn.autograd.backward import Step, backward, backward_steps, grad
+from tinygrad_cnn.autograd.function import Function, once_differentiable
+from tinygrad_cnn.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
+from tinygrad_cnn.autograd.graph import Node
+from tinygrad_cnn.autograd.linear_map import LinearMap
+from tinygrad_cnn.autograd.modes import enable_grad, inference_mode, no_grad, set_grad_enabled
+from tinygrad_cnn.autograd.observe import keep_values
+
+__all__ = [
+    "Function", "GradcheckError", "LinearMap", "Node", "Step", "backward", "backward_steps", "enable_grad",
+    "functional", "grad", "gradcheck", "gradgradcheck", "inference_mode", "keep_values", "no_grad",
+    "once_differentiable", "set_grad_enabled",
+]  # fmt: skip

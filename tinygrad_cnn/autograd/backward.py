@@ -71,7 +71,8 @@ class BackwardPass:
         retain_graph: keep what the nodes saved; without it, each node lets go as soon as it is done
         inputs: nodes whose gradient is wanted: only paths to them are followed, `.grad` is left alone
         accumulate: with `inputs`, write `.grad` of those that are leaves all the same
-        keep: never add in place, so that references to earlier sums stay valid (for stepping back)
+        keep: for stepping back: never add in place, so that references to earlier sums stay valid, and let
+            go of what nodes saved only when `release` is called
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class BackwardPass:
         self.create_graph = create_graph
         self.retain_graph = create_graph if retain_graph is None else retain_graph
         self.keep = keep or create_graph
+        self.deferred = keep and not self.retain_graph
         self.accumulate = accumulate
         self.position = 0
         self.grads: dict[int, Any] = {}
@@ -101,7 +103,7 @@ class BackwardPass:
     def steps(self) -> Iterator[tuple[Node, Any, Sequence[Any]]]:
         """Visit the nodes one by one; yields (node, upstream, downstream) behind each."""
         grads, needed, captured = self.grads, self.needed, self.captured
-        create_graph, retain = self.create_graph, self.retain_graph
+        create_graph, retain = self.create_graph, self.retain_graph or self.deferred
         observe = modes.state.on_backward
         order = self.order
         check_versions = bool(order) and versions.any_change_since(order[-1].seq)
@@ -138,13 +140,13 @@ class BackwardPass:
             if node.target is not None and self.accumulate:
                 self._write_grad(node, g, False)
             saved = node.saved
-            if saved is RELEASED:
-                saved = released_values(node)
+            if type(saved) is not tuple:
+                saved = saved_values(node)
             if check_versions:
                 _check_versions(node)
             op = node.op
             if create_graph:
-                saved = _as_tensors(node)
+                saved = saved_tensors(node)
             if op.kind == "general" or hooks is not None or needed is not None:
                 downstream = op.pull_all(g, node, saved)
                 if hooks is not None:
@@ -184,7 +186,9 @@ class BackwardPass:
         total = grads.get(seq)
         if total is None:
             grads[seq] = d
-        elif seq in self.owned and not self.keep:
+        elif seq in self.owned:
+            if self.keep:  # the same additions in the same order and memory layout, on a copy
+                grads[seq] = total = total.copy("K")
             if isinstance(d, Lazy):
                 d.add_to(total)
             else:
@@ -211,7 +215,7 @@ class BackwardPass:
             if isinstance(g, Handle):
                 tensor.grad = g
             else:
-                tensor.grad = wrap(g if owned and not self.keep and g.flags.writeable else g.copy())
+                tensor.grad = wrap(g if owned and not self.keep and g.flags.writeable else g.copy("K"))
         elif isinstance(g, Handle):
             tensor.grad = tensor.grad + g
         elif self.keep or tensor.grad.node is not None:
@@ -222,6 +226,14 @@ class BackwardPass:
         if node.hooks is not None and node.is_leaf:
             for fn in list(node.hooks.after_accumulate.values()):
                 fn(tensor)
+
+    def release(self) -> None:
+        """Let go of what the visited nodes saved, as a pass without `keep` does on its way."""
+        if self.deferred:
+            for node in self.order[: self.position]:
+                if node.parents and node.saved is not RELEASED:
+                    node.saved = RELEASED
+                    node.params = {k: v for k, v in node.params.items() if k not in node.op.choice}
 
     def run(self) -> None:
         """Exhaust the pass."""
@@ -363,8 +375,17 @@ def _leading_to(order: Sequence[Node], wanted: dict[int, Any]) -> set[int]:
     return needed
 
 
-def released_values(node: Node) -> tuple[Any, ...]:
-    """What a released node had saved, if that was nothing; raises RuntimeError when it was something."""
+def saved_values(node: Node) -> tuple[Any, ...]:
+    """What a node saved: (output, *inputs), None where no rule needs the value.
+
+    Recomputes it for nodes made under `utils.checkpoint`. Raises RuntimeError when a backward pass has
+    released it.
+    """
+    saved = node.saved
+    if type(saved) is tuple:
+        return saved
+    if saved is not RELEASED:
+        return saved.restore(node)
     live = tuple(parent is not None for parent in node.parents)
     if any(node.op.keeps(live)) or node.op.choice:
         raise RuntimeError(
@@ -391,11 +412,9 @@ def _place(node: Node) -> str:
     return f"made at {where}{text}" if where is not None else "made in the engine"
 
 
-def _as_tensors(node: Node) -> tuple[Any, ...]:
-    """What a node saved, as tensors that lead back into the graph."""
-    saved = node.saved
-    if saved is RELEASED:
-        saved = released_values(node)
+def saved_tensors(node: Node) -> tuple[Any, ...]:
+    """What a node saved, as tensors that lead back into the graph (see `saved_values`)."""
+    saved = saved_values(node)
     values = [wrap(saved[0], node) if isinstance(saved[0], ndarray) else saved[0]]
     for value, parent in zip(saved[1:], node.parents, strict=True):
         values.append(wrap(value, parent) if isinstance(value, ndarray) else value)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
-from tinygrad_cnn.autograd.graph import RELEASED
 from tinygrad_cnn.autograd.handle import unwrap
 
 if TYPE_CHECKING:
@@ -134,11 +133,9 @@ class LinearMap:
         return size**0.5
 
     def _saved(self) -> tuple[Any, ...]:
-        if self.node.saved is RELEASED:
-            from tinygrad_cnn.autograd.backward import released_values
+        from tinygrad_cnn.autograd.backward import saved_values
 
-            return released_values(self.node)
-        return self.node.saved
+        return saved_values(self.node)
 
     def __repr__(self) -> str:
         return f"<LinearMap ∂{self.node.op.name}/∂x{self.i} {self.structure}: {self.formula}, shape {self.shape}>"

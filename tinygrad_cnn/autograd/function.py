@@ -1,0 +1,296 @@
+"""`autograd.Function`: a user's own op, with its derivative written by hand, as in PyTorch."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd import modes, versions
+from tinygrad_cnn.autograd.graph import Node, calling_site
+from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
+from tinygrad_cnn.autograd.op import Multilinear, Op, push_through_vjp
+
+
+class FunctionCtx:
+    """What `forward` leaves for `backward`: tensors through `save_for_backward`, anything else as attributes.
+
+    `needs_input_grad` says, per input, whether its gradient is wanted.
+    """
+
+    def __init__(self) -> None:
+        self.needs_input_grad: tuple[bool, ...] = ()
+        self.materialize_grads = True
+        self._saved: tuple[Any, ...] = ()
+        self._for_forward: tuple[Any, ...] = ()
+        self._no_grad_outputs: tuple[Any, ...] = ()
+        self._dirty: tuple[Any, ...] = ()
+        self._seq = 0
+        self._parts: dict[int, weakref.ref[Node]] = {}
+
+    def save_for_backward(self, *tensors: Any) -> None:
+        """Keep tensors (inputs or outputs; None allowed) for the backward pass, their versions checked."""
+        for t in tensors:
+            if t is not None and not isinstance(t, Handle):
+                raise TypeError(
+                    f"save_for_backward expected tensors, got {type(t).__name__}; keep other things as attributes of ctx"
+                )
+        self._saved = tensors
+
+    def save_for_forward(self, *tensors: Any) -> None:
+        """Keep tensors for `jvp`."""
+        self._for_forward = tensors
+
+    @property
+    def saved_tensors(self) -> tuple[Any, ...]:
+        """The tensors kept by `save_for_backward`.
+
+        Raises RuntimeError when one of them has been changed in place since.
+        """
+        tensors = []
+        for k, item in enumerate(self._saved or self._for_forward):
+            if isinstance(item, _SavedOutput):
+                node = item.node()
+                item = wrap(item.array, node)
+            if item is not None and versions.changed_since(item.array, self._seq):
+                raise RuntimeError(
+                    f"saved tensor {k} of shape {tuple(item.array.shape)} has been changed in place since it was saved; "
+                    "change a copy (t.clone()), or change it after backward()"
+                )
+            tensors.append(item)
+        return tuple(tensors)
+
+    def mark_non_differentiable(self, *outputs: Any) -> None:
+        """Say that these outputs carry no gradient."""
+        self._no_grad_outputs = outputs
+
+    def mark_dirty(self, *inputs: Any) -> None:
+        """Say that `forward` changed these inputs in place and returns them."""
+        self._dirty = inputs
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """With False, an output that got no gradient gives None to `backward` instead of zeros."""
+        self.materialize_grads = bool(value)
+
+
+class _SavedOutput:
+    """An output that the context saved: its array and a weak way to its node, so that no cycle arises."""
+
+    __slots__ = ("array", "node")
+
+    def __init__(self, array: np.ndarray, node: Any) -> None:
+        self.array, self.node = array, node
+
+
+class Function:
+    """Base class of user-defined ops.
+
+        class Cube(tg.autograd.Function):
+            @staticmethod
+            def forward(ctx, x):
+                ctx.save_for_backward(x)
+                return x ** 3
+
+            @staticmethod
+            def backward(ctx, g):
+                (x,) = ctx.saved_tensors
+                return 3 * x ** 2 * g
+
+        y = Cube.apply(x)
+
+    `forward` may also leave out ctx if `setup_context(ctx, inputs, output)` is defined. `backward` returns
+    one gradient per argument of `forward` (None for those that have none); written with tensor operations it
+    can be differentiated again. An optional static ``jvp(ctx, *tangents)`` is the push-forward.
+    """
+
+    @staticmethod
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError("an autograd.Function needs a static forward(ctx, *inputs)")
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        raise NotImplementedError("an autograd.Function needs a static backward(ctx, *grad_outputs)")
+
+    @classmethod
+    def apply(cls, *args: Any, **kwargs: Any) -> Any:
+        """Run `forward` and record it as one node."""
+        ctx = FunctionCtx()
+        nodes = tuple(a.node if isinstance(a, Handle) else None for a in args)
+        live = modes.state.grad and any(node is not None for node in nodes)
+        ctx.needs_input_grad = tuple(node is not None for node in nodes)
+        with modes.no_grad():
+            if "setup_context" in _names_defined(cls):
+                returned = cls.forward(*args, **kwargs)
+                cls.setup_context(ctx, args, returned)  # type: ignore[attr-defined]
+            else:
+                returned = cls.forward(ctx, *args, **kwargs)
+        outputs = returned if isinstance(returned, tuple) else (returned,)
+        for k, output in enumerate(outputs):
+            if not isinstance(output, Handle) and output is not None:
+                raise TypeError(f"{cls.__name__}.forward should return tensors, but result {k} is {type(output).__name__}")
+        if not live:
+            return returned
+        results = _record(cls, ctx, nodes, outputs, args)
+        return tuple(results) if isinstance(returned, tuple) else results[0]
+
+
+def _names_defined(cls: type) -> set[str]:
+    return {name for base in cls.__mro__ if base not in (Function, object) for name in vars(base)}
+
+
+def once_differentiable(backward: Any) -> Any:
+    """Mark a Function's `backward` as not differentiable again; doing so raises RuntimeError."""
+
+    def wrapped(ctx: Any, *gs: Any) -> Any:
+        if modes.state.grad and any(isinstance(g, Handle) and g.node is not None for g in gs):
+            raise RuntimeError("this Function's backward is marked @once_differentiable: it has no second derivative")
+        with modes.no_grad():
+            return backward(ctx, *gs)
+
+    return wrapped
+
+
+#: One output of a Function that has several: the node holds them end to end, this takes one out.
+_part = Multilinear(
+    "function_output",
+    lambda x, *, start, stop, shape: x[start:stop].reshape(shape),
+    lambda g, x, *, start, stop, shape: np.concatenate(
+        [np.zeros(start, x.dtype), np.reshape(g, -1), np.zeros(x.shape[0] - stop, x.dtype)]
+    ),
+    selection=True, formula="outputs[start:stop]", local=("selection",),
+)  # fmt: skip
+
+
+class _FunctionOp(Op):
+    """The op of one Function class. Its node's only parameter is the context."""
+
+    kind = "general"
+    is_view = False
+    choice = ("ctx",)
+
+    def __init__(self, cls: type[Function]) -> None:
+        self.cls = cls
+        self.name = self.__name__ = cls.__name__
+        self.forward = cls.forward
+        self.formula = f"{cls.__name__}(…)"
+        self.local = (f"{cls.__name__}.backward",)
+        self.definition = None
+        self.vjp = cls.backward
+        self._keep = {}
+
+    def keeps(self, live: tuple[bool, ...]) -> tuple[bool, ...]:
+        return (False,) * (len(live) + 1)
+
+    def pull_all(self, g: Any, node: Node, saved: tuple[Any, ...]) -> list[Any]:
+        ctx, shapes = node.params["ctx"], node.params["shapes"]
+        record = isinstance(g, Handle)
+        with modes.set_grad_enabled(record):
+            grads = self.cls.backward(ctx, *_unpacked(g if record else wrap(g), shapes, ctx))
+        if not isinstance(grads, (tuple, list)):
+            grads = (grads,)
+        grads = list(grads)
+        if len(grads) > len(node.parents) and all(extra is None for extra in grads[len(node.parents) :]):
+            grads = grads[: len(node.parents)]
+        if len(grads) != len(node.parents):
+            raise RuntimeError(
+                f"{self.name}.backward returned {len(grads)} gradients, expected {len(node.parents)}: one per "
+                "argument of forward, None for those without"
+            )
+        return [
+            None if parent is None or d is None else self._checked(d, parent, i, record)
+            for i, (parent, d) in enumerate(zip(node.parents, grads, strict=True))
+        ]
+
+    def _checked(self, d: Any, parent: Node, i: int, record: bool) -> Any:
+        if tuple(d.shape) != tuple(parent.shape):
+            raise RuntimeError(
+                f"{self.name}.backward returned a gradient of shape {tuple(d.shape)} for argument {i}, "
+                f"expected {tuple(parent.shape)}"
+            )
+        return d if record and isinstance(d, Handle) else unwrap(d)
+
+    def push(self, i: int, t: Any, node: Node, saved: tuple[Any, ...]) -> Any:
+        jvp = getattr(self.cls, "jvp", None)
+        if jvp is None:
+            return push_through_vjp(self, i, t, node, saved)
+        tangents: list[Any] = [None] * len(node.parents)
+        tangents[i] = t if isinstance(t, Handle) else wrap(np.asarray(t))
+        pushed = jvp(node.params["ctx"], *tangents)
+        parts = pushed if isinstance(pushed, tuple) else (pushed,)
+        if len(parts) > 1:
+            pushed = np.concatenate([np.reshape(p, -1) for p in parts])
+        else:
+            pushed = parts[0]
+        return pushed if isinstance(t, Handle) else unwrap(pushed)
+
+    def structure(self, node: Node, i: int) -> str:
+        return "general"
+
+
+_ops: dict[type, _FunctionOp] = {}
+
+
+def _record(
+    cls: type[Function], ctx: FunctionCtx, parents: tuple[Node | None, ...], outputs: tuple[Any, ...], args: Any
+) -> list[Any]:
+    op = _ops.setdefault(cls, _FunctionOp(cls))
+    live = [
+        o is not None and o.array.dtype.kind == "f" and all(o is not n for n in ctx._no_grad_outputs) for o in outputs
+    ]
+    flowing = [o for o, alive in zip(outputs, live, strict=True) if alive]
+    if not flowing:
+        return list(outputs)
+    packed = len(outputs) > 1
+    shape = (sum(o.array.size for o in flowing),) if packed else flowing[0].array.shape
+    dtype = np.result_type(*[o.array.dtype for o in flowing])
+    shapes = [o.array.shape if alive else None for o, alive in zip(outputs, live, strict=True)] if packed else None
+    node = Node(
+        op, parents, {"ctx": ctx, "shapes": shapes}, (None,) * (len(parents) + 1), shape, dtype,
+        calling_site(3), modes.state.scope,
+    )  # fmt: skip
+    ctx._seq = node.seq
+    if modes.state.on_record is not None and not packed:
+        modes.state.on_record(node, flowing[0].array)
+    results: list[Any] = []
+    made: dict[int, tuple[np.ndarray, Node]] = {}
+    whole = wrap(np.concatenate([o.array.ravel() for o in flowing]), node) if packed else None
+    start = 0
+    for output, alive in zip(outputs, live, strict=True):
+        if not alive:
+            results.append(output)
+            continue
+        if any(output is d for d in ctx._dirty):
+            result = output  # changed in place: the same handle goes on, with the new node
+        else:
+            result = wrap(output.array)
+        if packed:
+            stop = start + output.array.size
+            result.node = _part(whole, start=start, stop=stop, shape=output.array.shape).node
+            start = stop
+        else:
+            result.node = node
+        made[id(output)] = (output.array, result.node)
+        results.append(result)
+    by_input = {id(a) for a in args}
+    ctx._saved = tuple(
+        _SavedOutput(made[id(s)][0], weakref.ref(made[id(s)][1])) if id(s) in made and id(s) not in by_input else s
+        for s in ctx._saved
+    )
+    return results
+
+
+def _unpacked(g: Any, shapes: list[Any] | None, ctx: FunctionCtx) -> list[Any]:
+    """The gradient of the packed outputs, one per output of forward (None for those without)."""
+    if shapes is None:
+        return [g]
+    parts: list[Any] = []
+    start = 0
+    for shape in shapes:
+        if shape is None:
+            parts.append(None)
+            continue
+        stop = start + int(np.prod(shape, dtype=np.int64))
+        parts.append(_part(g, start=start, stop=stop, shape=shape))
+        start = stop
+    return parts

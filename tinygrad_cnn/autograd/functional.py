@@ -1,0 +1,43 @@
+"""``tg.autograd.functional``: the older spelling of `tg.func`, with the function's inputs given at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tinygrad_cnn.autograd import transforms
+from tinygrad_cnn.autograd.transforms import hvp
+
+__all__ = ["hessian", "hvp", "jacobian", "jvp", "vjp"]
+
+
+def jacobian(func: Callable[..., Any], inputs: Any) -> Any:
+    """The Jacobian at `inputs` (a tensor, or a tuple: then one block per input)."""
+    several = isinstance(inputs, (tuple, list))
+    args = tuple(inputs) if several else (inputs,)
+    return transforms.jacrev(func, tuple(range(len(args))) if several else 0)(*args)
+
+
+def hessian(func: Callable[..., Any], inputs: Any) -> Any:
+    """The second derivatives of a scalar function at `inputs` (blocks for a tuple)."""
+    several = isinstance(inputs, (tuple, list))
+    args = tuple(inputs) if several else (inputs,)
+    return transforms.hessian(func, tuple(range(len(args))) if several else 0)(*args)
+
+
+def vjp(func: Callable[..., Any], inputs: Any, v: Any = None) -> tuple[Any, Any]:
+    """``(output, vᵀJ)``; `v` may be left out for a scalar output."""
+    args = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
+    output, pull_back = transforms.vjp(func, *args)
+    if v is None:
+        v = output.new_ones(output.shape) if hasattr(output, "new_ones") else output * 0 + 1
+    return output, pull_back(v)
+
+
+def jvp(func: Callable[..., Any], inputs: Any, v: Any) -> tuple[Any, Any]:
+    """``(output, Jv)``."""
+    several = isinstance(inputs, (tuple, list))
+    output, pushed = transforms.jvp(
+        func, tuple(inputs) if several else (inputs,), tuple(v) if several else (v,)
+    )
+    return output, pushed

@@ -1,0 +1,339 @@
+"""Functions of functions: gradients, Jacobians and their products, as in ``torch.func``.
+
+They record the function's graph once and walk it: backwards for vjp, grad and jacrev, forwards for jvp
+and jacfwd. They nest, because both walks can be recorded themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.backward import gradients, saved_tensors, saved_values
+from tinygrad_cnn.autograd.graph import Node, reachable
+from tinygrad_cnn.autograd.handle import Handle, make_leaf, unwrap, wrap
+from tinygrad_cnn.autograd.op import identity
+from tinygrad_cnn.autograd.tree import flatten
+from tinygrad_cnn.autograd.versions import tick
+
+Argnums = int | tuple[int, ...]
+
+
+def grad(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """The gradient of a scalar function, as a function of the same arguments.
+
+    `argnums` says with respect to which positional arguments (nested structures of tensors allowed). With
+    `has_aux` the function returns ``(value, aux)`` and the result is ``(gradient, aux)``.
+    """
+    both = grad_and_value(func, argnums, has_aux)
+
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        found, value = both(*args, **kwargs)
+        return (found, value[1]) if has_aux else found
+
+    return gradient
+
+
+def grad_and_value(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """Like `grad`, and the function's value beside it: ``(gradient, value)``."""
+
+    def gradient_and_value(*args: Any, **kwargs: Any) -> Any:
+        run = _Recorded(func, args, kwargs, argnums, has_aux)
+        (output,) = run.single_output()
+        if output.array.size != 1:
+            raise RuntimeError(f"func.grad expected a function with a scalar result, got shape {output.array.shape}")
+        found = run.pull([np.ones_like(output.array)])
+        value = run.result()
+        return run.like_inputs(found), (value, run.aux) if has_aux else value
+
+    return gradient_and_value
+
+
+def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+    """The function's value and its pull-back: ``(output, vjp_fn)``, with `has_aux` also aux.
+
+    ``vjp_fn(v)`` multiplies v (of the output's structure) with the Jacobian from the left and returns one
+    result per primal, as a tuple when there are several. It may be called again.
+    """
+    run = _Recorded(func, primals, {}, tuple(range(len(primals))), has_aux)
+    output = run.result()
+
+    def pull_back(*cotangents: Any) -> Any:
+        given = cotangents[0] if len(cotangents) == 1 else cotangents
+        seeds, _ = flatten(given)
+        found = run.like_inputs(run.pull(seeds, retain_graph=True))
+        return found if len(primals) > 1 else found[0]
+
+    return (output, pull_back, run.aux) if has_aux else (output, pull_back)
+
+
+def jvp(
+    func: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], *, has_aux: bool = False
+) -> tuple[Any, ...]:
+    """The function's value and the Jacobian times `tangents`: ``(output, jvp_out)``, with `has_aux` also aux.
+
+    Raises TypeError when primals and tangents are no sequences of the same length, ValueError when shapes differ.
+    """
+    if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
+        raise TypeError("func.jvp expected tuples of primals and of tangents")
+    if len(primals) != len(tangents):
+        raise TypeError(f"func.jvp expected one tangent per primal: {len(primals)} primals, {len(tangents)} tangents")
+    run = _Recorded(func, primals, {}, tuple(range(len(primals))), has_aux)
+    flat, _ = flatten(list(tangents))
+    pushed = run.push(flat)
+    output = run.result()
+    return (output, pushed, run.aux) if has_aux else (output, pushed)
+
+
+def jacrev(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """The Jacobian, one pull-back per output entry (cheap for few outputs). Shape ``(*output, *input)``."""
+
+    def jacobian(*args: Any, **kwargs: Any) -> Any:
+        run = _Recorded(func, args, kwargs, argnums, has_aux)
+        columns = []
+        for output in run.outputs:
+            rows = [
+                run.pull([unit if o is output else np.zeros_like(o.array) for o in run.outputs], retain_graph=True)
+                for unit in _units(output.array)
+            ]
+            shape = output.array.shape
+            columns.append(
+                run.like_inputs([_stacked([r[k] for r in rows], shape, x, 0) for k, x in enumerate(run.inputs)])
+            )
+        found = run.rebuild_outputs(columns)
+        return (found, run.aux) if has_aux else found
+
+    return jacobian
+
+
+def jacfwd(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """The Jacobian, one push-forward per input entry (cheap for few inputs). Shape ``(*output, *input)``."""
+
+    def jacobian(*args: Any, **kwargs: Any) -> Any:
+        run = _Recorded(func, args, kwargs, argnums, has_aux)
+        per_input = []
+        for x in run.inputs:
+            columns = [
+                run.push_flat([unit if z is x else None for z in run.inputs]) for unit in _units(x.array)
+            ]
+            per_input.append(
+                [_stacked([c[k] for c in columns], x.array.shape, o, -1) for k, o in enumerate(run.outputs)]
+            )
+        found = run.rebuild_outputs(
+            [run.like_inputs([blocks[k] for blocks in per_input]) for k in range(len(run.outputs))]
+        )
+        return (found, run.aux) if has_aux else found
+
+    return jacobian
+
+
+def hessian(func: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+    """The matrix of second derivatives of a scalar function: forward over reverse."""
+    return jacfwd(jacrev(func, argnums), argnums)
+
+
+def hvp(func: Callable[..., Any], inputs: Any, v: Any) -> tuple[Any, Any]:
+    """The function's value and its Hessian times `v`, without the Hessian: the gradient, pushed forward.
+
+    `inputs` and `v` are tensors or tuples of the same shapes; as ``torch.autograd.functional.hvp``.
+    """
+    several = isinstance(inputs, (tuple, list))
+    primals = tuple(inputs) if several else (inputs,)
+    tangents = tuple(v) if several else (v,)
+    both = grad_and_value(func, tuple(range(len(primals))))
+    (_, value), (found, _) = jvp(lambda *xs: both(*xs), primals, tangents)
+    return value, found if several else found[0]
+
+
+def functional_call(module: Any, parameters: dict[str, Any], args: Any = (), kwargs: dict[str, Any] | None = None) -> Any:
+    """Call a module with other tensors in the place of its parameters and buffers.
+
+    `parameters` maps names as in `named_parameters()` to tensors. The module is left as it was.
+    Raises KeyError for a name the module does not have.
+    """
+    swapped: list[tuple[dict[str, Any], str, Any]] = []
+    try:
+        for name, value in parameters.items():
+            path, _, own = name.rpartition(".")
+            owner = module.get_submodule(path) if path else module
+            table = next((t for t in (owner._parameters, owner._buffers) if own in t), None)
+            if table is None:
+                raise KeyError(f"functional_call: {type(module).__name__} has no parameter or buffer {name!r}")
+            swapped.append((table, own, table[own]))
+            table[own] = value
+        return module(*(args if isinstance(args, tuple) else (args,)), **(kwargs or {}))
+    finally:
+        for table, own, before in reversed(swapped):
+            table[own] = before
+
+
+# --- the two walks ---------------------------------------------------------------------------------
+
+
+def push_forward(outputs: Sequence[Node | None], tangents: dict[int, Any], create_graph: bool = False) -> list[Any]:
+    """Carry tangents (by `node.seq`) forward through the graph to `outputs`; None where nothing arrives."""
+    known = dict(tangents)
+    for node in reversed(reachable(outputs)):
+        if node.seq in known:
+            continue
+        total = None
+        saved: Any = None
+        for i, parent in enumerate(node.parents):
+            t = known.get(parent.seq) if parent is not None else None
+            if t is None:
+                continue
+            if saved is None:
+                saved = saved_tensors(node) if create_graph else saved_values(node)
+            part = node.op.push(i, t, node, saved)
+            total = part if total is None else total + part
+        if total is not None:
+            if total.dtype != node.dtype:
+                total = total.astype(node.dtype)
+            known[node.seq] = total
+    return [known.get(node.seq) if node is not None else None for node in outputs]
+
+
+def push_through(
+    definition: Callable[..., Any], values: Sequence[Any], i: int, t: Any, params: dict[str, Any]
+) -> Any:
+    """The push-forward of ``definition(*values, **params)`` from its input `i`."""
+    live = isinstance(t, Handle) or any(isinstance(x, Handle) and x.node is not None for x in values)
+    with modes.enable_grad():
+        entered = list(values)
+        entered[i] = _enter(values[i])
+        output = definition(*entered, **params)
+        found = push_forward([output.node], {entered[i].node.seq: t}, create_graph=live)[0]
+    if found is None:
+        return np.zeros_like(output.array)
+    return found if live else unwrap(found)
+
+
+class _Recorded:
+    """A function's graph, recorded from fresh entry nodes so that walks end at its arguments."""
+
+    def __init__(
+        self, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnums: Argnums, has_aux: bool
+    ) -> None:
+        self.single = isinstance(argnums, int)
+        numbers = [argnums] if isinstance(argnums, int) else list(argnums)
+        for n in numbers:
+            if not -len(args) <= n < len(args):
+                raise ValueError(f"argnums names argument {n}, but {len(args)} positional arguments were given")
+        self.outer_grad = modes.state.grad
+        began = tick()
+        self.rebuilders = []
+        self.inputs: list[Any] = []
+        entered = list(args)
+        with modes.enable_grad():
+            for n in numbers:
+                leaves, rebuild = flatten(args[n])
+                for leaf in leaves:
+                    _check_differentiable(leaf, n)
+                new = [_enter(leaf) for leaf in leaves]
+                self.inputs += new
+                self.rebuilders.append((len(new), rebuild))
+                entered[n] = rebuild(new)
+            returned = func(*entered, **kwargs)
+        self.aux = None
+        if has_aux:
+            returned, self.aux = returned
+        self.outputs, self.rebuild_outputs = flatten(returned)
+        for k, output in enumerate(self.outputs):
+            if not isinstance(output, Handle):
+                raise TypeError(f"the function should return tensors, but its result {k} is a {type(output).__name__}")
+        # Something older than this call is part of the graph: an outer transform (or .backward()) may want
+        # to differentiate what we return, so the walks are recorded too.
+        self.create_graph = self.outer_grad and any(
+            node.seq < began for node in reachable(output.node for output in self.outputs)
+        )
+
+    def single_output(self) -> list[Any]:
+        if len(self.outputs) != 1:
+            raise RuntimeError(f"func.grad expected a function with one scalar result, got {len(self.outputs)} results")
+        return self.outputs
+
+    def pull(self, seeds: Sequence[Any], retain_graph: bool = False) -> list[Any]:
+        given = [seed if isinstance(seed, Handle) else wrap(np.asarray(seed)) for seed in seeds]
+        if len(given) != len(self.outputs):
+            raise RuntimeError(f"expected {len(self.outputs)} cotangent(s), one per output, got {len(given)}")
+        for seed, output in zip(given, self.outputs, strict=True):
+            if seed.array.shape != output.array.shape:
+                raise RuntimeError(
+                    f"expected a cotangent of the output's shape {output.array.shape}, got {seed.array.shape}"
+                )
+        record = self.create_graph or (self.outer_grad and any(s.node is not None for s in given))
+        values = given if record else [s.array for s in given]
+        with modes.set_grad_enabled(record):
+            found = gradients(self.outputs, self.inputs, values, create_graph=record, retain_graph=retain_graph or record)
+        return [g if isinstance(g, Handle) else wrap(g) for g in found]
+
+    def push_flat(self, tangents: Sequence[Any]) -> list[Any]:
+        known = {}
+        record = self.create_graph or (
+            self.outer_grad and any(isinstance(t, Handle) and t.node is not None for t in tangents)
+        )
+        for x, t in zip(self.inputs, tangents, strict=True):
+            if t is None:
+                continue
+            if tuple(np.shape(unwrap(t))) != x.array.shape:
+                raise ValueError(f"expected a tangent of the primal's shape {x.array.shape}, got {np.shape(unwrap(t))}")
+            value = t if isinstance(t, Handle) else wrap(np.asarray(t, x.array.dtype))
+            known[x.node.seq] = value if record else value.array
+        with modes.set_grad_enabled(record):
+            found = push_forward([o.node for o in self.outputs], known, create_graph=record)
+        return [
+            wrap(np.zeros_like(o.array)) if t is None else t if isinstance(t, Handle) else wrap(np.asarray(t))
+            for o, t in zip(self.outputs, found, strict=True)
+        ]
+
+    def push(self, tangents: Sequence[Any]) -> Any:
+        return self.rebuild_outputs(self.push_flat(tangents))
+
+    def result(self) -> Any:
+        """The function's value; detached unless something outside is to be differentiated through it."""
+        if self.create_graph:
+            return self.rebuild_outputs(self.outputs)
+        return self.rebuild_outputs([wrap(o.array) for o in self.outputs])
+
+    def like_inputs(self, flat: Sequence[Any]) -> Any:
+        groups, start = [], 0
+        for size, rebuild in self.rebuilders:
+            groups.append(rebuild(list(flat[start : start + size])))
+            start += size
+        return groups[0] if self.single else tuple(groups)
+
+
+def _enter(x: Any) -> Any:
+    """A fresh beginning on the same value: an identity node where an outer graph leads on, else a leaf."""
+    if isinstance(x, Handle) and x.node is not None and modes.state.grad:
+        return identity(x)
+    fresh = wrap(x.array if isinstance(x, Handle) else np.asarray(x))
+    fresh.node = make_leaf(fresh)
+    return fresh
+
+
+def _check_differentiable(leaf: Any, n: int) -> None:
+    if not isinstance(leaf, Handle) or leaf.array.dtype.kind != "f":
+        got = f"a tensor of {leaf.array.dtype}" if isinstance(leaf, Handle) else type(leaf).__name__
+        raise TypeError(f"argument {n} should hold floating tensors to differentiate with respect to, got {got}")
+
+
+def _units(array: np.ndarray) -> Any:
+    """The unit vectors of an array's space, each a fresh array."""
+    for k in range(array.size):
+        unit = np.zeros(array.size, array.dtype)
+        unit[k] = 1
+        yield unit.reshape(array.shape)
+
+
+def _stacked(parts: Sequence[Any], shape: tuple[int, ...], other: Any, axis: int) -> Any:
+    """Rows (axis 0) or columns (axis -1) of a Jacobian, stacked, with the flat axis given its shape back."""
+    full = (*shape, *other.array.shape) if axis == 0 else (*other.array.shape, *shape)
+    if not parts:
+        return wrap(np.zeros(full, other.array.dtype))
+    if any(p.node is not None for p in parts):
+        return np.reshape(np.stack(parts, axis=axis), full)
+    return wrap(np.stack([p.array for p in parts], axis=axis).reshape(full))

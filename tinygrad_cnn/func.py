@@ -1,0 +1,15 @@
+"""``tg.func``: functions of functions, by PyTorch's names."""
+
+from tinygrad_cnn.autograd.transforms import (
+    functional_call,
+    grad,
+    grad_and_value,
+    hessian,
+    hvp,
+    jacfwd,
+    jacrev,
+    jvp,
+    vjp,
+)
+
+__all__ = ["functional_call", "grad", "grad_and_value", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "vjp"]
