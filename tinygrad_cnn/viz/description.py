@@ -1,0 +1,380 @@
+"""The plain description of a graph: what every renderer reads, and what is saved as JSON.
+
+Nothing here knows a tensor or an op. `collect` fills these records from a graph; DOT, text, the HTML page
+and `compare` read them. They hold summaries, never whole tensors, so a description outlives the graph.
+
+The JSON schema (``"schema": "tinygrad_cnn.graph", "version": 1``) is these records written out field by
+field, with the rules
+
+* a field that is None or at its default may be absent; unknown fields are ignored, so that older readers
+  read newer files of the same version;
+* JSON has no nan and no infinity: such a number is the string ``"nan"``, ``"inf"`` or ``"-inf"``;
+* nodes are listed in the order they were computed (each behind its inputs), so reading backwards is the
+  order of the backward pass; ids are strings.
+
+    {"schema": "tinygrad_cnn.graph", "version": 1, "title": "…", "direction": "TB", "theme": "auto",
+     "loss": "3", "nodes": [Node…], "edges": [Edge…], "modules": [Module…], "steps": [Step…],
+     "gradients": "run" | "left" | "given" | "none", "notes": ["…"], "options": {…}}
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import types
+import typing
+from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tinygrad_cnn.errors import DataError
+from tinygrad_cnn.viz.files import write_text
+
+SCHEMA = "tinygrad_cnn.graph"
+VERSION = 1
+
+
+@dataclass(slots=True)
+class Image:
+    """A small picture of an array: some of its 2-D slices, down-sampled, one byte a pixel.
+
+    `data` is base64 of ``tiles * rows * cols`` bytes, tile by tile and row by row. Byte 0 means "not
+    finite"; byte b in 1…255 stands for ``lo + (hi - lo) * (b - 1) / 254``. When `diverging`, lo = -hi and
+    byte 128 is zero: use a two-sided colour map. `source_rows` and `source_cols` are those of one whole
+    slice. `channels` is 3 when tiles are the red, green and blue planes of one picture.
+    """
+
+    rows: int
+    cols: int
+    tiles: int
+    lo: float
+    hi: float
+    data: str
+    diverging: bool = False
+    caption: str = ""
+    source_rows: int = 0
+    source_cols: int = 0
+    channels: int = 1
+
+
+@dataclass(slots=True)
+class Histogram:
+    """Counts of the finite entries in equal bins between `lo` and `hi`."""
+
+    lo: float
+    hi: float
+    counts: list[int]
+
+
+@dataclass(slots=True)
+class Summary:
+    """What is told of an array instead of the array.
+
+    `min`, `max`, `mean`, `std` (population) and `norm` (Euclidean) are over its finite entries and None when
+    there are none. `zeros` is the share of entries that are exactly 0, from 0 to 1; `nan` and `inf` are
+    counts. `data` holds all entries, nested as the array is, when they are few. With one entry `scalar` is
+    the number itself, exact, and of the rest only `norm` is filled. Statistics keep 7 digits.
+    """
+
+    n: int
+    shape: list[int]
+    min: float | None = None
+    max: float | None = None
+    mean: float | None = None
+    std: float | None = None
+    norm: float | None = None
+    zeros: float = 0.0
+    nan: int = 0
+    inf: int = 0
+    scalar: float | None = None
+    data: list[Any] | None = None
+    image: Image | None = None
+    histogram: Histogram | None = None
+
+
+@dataclass(slots=True)
+class Source:
+    """The line of the user's code that made a node; `file` is the base name."""
+
+    file: str
+    line: int
+    text: str = ""
+    function: str = ""
+
+
+@dataclass(slots=True)
+class Node:
+    """One value of the graph.
+
+    Attributes
+        id: its number in the graph as text; inputs that need no gradient have ``"17.1"`` (input 1 of 17)
+        op: name of the primitive: ``mul``, ``conv2d``…; ``leaf`` or ``constant``
+        kind: elementwise, multilinear, general, leaf or constant
+        label: short text to show (name, else op); may hold anything a user can type: escape it
+        name: the user's name of the tensor, a parameter's path; None without one
+        module: path of the module (or group) it belongs to; None outside all modules
+        value, gradient: summaries; gradient is ∂loss/∂value, the *upstream* gradient of its backward step
+        formula: ``y = a · b``; `numbers`: the same with the numbers in place, for scalars
+        local_formula: the local gradients as text, ``∂y/∂a = b; ∂y/∂b = a``
+        params: the op's keyword arguments as short text (stride, padding…)
+        leaf, parameter, input, loss: what it is; `input` is a leaf or constant that is no parameter
+        highlighted: on the path that the user asked for
+        alarm: ``"nan"``, ``"inf"`` or ``""``, of value or gradient
+    """
+
+    id: str
+    op: str
+    kind: str
+    label: str
+    shape: list[int]
+    dtype: str
+    name: str | None = None
+    module: str | None = None
+    value: Summary | None = None
+    gradient: Summary | None = None
+    formula: str = ""
+    local_formula: str = ""
+    numbers: str | None = None
+    params: dict[str, str] = field(default_factory=dict)
+    source: Source | None = None
+    leaf: bool = False
+    parameter: bool = False
+    input: bool = False
+    loss: bool = False
+    highlighted: bool = False
+    alarm: str = ""
+
+
+@dataclass(slots=True)
+class Local:
+    """The local gradient ∂to/∂from of an edge.
+
+    `structure` is one word: identity, diagonal, selection, linear or general. `number` is the local
+    gradient itself when both ends are scalars; `factor` summarises the diagonal of elementwise ops; `norm`
+    is the most it can stretch (largest |factor|, else largest singular value), when that is cheap to know.
+    `numbers` is `text` with the numbers in place.
+    """
+
+    text: str
+    structure: str
+    number: float | None = None
+    norm: float | None = None
+    factor: Summary | None = None
+    numbers: str | None = None
+
+
+@dataclass(slots=True)
+class Sample:
+    """One entry of an elementwise product: ``upstream * local = product`` at `index` of the consumer's output."""
+
+    index: list[int]
+    upstream: float
+    local: float
+    product: float
+
+
+@dataclass(slots=True)
+class Edge:
+    """The value of node `from_` used as input `index` of node `to` (JSON: ``"from"``, ``"to"``).
+
+    `contribution` is the downstream gradient: what `to` hands back along this edge. `gain` is its norm over
+    that of the upstream gradient. Edges from constants carry neither local gradient nor contribution.
+    `numbers` writes the product out for scalars: ``∂L/∂x = 1 · 3 = 3``.
+    """
+
+    id: str
+    from_: str
+    to: str
+    index: int
+    local: Local | None = None
+    contribution: Summary | None = None
+    gain: float | None = None
+    sample: Sample | None = None
+    numbers: str | None = None
+    highlighted: bool = False
+
+
+@dataclass(slots=True)
+class Module:
+    """A module, or a made-up group of consecutive nodes (``cls == "group"``) where one place has very many.
+
+    `path` is as in `named_modules()`; the outermost module's is the empty string. `nodes` are the ids
+    directly in it, `children` the paths of what is directly inside. `parameters` counts trainable numbers
+    in it and below. `size` counts nodes in it and below. `open` says how it starts: shown open, or as one box.
+    `gradient_norm` is over all its parameters' gradients, None when unknown.
+    """
+
+    path: str
+    name: str
+    cls: str
+    parent: str | None = None
+    children: list[str] = field(default_factory=list)
+    nodes: list[str] = field(default_factory=list)
+    parameters: int = 0
+    size: int = 0
+    open: bool = True
+    gradient_norm: float | None = None
+
+
+@dataclass(slots=True)
+class Downstream:
+    """One product of a backward step: along `edge`, the gradient of its producer goes from `before` to `after`.
+
+    Both are None where nothing had arrived yet: then the edge's `contribution` is all there is. Otherwise
+    both are short summaries (no picture, no histogram), and after = before + contribution.
+    """
+
+    edge: str
+    before: Summary | None = None
+    after: Summary | None = None
+
+
+@dataclass(slots=True)
+class Step:
+    """One step of the backward pass: the upstream gradient is `gradient` of `node`. Leaves end with no products."""
+
+    node: str
+    downstream: list[Downstream] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Description:
+    """A whole graph; see the module's docstring for the JSON it is saved as.
+
+    `modules` has each parent before its children. `steps` is empty when no gradient pass was run.
+    `gradients` says where gradients come from: ``run`` (a pass of our own that wrote nothing), ``left``
+    (what a finished backward pass left: `.grad` of leaves and retained tensors), ``given``, or ``none``.
+    `notes` are sentences to show: what could not be known, and why.
+    """
+
+    title: str = ""
+    direction: str = "TB"
+    theme: str = "auto"
+    loss: str | None = None
+    nodes: list[Node] = field(default_factory=list)
+    edges: list[Edge] = field(default_factory=list)
+    modules: list[Module] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    gradients: str = "none"
+    notes: list[str] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able: dicts, lists, strings, finite numbers."""
+        return {"schema": SCHEMA, "version": VERSION, **_plain(self)}
+
+    def to_json(self) -> str:
+        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+    def save(self, path: str | Path) -> Path:
+        """Write the JSON (beside the place first, then renamed)."""
+        return write_text(path, self.to_json() + "\n")
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Description:
+        """The reverse of `to_dict`. Raises DataError for anything that is no such description."""
+        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+            raise DataError(f"expected a graph description with \"schema\": \"{SCHEMA}\", got {_short(data)}")
+        if data.get("version") != VERSION:
+            raise DataError(
+                f"this graph description has version {data.get('version')!r}, this package reads {VERSION}: "
+                "save it again with this version"
+            )
+        try:
+            return _read(cls, data)
+        except (TypeError, ValueError, AttributeError, KeyError) as error:
+            raise DataError(f"this graph description is damaged: {error}") from error
+
+    @classmethod
+    def load(cls, path: str | Path) -> Description:
+        """Read a description saved with `save`. Raises DataError when it is no such file."""
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+            data = json.loads(text)
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise DataError(f"cannot read the graph description {path}: {error}") from error
+        return cls.from_dict(data)
+
+
+# --- records to plain data and back ---------------------------------------------------------------
+
+
+def _plain(value: Any) -> Any:
+    kind = type(value)
+    if kind is float:
+        return value if math.isfinite(value) else "nan" if value != value else "inf" if value > 0 else "-inf"
+    if kind in (str, int, bool) or value is None:
+        return value
+    if kind is list or kind is tuple:
+        return [_plain(v) for v in value]
+    if kind is dict:
+        return {str(k): _plain(v) for k, v in value.items()}
+    out = {}
+    for name, key, default in _written(kind):
+        v = getattr(value, name)
+        if v is not None and v != default:
+            out[key] = _plain(v)
+    return out
+
+
+@cache
+def _written(kind: type) -> tuple[tuple[str, str, Any], ...]:
+    """(attribute, JSON key, default that is left out) of a record."""
+    rows = []
+    for f in fields(kind):
+        default = f.default if f.default is not MISSING else f.default_factory() if f.default_factory is not MISSING else MISSING  # fmt: skip
+        rows.append((f.name, f.name.rstrip("_"), default))
+    return tuple(rows)
+
+
+def _read(kind: Any, data: Any) -> Any:
+    known = {}
+    for name, key, hint in _hints(kind):
+        if key in data:
+            known[name] = _as(hint, data[key])
+    return kind(**known)
+
+
+@cache
+def _hints(kind: type) -> tuple[tuple[str, str, Any], ...]:
+    hints = typing.get_type_hints(kind)
+    return tuple((f.name, f.name.rstrip("_"), hints[f.name]) for f in fields(kind))
+
+
+def _as(hint: Any, value: Any) -> Any:
+    """`value` as read from JSON, as the field's type."""
+    if hint is Any:
+        return value
+    if value is None:
+        if isinstance(hint, types.UnionType) and type(None) in typing.get_args(hint):
+            return None
+        raise TypeError(f"null where {hint} is expected")
+    if isinstance(hint, types.UnionType):
+        return _as(next(h for h in typing.get_args(hint) if h is not type(None)), value)
+    origin = typing.get_origin(hint)
+    if origin is list:
+        if not isinstance(value, list):
+            raise TypeError(f"expected a list, got {_short(value)}")
+        (inner,) = typing.get_args(hint)
+        return list(value) if inner in (int, str, Any) else [_as(inner, v) for v in value]
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise TypeError(f"expected an object, got {_short(value)}")
+        return dict(value)
+    if hint is float:
+        if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+            raise TypeError(f"expected a number, got {_short(value)}")
+        return float(value)
+    if hint in (int, str, bool):
+        if not isinstance(value, hint):
+            raise TypeError(f"expected {hint.__name__}, got {_short(value)}")
+        return value
+    if not isinstance(value, dict):
+        raise TypeError(f"expected an object, got {_short(value)}")
+    return _read(hint, value)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"

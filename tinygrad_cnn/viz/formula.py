@@ -1,0 +1,66 @@
+"""Formulas with names and with numbers in them: ``y = a · b`` → ``z = x · y`` → ``6 = 2 · 3``.
+
+Works on the texts that ops state about themselves; knows no op.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+
+# Letters, digits and underscores only: ² and ᵢ are word characters to Python, but exponents to a reader.
+_TOKEN = re.compile(r"(?<![A-Za-z0-9_.])(x\d+|[abcdxy])(?![A-Za-z0-9_(])")
+
+
+def substitute(text: str, terms: Mapping[str, str]) -> str:
+    """Replace the formula's letters, all at once, so that a replacement is never replaced again."""
+
+    def swap(match: re.Match[str]) -> str:
+        new = terms.get(match.group(1))
+        if new is None:
+            return match.group(1)
+        rest = text[match.end() :].lstrip()
+        alone = re.fullmatch(r"[\w.]+|-?∞|nan", new) is not None
+        bare_exponent = rest.startswith(("**", "^", "²", "³", "ᵀ"))
+        return new if alone and not (bare_exponent and new[:1].isdigit()) or text == match.group(1) else f"({new})"
+
+    return _TOKEN.sub(swap, text)
+
+
+def letters(text: str) -> set[str]:
+    """The formula letters that occur in a text."""
+    return set(_TOKEN.findall(text))
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A number as people write it: ``3``, ``-0.0312``, ``1.2e-07``, ``∞``."""
+    if value is None:
+        return "?"
+    if value != value:
+        return "nan"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    if value == 0:
+        return "0"
+    size = abs(value)
+    if size >= 1e6 or size < 1e-4:
+        mantissa, exponent = f"{value:.{max(digits - 2, 1)}e}".split("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    if value == int(value):
+        return str(int(value))
+    text = f"{value:.{digits}g}"
+    return f"{float(text):.10f}".rstrip("0").rstrip(".") if "e" in text else text
+
+
+def size_text(count: int) -> str:
+    """A count of numbers: ``512``, ``51.3 K``, ``1.1 M``."""
+    for limit, letter in ((1e9, "G"), (1e6, "M"), (1e4, "K")):
+        if count >= limit:
+            return f"{count / (1e3 if letter == 'K' else limit):.3g} {letter}"
+    return f"{count:,}"
+
+
+def shape_text(shape: list[int] | tuple[int, ...]) -> str:
+    """``8 x 16 x 28 x 28``; ``scalar`` for no dimensions."""
+    return " × ".join(str(n) for n in shape) if shape else "scalar"
