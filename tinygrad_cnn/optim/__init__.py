@@ -1,0 +1,25 @@
+"""Optimisers and learning-rate schedules, under PyTorch's names.
+
+They read `.grad` and change parameters in place; the arithmetic of the common ones is in `kernels`, whose
+NumPy form is the text to read.
+"""
+
+from tinygrad_cnn.optim import lr_scheduler
+from tinygrad_cnn.optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
+from tinygrad_cnn.optim.adaptive import Adadelta, Adagrad, RMSprop
+from tinygrad_cnn.optim.optimizer import Optimizer
+from tinygrad_cnn.optim.sgd import SGD
+
+__all__ = [
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "NAdam",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "lr_scheduler",
+]
