@@ -19,7 +19,7 @@ TYPES = ["uint8", "int8", "int16", "int32", "float32", "float64"]
 @given(
     array=st.sampled_from(TYPES).flatmap(lambda t: hnp.arrays(t, hnp.array_shapes(min_dims=0, min_side=0)))
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_what_is_written_is_read_back(tmp_path_factory, ending, array):
     path = tmp_path_factory.mktemp("idx") / f"file{ending}"
     write_idx(path, array)
@@ -91,7 +91,7 @@ def test_a_truncated_gzip_says_truncated(tmp_path):
 
 
 @given(at=st.integers(0, 10_000), flip=st.integers(1, 255))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_flipped_byte_in_a_gzip_changes_the_content_unnoticed(tmp_path_factory, at, flip):
     """Some bits of gzip mean nothing (padding, the time): those may flip. No other error comes out."""
     path = tmp_path_factory.mktemp("idx") / "f.gz"
