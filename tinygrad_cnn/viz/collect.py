@@ -1,0 +1,454 @@
+"""From a recorded graph to its plain description. Reads nodes, runs a silent backward pass, writes nothing.
+
+The only place that touches both the engine and the description: renderers see the description alone.
+"""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd import modes, versions
+from tinygrad_cnn.autograd.graph import RELEASED, reachable
+from tinygrad_cnn.autograd.graph import Node as EngineNode
+from tinygrad_cnn.autograd.handle import Handle
+from tinygrad_cnn.autograd.observe import leaf_names, values_of
+from tinygrad_cnn.viz import formula, gradients
+from tinygrad_cnn.viz.description import (
+    Description, Downstream, Edge, Local, Node, Sample, Step, Summary,
+)  # fmt: skip
+from tinygrad_cnn.viz.modules import BOXES, Tree, finish
+from tinygrad_cnn.viz.naming import Places
+from tinygrad_cnn.viz.summary import summarise
+
+#: Graphs up to this many nodes get pictures and histograms; larger ones numbers only.
+DETAILED = 1_500
+#: All pictures of one description together stay within about so many bytes.
+PICTURE_BYTES = 1_000_000
+#: A local gradient's norm is looked for by power iteration only up to this many entries of the Jacobian.
+NORM_ENTRIES = 100_000
+
+
+@dataclass
+class Wish:
+    """What to tell of a graph; see `viz.graph` for the meaning of each."""
+
+    values: bool = True
+    gradients: Any = "auto"
+    seeds: Sequence[Any] | None = None
+    names: Mapping[str, Any] = field(default_factory=dict)
+    depth: int | None = None
+    boxes: int = BOXES
+
+
+def collect(outputs: Sequence[Handle], wish: Wish) -> Description:
+    """Describe everything that `outputs` were computed from. All of them must carry a graph."""
+    return _Collector(outputs, wish).description()
+
+
+class _Collector:
+    def __init__(self, outputs: Sequence[Handle], wish: Wish) -> None:
+        self.wish = wish
+        self.outputs = list(outputs)
+        self.roots: list[EngineNode] = [t.node for t in outputs if t.node is not None]
+        self.engine = reachable(self.roots)[::-1]
+        self.by_seq = {node.seq: node for node in self.engine}
+        self.values: dict[int, np.ndarray] = {}
+        self.nodes: dict[str, Node] = {}
+        self.edges: dict[tuple[int, int], Edge] = {}
+        self.out = Description()
+        self.detailed = len(self.engine) <= DETAILED
+        self.places = Places()
+        self.tree = Tree()
+        # about two pictures a node (value and gradient), and constants beside them
+        self.pixels = min(2304, PICTURE_BYTES * 3 // 4 // (2 * len(self.engine) + 8)) if self.detailed else 0
+
+    def description(self) -> Description:
+        out = self.out
+        self._names()
+        self._values()
+        for node in self.engine:
+            self._node(node)
+        self._label_outputs()
+        for node in self.engine:
+            self._edges(node)
+        self._gradients()
+        self._numbers()
+        out.nodes = list(self.nodes.values())
+        out.edges = list(self.edges.values())
+        out.modules = finish(self.tree, out.nodes, self.wish.depth, self.wish.boxes)
+        out.loss = str(self.roots[0].seq)
+        return out
+
+    def _summary(self, array: Any, *, signed: bool = False) -> Summary:
+        return summarise(array, histogram=self.detailed, pixels=self.pixels, signed=signed)
+
+    # --- names and values -----------------------------------------------------------------------
+
+    def _names(self) -> None:
+        self.named: dict[int, str] = leaf_names(self.engine)
+        self.named_arrays: dict[int, str] = {}
+        for name, tensor in self.wish.names.items():
+            if tensor.node is not None:
+                self.named[tensor.node.seq] = name
+            self.named_arrays[id(tensor.array)] = name
+        for node in self.engine:
+            if node.name is not None:
+                self.named.setdefault(node.seq, node.name)
+        # A variable's name belongs to the last node that its expression made, and within modules it
+        # would only repeat `x = …` on every line.
+        inner = {p.seq for n in self.engine for p in n.parents if p is not None and p.site == n.site}
+        for node in self.engine:
+            if node.seq not in self.named and node.seq not in inner and (node.scope is None or not node.parents):
+                variable = self.places.variable(node)
+                if variable is not None:
+                    self.named[node.seq] = variable
+
+    def _values(self) -> None:
+        """Every value that something still holds, and those that follow from them by the ops' forwards."""
+        if not self.wish.values:
+            return
+        values = self.values = values_of(self.engine)
+        for tensor in (*self.outputs, *self.wish.names.values()):
+            if tensor.node is not None and tensor.node.seq in self.by_seq:
+                values[tensor.node.seq] = tensor.array
+        stale: set[int] = set()
+        if self.engine and versions.any_change_since(self.engine[0].seq):
+            first_use: dict[int, int] = {}
+            for node in self.engine:
+                for parent in node.parents:
+                    if parent is not None:
+                        first_use.setdefault(parent.seq, node.seq)
+            stale = {
+                seq for seq, value in values.items() if versions.changed_since(value, first_use.get(seq, seq))
+            }  # fmt: skip
+            if stale:
+                self.out.notes.append(
+                    f"{len(stale)} value(s) were changed in place after they were used (an optimiser's step, say); "
+                    "they are shown as they are now."
+                )
+        with modes.no_grad(), np.errstate(all="ignore"):
+            for node in self.engine:
+                if node.seq not in values and node.parents:
+                    value = self._recomputed(node, stale)
+                    if value is not None:
+                        values[node.seq] = value
+
+    def _recomputed(self, node: EngineNode, stale: set[int]) -> np.ndarray | None:
+        # Choices (dropout's mask, say) were made by the forward; running it again would make others.
+        if node.op.choice or node.saved is RELEASED:
+            return None
+        inputs = []
+        for i, parent in enumerate(node.parents):
+            if parent is None:
+                value = node.saved[i + 1] if i + 1 < len(node.saved) else None
+                if not isinstance(value, (np.ndarray, numbers.Number)):
+                    return None
+            else:
+                value = self.values.get(parent.seq)
+                if value is None or parent.seq in stale:
+                    return None
+            inputs.append(value)
+        try:
+            value = np.asarray(node.op.forward(*inputs, **node.params))
+        except Exception as error:
+            # A user's op may need more than its inputs. The picture then has one number less, and says so.
+            self.out.notes.append(f"the value of {node.op.name} could not be computed again: {error}")
+            return None
+        return value.astype(node.dtype, copy=False) if value.shape == tuple(node.shape) else None
+
+    # --- nodes and edges ------------------------------------------------------------------------
+
+    def _node(self, node: EngineNode) -> None:
+        key = str(node.seq)
+        tensor = node.tensor
+        leaf = not node.parents
+        parameter = leaf and type(tensor).__name__ == "Parameter"
+        name = self.named.get(node.seq)
+        value = self.values.get(node.seq)
+        if not leaf:
+            for i, parent in enumerate(node.parents):
+                if parent is None:
+                    self._constant(node, i)
+        record = self.nodes[key] = Node(
+            key, node.op.name, node.op.kind, name or node.op.name, list(node.shape), str(node.dtype),
+            name=name, module=None if leaf else self.tree.path(node.scope),
+            value=None if value is None else self._summary(value),
+            params={} if leaf else {k: _text(v) for k, v in node.params.items() if k not in node.op.choice},
+            source=self.places.source(node), leaf=leaf, parameter=parameter, input=leaf and not parameter,
+        )  # fmt: skip
+        if not leaf:
+            record.formula = f"y = {node.op.formula}"
+            arity = len(node.parents)
+            record.local_formula = "; ".join(
+                f"∂y/∂{node.op.input_name(i, arity)} = {node.op.local_text(i)}"
+                for i, parent in enumerate(node.parents) if parent is not None
+            )  # fmt: skip
+        for parent in node.parents:
+            # A leaf lives where it is first used: that is the module that owns a parameter.
+            if parent is not None and not parent.parents:
+                owner = self.nodes[str(parent.seq)]
+                if owner.module is None and not owner.highlighted:
+                    owner.module = record.module
+                    owner.highlighted = True  # borrowed as "placed"; put right in _label_outputs
+
+    def _constant(self, node: EngineNode, i: int) -> None:
+        """An input that wants no gradient, as far as the node knows it."""
+        saved = node.saved[i + 1] if isinstance(node.saved, tuple) and i + 1 < len(node.saved) else None
+        if saved is None:
+            return
+        if isinstance(saved, np.ndarray):
+            place = f"array {id(saved)}"
+        else:
+            place = f"{node.seq}.{i}"
+        known = self._constants().get(place)
+        if known is None:
+            known = self._constants()[place] = f"{node.seq}.{i}"
+            is_value = isinstance(saved, (np.ndarray, numbers.Number))
+            shape = list(getattr(saved, "shape", ()))
+            name = self.named_arrays.get(id(saved))
+            label = name or (formula.number(float(np.real(saved))) if np.size(saved) == 1 and is_value else "constant")  # type: ignore[arg-type]
+            self.nodes[known] = Node(
+                known, "constant", "constant", label, shape, str(getattr(saved, "dtype", type(saved).__name__)),
+                name=name, module=self.tree.path(node.scope),
+                value=self._summary(saved) if is_value and self.wish.values else None, input=isinstance(saved, np.ndarray),
+            )  # fmt: skip
+        self.edges[node.seq, i] = Edge(f"{node.seq}:{i}", known, str(node.seq), i)
+
+    def _constants(self) -> dict[str, str]:
+        found: dict[str, str] = self.__dict__.setdefault("_constant_ids", {})
+        return found
+
+    def _label_outputs(self) -> None:
+        for record in self.nodes.values():
+            record.highlighted = False
+        for root in self.roots:
+            self.nodes[str(root.seq)].loss = True
+
+    def _edges(self, node: EngineNode) -> None:
+        released = node.saved is RELEASED
+        for i, parent in enumerate(node.parents):
+            if parent is None:
+                continue
+            op = node.op
+            local = Local(op.local_text(i), op.structure(node, i))
+            edge = Edge(f"{node.seq}:{i}", str(parent.seq), str(node.seq), i, local=local)
+            self.edges[node.seq, i] = edge
+            if self.wish.values and (not released or not any(op.keeps(tuple(p is not None for p in node.parents)))):
+                self._local_numbers(node, i, local)
+
+    def _local_numbers(self, node: EngineNode, i: int, local: Local) -> None:
+        parent = node.parents[i]
+        assert parent is not None
+        with np.errstate(all="ignore"):
+            if local.structure == "identity" and tuple(parent.shape) == tuple(node.shape):
+                local.norm = 1.0
+                if not node.shape:
+                    local.number = 1.0
+            elif node.op.kind == "elementwise":
+                factor = self._factor(node, i)
+                if factor is None:
+                    return
+                local.factor = summarise(factor, histogram=self.detailed)
+                low, high = local.factor.min, local.factor.max
+                if local.factor.scalar is not None and tuple(parent.shape) == ():
+                    local.number, local.factor = local.factor.scalar, None
+                    local.norm = abs(local.number)
+                elif low is not None and high is not None and tuple(parent.shape) == tuple(node.shape):
+                    local.norm = max(abs(low), abs(high))
+            elif node.op.kind == "multilinear" and self.detailed:
+                entries = _size(node.shape) * _size(parent.shape)
+                if 0 < entries <= NORM_ENTRIES and len(self.engine) <= 300:
+                    try:
+                        linear = node.local_gradient(i)
+                        if entries == 1:
+                            local.number = float(linear.T(np.ones(node.shape, node.dtype)).reshape(()))
+                            local.norm = abs(local.number)
+                        else:
+                            local.norm = float(f"{linear.norm(iterations=12):.7g}")
+                    except (NotImplementedError, RuntimeError, TypeError, ValueError):
+                        return  # not cheap after all: no push-forward, or a value that is gone
+
+    def _factor(self, node: EngineNode, i: int) -> np.ndarray | None:
+        try:
+            return node.local_gradient(i).factor
+        except (RuntimeError, TypeError):
+            return None
+
+    # --- gradients ------------------------------------------------------------------------------
+
+    def _gradients(self) -> None:
+        want, out = self.wish.gradients, self.out
+        if isinstance(want, Mapping):
+            out.gradients = "given"
+            self._put(want)
+            return
+        if want == "none":
+            return
+        if gradients.can_run(self.engine):
+            try:
+                gradients.walk(self.roots, self._seeds(), self.engine, self._visit)
+                out.gradients = "run"
+                if any(node.hooks is not None for node in self.engine):
+                    out.notes.append("Hooks were not run for this picture: gradients are shown without what hooks change.")
+                return
+            except RuntimeError as error:
+                if want == "run":
+                    raise
+                out.notes.append(f"The gradients could not be computed: {error}")
+                out.steps.clear()
+                for record in self.nodes.values():
+                    record.gradient = None
+                for edge in self.edges.values():
+                    edge.contribution = edge.gain = edge.sample = None
+        elif want == "run":
+            raise RuntimeError(
+                "viz.graph(gradients='run') expected a graph whose saved values are still there, but a backward pass "
+                "has freed them: draw before backward(), or pass retain_graph=True to it"
+            )
+        found = gradients.left(self.engine)
+        out.gradients = "left" if found else "none"
+        if found:
+            out.notes.append(
+                "A backward pass has freed what the graph saved: only the gradients it left in .grad are shown. "
+                "Draw before backward(), or pass retain_graph=True to it, to see them all."
+            )
+        self._put(found)
+
+    def _seeds(self) -> list[np.ndarray]:
+        given = self.wish.seeds
+        if given is not None:
+            return [np.asarray(getattr(s, "array", s)) for s in given]
+        if any(t.array.size != 1 for t in self.outputs):
+            self.out.notes.append("The output is no scalar: gradients are those of the sum of its entries.")
+        return [np.ones_like(t.array) for t in self.outputs if t.node is not None]
+
+    def _put(self, found: Mapping[int, Any]) -> None:
+        for seq, g in found.items():
+            record = self.nodes.get(str(seq))
+            if record is not None:
+                record.gradient = self._summary(gradients.dense(g), signed=True)
+
+    def _visit(self, node: EngineNode, upstream: np.ndarray, downstream: list[Any], before: dict[int, Any]) -> None:
+        record = self.nodes[str(node.seq)]
+        record.gradient = self._summary(upstream, signed=True)
+        step = Step(record.id)
+        size = record.gradient.norm
+        for i, (parent, d) in enumerate(zip(node.parents, downstream, strict=False)):
+            if parent is None or d is None:
+                continue
+            edge = self.edges[node.seq, i]
+            if d is upstream:
+                edge.contribution = record.gradient
+            else:
+                edge.contribution = self._summary(d, signed=True) if self.detailed else summarise(d)
+            if size and edge.contribution.norm is not None:
+                edge.gain = float(f"{edge.contribution.norm / size:.7g}")
+            product = Downstream(edge.id)
+            total = before.get(parent.seq)
+            if total is not None:
+                old = gradients.dense(total)
+                new = old + d.astype(parent.dtype, copy=False)
+                product.before, product.after = summarise(old), summarise(new)
+                before[parent.seq] = new
+            elif node.parents.count(parent) > 1:
+                before[parent.seq] = d
+            step.downstream.append(product)
+            if self.detailed and node.op.kind == "elementwise" and d.size > 1:
+                edge.sample = self._sample(node, i, upstream)
+        self.out.steps.append(step)
+
+    def _sample(self, node: EngineNode, i: int, upstream: np.ndarray) -> Sample | None:
+        """The entry with the largest product, written out."""
+        factor = self._factor(node, i)
+        if factor is None:
+            return None
+        product = upstream * factor
+        sizes = np.abs(product)
+        if not np.isfinite(sizes).any():
+            return None
+        at = np.unravel_index(int(np.nanargmax(np.where(np.isfinite(sizes), sizes, -1))), sizes.shape)
+        return Sample([int(k) for k in at], float(upstream[at]), float(factor[at]), float(product[at]))
+
+    # --- formulas with names and numbers --------------------------------------------------------
+
+    def _numbers(self) -> None:
+        for node in self.engine:
+            record = self.nodes[str(node.seq)]
+            if _bad(record.gradient) or _bad(record.value):
+                nan = any(s is not None and s.nan for s in (record.value, record.gradient))
+                record.alarm = "nan" if nan else "inf"
+            if node.parents and (self.detailed or not node.shape):
+                self._write_out(node, record)
+
+    def _write_out(self, node: EngineNode, record: Node) -> None:
+        op, arity = node.op, len(node.parents)
+        used = formula.letters(op.formula)
+        names, figures = {}, {}
+        if record.name is not None and record.name.isidentifier():
+            names["y"] = record.name
+        if record.value is not None and record.value.scalar is not None:
+            figures["y"] = formula.number(record.value.scalar)
+        for i in range(arity):
+            letter = op.input_name(i, arity)
+            edge = self.edges.get((node.seq, i))
+            source = self.nodes.get(edge.from_) if edge is not None else None
+            if source is None:
+                continue
+            if source.name is not None and source.name.isidentifier() and len(source.name) <= 12:
+                names[letter] = source.name
+            if source.value is not None and source.value.scalar is not None:
+                figures[letter] = formula.number(source.value.scalar)
+                if source.kind == "constant" and source.name is None:
+                    names[letter] = figures[letter]
+        with_names = (used | {"y"}) <= names.keys()
+        shown = names if with_names else {}
+        record.formula = f"{shown.get('y', 'y')} = {formula.substitute(op.formula, shown)}"
+        locals_ = []
+        for i, parent in enumerate(node.parents):
+            edge = self.edges.get((node.seq, i))
+            if parent is None or edge is None or edge.local is None:
+                continue
+            letter = op.input_name(i, arity)
+            text = op.local_text(i)
+            edge.local.text = formula.substitute(text, shown) if formula.letters(text) <= shown.keys() else text
+            locals_.append(f"∂{shown.get('y', 'y')}/∂{shown.get(letter, letter)} = {edge.local.text}")
+            if edge.local.number is not None:
+                if formula.letters(text) - {text} and formula.letters(text) <= figures.keys():
+                    edge.local.numbers = f"{formula.substitute(text, figures)} = {formula.number(edge.local.number)}"
+                up, down = record.gradient, edge.contribution
+                if up is not None and down is not None and up.scalar is not None and down.scalar is not None:
+                    name = shown.get(letter, letter)
+                    edge.numbers = (
+                        f"∂L/∂{name} = {_product(up.scalar)} · {_product(edge.local.number)} = {formula.number(down.scalar)}"
+                    )
+        record.local_formula = "; ".join(locals_)
+        if used and used <= figures.keys() and "y" in figures:
+            record.numbers = f"{figures['y']} = {formula.substitute(op.formula, figures)}"
+
+
+def _product(value: float) -> str:
+    text = formula.number(value)
+    return f"({text})" if text.startswith("-") else text
+
+
+def _bad(summary: Summary | None) -> bool:
+    return summary is not None and bool(summary.nan or summary.inf)
+
+
+def _size(shape: Sequence[int]) -> int:
+    n = 1
+    for k in shape:
+        n *= k
+    return n
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"array of shape {tuple(value.shape)}"
+    text = repr(value)
+    return text if len(text) <= 80 else text[:79] + "…"
