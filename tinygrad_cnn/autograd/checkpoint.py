@@ -78,7 +78,9 @@ class _Region:
             self._run_again()
         entry = self.again[k]
         if entry is None:
-            raise RuntimeError(f"the values of {node.op.name} under checkpoint were recomputed and released already")
+            raise RuntimeError(
+                f"the values of {node.op.name} under checkpoint were recomputed and released already"
+            )
         self.again[k] = None
         if all(e is None for e in self.again):
             self.again = []
@@ -103,7 +105,10 @@ class _Region:
                 _set_random_state(before)
         names = [node.op.name for node in made]
         if names != self.names:
-            at = next((i for i, (a, b) in enumerate(zip(self.names, names, strict=False)) if a != b), min(len(names), len(self.names)))
+            at = next(
+                (i for i, (a, b) in enumerate(zip(self.names, names, strict=False)) if a != b),
+                min(len(names), len(self.names)),
+            )
             first = self.names[at] if at < len(self.names) else "the end"
             second = names[at] if at < len(names) else "the end"
             raise RuntimeError(

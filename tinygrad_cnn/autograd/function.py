@@ -128,7 +128,9 @@ class Function:
         outputs = returned if isinstance(returned, tuple) else (returned,)
         for k, output in enumerate(outputs):
             if not isinstance(output, Handle) and output is not None:
-                raise TypeError(f"{cls.__name__}.forward should return tensors, but result {k} is {type(output).__name__}")
+                raise TypeError(
+                    f"{cls.__name__}.forward should return tensors, but result {k} is {type(output).__name__}"
+                )
         if not live:
             return returned
         results = _record(cls, ctx, nodes, outputs, args)
@@ -144,7 +146,9 @@ def once_differentiable(backward: Any) -> Any:
 
     def wrapped(ctx: Any, *gs: Any) -> Any:
         if modes.state.grad and any(isinstance(g, Handle) and g.node is not None for g in gs):
-            raise RuntimeError("this Function's backward is marked @once_differentiable: it has no second derivative")
+            raise RuntimeError(
+                "this Function's backward is marked @once_differentiable: it has no second derivative"
+            )
         with modes.no_grad():
             return backward(ctx, *gs)
 
@@ -232,11 +236,16 @@ _ops: dict[type, _FunctionOp] = {}
 
 
 def _record(
-    cls: type[Function], ctx: FunctionCtx, parents: tuple[Node | None, ...], outputs: tuple[Any, ...], args: Any
+    cls: type[Function],
+    ctx: FunctionCtx,
+    parents: tuple[Node | None, ...],
+    outputs: tuple[Any, ...],
+    args: Any,
 ) -> list[Any]:
     op = _ops.setdefault(cls, _FunctionOp(cls))
     live = [
-        o is not None and o.array.dtype.kind == "f" and all(o is not n for n in ctx._no_grad_outputs) for o in outputs
+        o is not None and o.array.dtype.kind == "f" and all(o is not n for n in ctx._no_grad_outputs)
+        for o in outputs
     ]
     flowing = [o for o, alive in zip(outputs, live, strict=True) if alive]
     if not flowing:
@@ -244,7 +253,9 @@ def _record(
     packed = len(outputs) > 1
     shape = (sum(o.array.size for o in flowing),) if packed else flowing[0].array.shape
     dtype = np.result_type(*[o.array.dtype for o in flowing])
-    shapes = [o.array.shape if alive else None for o, alive in zip(outputs, live, strict=True)] if packed else None
+    shapes = (
+        [o.array.shape if alive else None for o, alive in zip(outputs, live, strict=True)] if packed else None
+    )
     node = Node(
         op, parents, {"ctx": ctx, "shapes": shapes}, (None,) * (len(parents) + 1), shape, dtype,
         calling_site(3), modes.state.scope,
@@ -274,7 +285,9 @@ def _record(
         results.append(result)
     by_input = {id(a) for a in args}
     ctx._saved = tuple(
-        _SavedOutput(made[id(s)][0], weakref.ref(made[id(s)][1])) if id(s) in made and id(s) not in by_input else s
+        _SavedOutput(made[id(s)][0], weakref.ref(made[id(s)][1]))
+        if id(s) in made and id(s) not in by_input
+        else s
         for s in ctx._saved
     )
     return results

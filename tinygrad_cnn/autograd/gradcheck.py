@@ -99,7 +99,13 @@ def gradgradcheck(
         return tuple(gradients(values, [points[k] for k in live], list(vs), create_graph=True))
 
     return gradcheck(
-        first_order, (*args, *seeds), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception, fast_mode=fast_mode
+        first_order,
+        (*args, *seeds),
+        eps=eps,
+        atol=atol,
+        rtol=rtol,
+        raise_exception=raise_exception,
+        fast_mode=fast_mode,
     )
 
 
@@ -124,7 +130,11 @@ def check_node(
             value = saved[k + 1] if k + 1 < len(saved) else None
         if value is None:
             raise LookupError(f"input {k} of {op.name} is not held any more; record under keep_values()")
-        xs.append(np.asarray(value, np.float64) if getattr(value, "dtype", None) is not None and value.dtype.kind == "f" else value)
+        xs.append(
+            np.asarray(value, np.float64)
+            if getattr(value, "dtype", None) is not None and value.dtype.kind == "f"
+            else value
+        )
     # A float64 twin of the node: the same op on the same values, recorded anew.
     with modes.enable_grad():
         handles = []
@@ -181,7 +191,15 @@ def _moved(func: Callable[..., Any], args: Sequence[Any], k: int, o: int, array:
 
 
 def _check_output(
-    func: Any, args: Any, live: list[int], o: int, output: Any, eps: float, atol: float, rtol: float, fast: bool
+    func: Any,
+    args: Any,
+    live: list[int],
+    o: int,
+    output: Any,
+    eps: float,
+    atol: float,
+    rtol: float,
+    fast: bool,
 ) -> Disagreement | None:
     random = np.random.default_rng(0)
     inputs = [args[k] for k in live]
@@ -244,15 +262,21 @@ def _worst(
             excess = np.where(np.isnan(excess), np.inf, excess)
             if excess.size and excess.max() > 0 and (worst is None or excess.max() > worst[0]):
                 row = int(excess.argmax())
-                at = tuple(int(n) for n in np.unravel_index(row, output.array.shape)) if output.array.shape else ()
+                at = (
+                    tuple(int(n) for n in np.unravel_index(row, output.array.shape))
+                    if output.array.shape
+                    else ()
+                )
                 found = Disagreement(k, at, element, float(jacobian[row, column]), float(numerical[row]))
                 worst = (float(excess.max()), found)
     return None if worst is None else worst[1]
 
 
 def _message(problem: Disagreement, output: Any, eps: float, atol: float, rtol: float) -> str:
-    place = f"d output{list(problem.output)} / d input{list(problem.element)}" if problem.element or problem.output else (
-        "the derivative along a random direction" if output.array.shape else "the derivative"
+    place = (
+        f"d output{list(problem.output)} / d input{list(problem.element)}"
+        if problem.element or problem.output
+        else ("the derivative along a random direction" if output.array.shape else "the derivative")
     )
     culprit = _culprit(output)
     return (

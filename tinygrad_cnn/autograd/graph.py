@@ -94,6 +94,33 @@ class _Released:
 RELEASED: Any = _Released()
 
 
+class _Extra:
+    """What few nodes have; apart, so that the many cost less."""
+
+    __slots__ = ("hooks", "name", "stack", "target", "value")
+
+    def __init__(self) -> None:
+        self.hooks: Hooks | None = None
+        self.name: str | None = None
+        self.stack: tuple[Site, ...] | None = None
+        self.target: weakref.ref[Any] | None = None
+        self.value: np.ndarray | None = None
+
+
+def _extra(name: str, doc: str) -> Any:
+    """An attribute of `Node` that is None until somebody sets it."""
+
+    def get(node: Node) -> Any:
+        return None if node.extra is None else getattr(node.extra, name)
+
+    def set(node: Node, value: Any) -> None:
+        if node.extra is None:
+            node.extra = _Extra()
+        setattr(node.extra, name, value)
+
+    return property(get, set, doc=doc)
+
+
 class Node:
     """One value of the graph. Immutable but for releasing what it saved, its hooks and its name.
 
@@ -106,22 +133,33 @@ class Node:
         seq: its number; larger than any parent's
         site: where it was made, as (code, instruction); see `Node.where`
         scope: the module call it was made under
-        hooks: None, or what users registered
-        name: a label for pictures and the debugger
-        target: weak reference to the tensor whose `.grad` this node's gradient goes to
-        value: the output itself, kept only under `keep_values`
-        stack: the creating Python frames, kept only under `keep_values`
     """
 
     __slots__ = (
-        "op", "parents", "params", "saved", "shape", "dtype", "seq", "site", "scope",
-        "hooks", "name", "target", "value", "stack", "__weakref__",
-    )  # fmt: skip
+        "__weakref__",
+        "dtype",
+        "extra",
+        "op",
+        "params",
+        "parents",
+        "saved",
+        "scope",
+        "seq",
+        "shape",
+        "site",
+    )
 
     def __init__(
-        self, op: Any, parents: tuple[Node | None, ...], params: dict[str, Any], saved: tuple[Any, ...],
-        shape: tuple[int, ...], dtype: np.dtype, site: tuple[CodeType, int] | None, scope: Scope | None,
-    ) -> None:  # fmt: skip
+        self,
+        op: Any,
+        parents: tuple[Node | None, ...],
+        params: dict[str, Any],
+        saved: Any,
+        shape: tuple[int, ...],
+        dtype: np.dtype,
+        site: tuple[CodeType, int] | None,
+        scope: Scope | None,
+    ) -> None:
         self.op = op
         self.parents = parents
         self.params = params
@@ -131,11 +169,13 @@ class Node:
         self.seq: int = tick()
         self.site = site
         self.scope = scope
-        self.hooks: Hooks | None = None
-        self.name: str | None = None
-        self.target: weakref.ref[Any] | None = None
-        self.value: np.ndarray | None = None
-        self.stack: tuple[Site, ...] | None = None
+        self.extra: _Extra | None = None
+
+    hooks = _extra("hooks", "None, or the `Hooks` that users registered.")
+    name = _extra("name", "A label for pictures and the debugger.")
+    target = _extra("target", "Weak reference to the tensor whose `.grad` this node's gradient goes to.")
+    value = _extra("value", "The output itself, kept only under `keep_values`.")
+    stack = _extra("stack", "The creating Python frames, kept only under `keep_values(stack=True)`.")
 
     @property
     def is_leaf(self) -> bool:
@@ -247,6 +287,6 @@ def calling_stack(depth: int = 2) -> tuple[Site, ...]:
     sites = []
     while frame is not None:
         if not is_engine_file(frame.f_code.co_filename):
-            sites.append(Site(frame.f_code, frame.f_lasti))
+            sites.append(Site(frame.f_code, frame.f_lasti))  # noqa: PERF401
         frame = frame.f_back
     return tuple(sites)

@@ -61,7 +61,8 @@ class Hooks:
                         "return one per input, or None to leave them as they are"
                     )
                 downstream = [
-                    None if old is None else _replaced(old, n, fn) for old, n in zip(downstream, new, strict=True)
+                    None if old is None else _replaced(old, n, fn)
+                    for old, n in zip(downstream, new, strict=True)
                 ]
         return downstream
 
@@ -93,5 +94,7 @@ def _replaced(old: Any, new: Any, fn: Callable[..., Any]) -> Any:
     value = new if isinstance(old, Handle) else unwrap(new)
     if tuple(value.shape) != tuple(old.shape):
         name = getattr(fn, "__name__", repr(fn))
-        raise ValueError(f"the hook {name} returned a gradient of shape {tuple(value.shape)}, expected {tuple(old.shape)}")
+        raise ValueError(
+            f"the hook {name} returned a gradient of shape {tuple(value.shape)}, expected {tuple(old.shape)}"
+        )
     return value

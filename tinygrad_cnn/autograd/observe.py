@@ -94,7 +94,9 @@ def leaf_names(nodes: list[Node]) -> dict[int, str]:
     return names
 
 
-def _both(first: Callable[..., None] | None, second: Callable[..., None] | None) -> Callable[..., None] | None:
+def _both(
+    first: Callable[..., None] | None, second: Callable[..., None] | None
+) -> Callable[..., None] | None:
     if first is None or second is None:
         return first or second
 

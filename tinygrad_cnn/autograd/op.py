@@ -18,19 +18,22 @@ arrays. Under ``create_graph=True`` they receive tensors, and NumPy's own dispat
 from __future__ import annotations
 
 import inspect
+from sys import _getframe
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
-from tinygrad_cnn.autograd.graph import Node, calling_site, calling_stack
+from tinygrad_cnn.autograd.graph import Node, _inside, calling_site
 from tinygrad_cnn.autograd.handle import Handle, wrap
 
 ndarray = np.ndarray
 _F64 = np.dtype(np.float64)
 Rule = Callable[..., Any] | float
 
+#: The params of a call without any; shared, never written to.
+_NONE: dict[str, Any] = {}
 #: Every primitive by name; the op table of tests and docs.
 REGISTRY: dict[str, Op] = {}
 
@@ -207,11 +210,28 @@ class Elementwise(Op):
         self._needs = tuple(
             frozenset() if constant is not None else _needed(rule, skip=0) | (_needed(fused, 1) if fused else frozenset())
             for rule, constant, fused in zip(rules, self.constants, self.fused, strict=True)
-        )  # fmt: skip
+        )
+        #: Per input, (g, saved, params) -> g · ∂y/∂xᵢ, before broadcasting is undone.
+        self.pullers = tuple(map(_puller, rules, self.constants, self.fused))  # fmt: skip
 
     def keeps(self, live: tuple[bool, ...]) -> tuple[bool, ...]:
         needed = _union(self._needs, live)
         return tuple(k in needed for k in range(len(live) + 1))
+
+    def method(self, reflected: bool = False) -> Callable[..., Any]:
+        """The op as a plain function of one or two tensors, for operators and methods.
+
+        It does what `__call__` does, unrolled for the commonest case: this is the hot path of small tensors.
+        """
+        fast = _unary(self) if len(self.rules) == 1 else _binary(self)
+        if not reflected:
+            return fast
+        slow = self.__call__
+
+        def method(b: Any, a: Any) -> Any:
+            return slow(a, b)
+
+        return method
 
     def _settle(self, out: ndarray, arrays: Sequence[Any]) -> ndarray:
         # NumPy widens where PyTorch does not: integers become float64, and a 0-d float64 counts in full.
@@ -229,17 +249,7 @@ class Elementwise(Op):
         return self.rules[i](*saved, **node.params)  # type: ignore[operator]
 
     def pull(self, i: int, g: Any, node: Node, saved: tuple[Any, ...]) -> Any:
-        constant = self.constants[i]
-        if constant is None:
-            fused = self.fused[i]
-            if fused is not None:
-                d = fused(g, *saved, **node.params)
-            else:
-                d = g * self.rules[i](*saved, **node.params)  # type: ignore[operator]
-        elif constant == 1:
-            d = g
-        else:
-            d = g * constant
+        d = self.pullers[i](g, saved, node.params)
         shape = node.parents[i].shape  # type: ignore[union-attr]
         return d if d.shape == shape else unbroadcast(d, shape)
 
@@ -249,6 +259,65 @@ class Elementwise(Op):
 
     def structure(self, node: Node, i: int) -> str:
         return "identity" if self.constants[i] == 1 else "diagonal"
+
+
+def _unary(op: Elementwise) -> Callable[..., Any]:
+    forward, state, keep = op.forward, modes.state, op.keeps((True,))
+    keep_y, keep_x = keep
+
+    def method(x: Any) -> Any:
+        if state.on_record is not None or not isinstance(x, Handle):
+            return op(x)
+        array, parent = x.array, x.node
+        out = forward(array)
+        if type(out) is not ndarray or out.dtype is _F64:
+            out = op._settle(np.asarray(out), (array,))
+        if parent is None or not state.grad or out.dtype.kind != "f":
+            return wrap(out)
+        saved = (out if keep_y else None, array if keep_x else None)
+        frame = _getframe(1)
+        code = frame.f_code
+        site = (code, frame.f_lasti) if _inside.get(code.co_filename) is False else calling_site()
+        return wrap(out, Node(op, (parent,), _NONE, saved, out.shape, out.dtype, site, state.scope))
+
+    return method
+
+
+def _binary(op: Elementwise) -> Callable[..., Any]:
+    forward, state = op.forward, modes.state
+    keep_first, keep_second, keep_both = (op.keeps(k) for k in ((True, False), (False, True), (True, True)))
+
+    def method(a: Any, b: Any) -> Any:
+        x, first = a.array, a.node
+        if isinstance(b, Handle):
+            y, second = b.array, b.node
+        elif type(b) is float or type(b) is int:
+            y, second = b, None
+        elif isinstance(b, (ndarray, np.generic, int, float)):
+            return op(a, b)
+        else:
+            return NotImplemented
+        if state.on_record is not None:
+            return op(a, b)
+        out = forward(x, y)
+        if type(out) is not ndarray or out.dtype is _F64:
+            out = op._settle(np.asarray(out), (x, y))
+        if first is None:
+            if second is None:
+                return wrap(out)
+            keep = keep_second
+        else:
+            keep = keep_first if second is None else keep_both
+        dtype = out.dtype
+        if not state.grad or dtype.kind != "f":
+            return wrap(out)
+        saved = (out if keep[0] else None, x if keep[1] else None, y if keep[2] else None)
+        frame = _getframe(1)
+        code = frame.f_code
+        site = (code, frame.f_lasti) if _inside.get(code.co_filename) is False else calling_site()
+        return wrap(out, Node(op, (first, second), _NONE, saved, out.shape, dtype, site, state.scope))
+
+    return method
 
 
 class Multilinear(Op):
@@ -438,6 +507,19 @@ def _union(needs: Sequence[frozenset[int]], live: tuple[bool, ...]) -> frozenset
     return frozenset().union(*[need for need, alive in zip(needs, live, strict=False) if alive])
 
 
+def _puller(rule: Any, constant: float | None, fused: Callable[..., Any] | None) -> Callable[..., Any]:
+    """Upstream times local for one input, decided once instead of at every call."""
+    if constant is not None:
+        return (lambda g, _saved, _params: g) if constant == 1 else (lambda g, _saved, _params: g * constant)
+    if fused is not None:
+        return lambda g, saved, params: fused(g, *saved, **params)
+
+    def pull(g: Any, saved: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        return g * (rule(*saved, **params) if params else rule(*saved))
+
+    return pull
+
+
 def _first(parent: Node | None, blank: Any) -> Any:
     return parent if parent is not None else blank
 
@@ -459,4 +541,12 @@ identity = Multilinear(
     "identity", lambda x: x, lambda g, _x: g, joint=True, view=True, formula="x", local=("1",)
 )
 
-__all__ = ["REGISTRY", "Elementwise", "General", "Multilinear", "Op", "calling_stack", "identity", "unbroadcast"]
+__all__ = [
+    "REGISTRY",
+    "Elementwise",
+    "General",
+    "Multilinear",
+    "Op",
+    "identity",
+    "unbroadcast",
+]

@@ -37,14 +37,18 @@ def grad(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) 
     return gradient
 
 
-def grad_and_value(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+def grad_and_value(
+    func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """Like `grad`, and the function's value beside it: ``(gradient, value)``."""
 
     def gradient_and_value(*args: Any, **kwargs: Any) -> Any:
         run = _Recorded(func, args, kwargs, argnums, has_aux)
         (output,) = run.single_output()
         if output.array.size != 1:
-            raise RuntimeError(f"func.grad expected a function with a scalar result, got shape {output.array.shape}")
+            raise RuntimeError(
+                f"func.grad expected a function with a scalar result, got shape {output.array.shape}"
+            )
         found = run.pull([np.ones_like(output.array)])
         value = run.result()
         return run.like_inputs(found), (value, run.aux) if has_aux else value
@@ -80,7 +84,9 @@ def jvp(
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
         raise TypeError("func.jvp expected tuples of primals and of tangents")
     if len(primals) != len(tangents):
-        raise TypeError(f"func.jvp expected one tangent per primal: {len(primals)} primals, {len(tangents)} tangents")
+        raise TypeError(
+            f"func.jvp expected one tangent per primal: {len(primals)} primals, {len(tangents)} tangents"
+        )
     run = _Recorded(func, primals, {}, tuple(range(len(primals))), has_aux)
     flat, _ = flatten(list(tangents))
     pushed = run.push(flat)
@@ -96,12 +102,16 @@ def jacrev(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
         columns = []
         for output in run.outputs:
             rows = [
-                run.pull([unit if o is output else np.zeros_like(o.array) for o in run.outputs], retain_graph=True)
+                run.pull(
+                    [unit if o is output else np.zeros_like(o.array) for o in run.outputs], retain_graph=True
+                )
                 for unit in _units(output.array)
             ]
             shape = output.array.shape
             columns.append(
-                run.like_inputs([_stacked([r[k] for r in rows], shape, x, 0) for k, x in enumerate(run.inputs)])
+                run.like_inputs(
+                    [_stacked([r[k] for r in rows], shape, x, 0) for k, x in enumerate(run.inputs)]
+                )
             )
         found = run.rebuild_outputs(columns)
         return (found, run.aux) if has_aux else found
@@ -148,7 +158,9 @@ def hvp(func: Callable[..., Any], inputs: Any, v: Any) -> tuple[Any, Any]:
     return value, found if several else found[0]
 
 
-def functional_call(module: Any, parameters: dict[str, Any], args: Any = (), kwargs: dict[str, Any] | None = None) -> Any:
+def functional_call(
+    module: Any, parameters: dict[str, Any], args: Any = (), kwargs: dict[str, Any] | None = None
+) -> Any:
     """Call a module with other tensors in the place of its parameters and buffers.
 
     `parameters` maps names as in `named_parameters()` to tensors. The module is left as it was.
@@ -161,7 +173,9 @@ def functional_call(module: Any, parameters: dict[str, Any], args: Any = (), kwa
             owner = module.get_submodule(path) if path else module
             table = next((t for t in (owner._parameters, owner._buffers) if own in t), None)
             if table is None:
-                raise KeyError(f"functional_call: {type(module).__name__} has no parameter or buffer {name!r}")
+                raise KeyError(
+                    f"functional_call: {type(module).__name__} has no parameter or buffer {name!r}"
+                )
             swapped.append((table, own, table[own]))
             table[own] = value
         return module(*(args if isinstance(args, tuple) else (args,)), **(kwargs or {}))
@@ -173,7 +187,9 @@ def functional_call(module: Any, parameters: dict[str, Any], args: Any = (), kwa
 # --- the two walks ---------------------------------------------------------------------------------
 
 
-def push_forward(outputs: Sequence[Node | None], tangents: dict[int, Any], create_graph: bool = False) -> list[Any]:
+def push_forward(
+    outputs: Sequence[Node | None], tangents: dict[int, Any], create_graph: bool = False
+) -> list[Any]:
     """Carry tangents (by `node.seq`) forward through the graph to `outputs`; None where nothing arrives."""
     known = dict(tangents)
     for node in reversed(reachable(outputs)):
@@ -215,13 +231,20 @@ class _Recorded:
     """A function's graph, recorded from fresh entry nodes so that walks end at its arguments."""
 
     def __init__(
-        self, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnums: Argnums, has_aux: bool
+        self,
+        func: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        argnums: Argnums,
+        has_aux: bool,
     ) -> None:
         self.single = isinstance(argnums, int)
         numbers = [argnums] if isinstance(argnums, int) else list(argnums)
         for n in numbers:
             if not -len(args) <= n < len(args):
-                raise ValueError(f"argnums names argument {n}, but {len(args)} positional arguments were given")
+                raise ValueError(
+                    f"argnums names argument {n}, but {len(args)} positional arguments were given"
+                )
         self.outer_grad = modes.state.grad
         began = tick()
         self.rebuilders = []
@@ -243,7 +266,9 @@ class _Recorded:
         self.outputs, self.rebuild_outputs = flatten(returned)
         for k, output in enumerate(self.outputs):
             if not isinstance(output, Handle):
-                raise TypeError(f"the function should return tensors, but its result {k} is a {type(output).__name__}")
+                raise TypeError(
+                    f"the function should return tensors, but its result {k} is a {type(output).__name__}"
+                )
         # Something older than this call is part of the graph: an outer transform (or .backward()) may want
         # to differentiate what we return, so the walks are recorded too.
         self.create_graph = self.outer_grad and any(
@@ -252,7 +277,9 @@ class _Recorded:
 
     def single_output(self) -> list[Any]:
         if len(self.outputs) != 1:
-            raise RuntimeError(f"func.grad expected a function with one scalar result, got {len(self.outputs)} results")
+            raise RuntimeError(
+                f"func.grad expected a function with one scalar result, got {len(self.outputs)} results"
+            )
         return self.outputs
 
     def pull(self, seeds: Sequence[Any], retain_graph: bool = False) -> list[Any]:
@@ -267,7 +294,9 @@ class _Recorded:
         record = self.create_graph or (self.outer_grad and any(s.node is not None for s in given))
         values = given if record else [s.array for s in given]
         with modes.set_grad_enabled(record):
-            found = gradients(self.outputs, self.inputs, values, create_graph=record, retain_graph=retain_graph or record)
+            found = gradients(
+                self.outputs, self.inputs, values, create_graph=record, retain_graph=retain_graph or record
+            )
         return [g if isinstance(g, Handle) else wrap(g) for g in found]
 
     def push_flat(self, tangents: Sequence[Any]) -> list[Any]:
@@ -279,7 +308,9 @@ class _Recorded:
             if t is None:
                 continue
             if tuple(np.shape(unwrap(t))) != x.array.shape:
-                raise ValueError(f"expected a tangent of the primal's shape {x.array.shape}, got {np.shape(unwrap(t))}")
+                raise ValueError(
+                    f"expected a tangent of the primal's shape {x.array.shape}, got {np.shape(unwrap(t))}"
+                )
             value = t if isinstance(t, Handle) else wrap(np.asarray(t, x.array.dtype))
             known[x.node.seq] = value if record else value.array
         with modes.set_grad_enabled(record):
@@ -318,7 +349,9 @@ def _enter(x: Any) -> Any:
 def _check_differentiable(leaf: Any, n: int) -> None:
     if not isinstance(leaf, Handle) or leaf.array.dtype.kind != "f":
         got = f"a tensor of {leaf.array.dtype}" if isinstance(leaf, Handle) else type(leaf).__name__
-        raise TypeError(f"argument {n} should hold floating tensors to differentiate with respect to, got {got}")
+        raise TypeError(
+            f"argument {n} should hold floating tensors to differentiate with respect to, got {got}"
+        )
 
 
 def _units(array: np.ndarray) -> Any:
