@@ -104,17 +104,20 @@ class BackwardPass:
     def steps(self) -> Iterator[tuple[Node, Any, Sequence[Any]]]:
         """Visit the nodes one by one; yields (node, upstream, downstream) behind each."""
         grads, needed, captured, receive = self.grads, self.needed, self.captured, self.receive
-        create_graph, release = self.create_graph, not self.retain_graph
+        create_graph, release = self.create_graph, not (self.retain_graph or self.deferred)
         observe = modes.state.on_backward
         order = self.order
-        check_versions = bool(order) and versions.any_change_since(min(order[-1].seq, order[0].seq))
-        while self.position < len(order):
-            node = order[self.position]
-            self.position += 1
-            g = grads.pop(node.seq, None)
+        # Leaves save nothing; anything changed before the oldest of the others was recorded is no concern.
+        oldest = next((node.seq for node in reversed(order) if node.parents), None)
+        check_versions = oldest is not None and versions.any_change_since(oldest)
+        pop = grads.pop
+        for position in range(self.position, len(order)):
+            node = order[position]
+            self.position = position + 1
+            g = pop(node.seq, None)
             if g is None:
                 continue
-            if isinstance(g, Lazy):
+            if type(g) is not ndarray and isinstance(g, Lazy):
                 g = g.dense()
                 self.owned.add(node.seq)
             extra = node.extra
@@ -265,11 +268,8 @@ def backward_steps(
     Exhausting it leaves exactly what `Tensor.backward` leaves. Raises RuntimeError as `backward` does: for
     outputs that need no grad, for a missing seed of a non-scalar output, for a graph already released.
     """
-    tensors, seeds = _outputs_and_seeds(outputs, seeds, create_graph)
-    wanted = None if inputs is None else [_node_of(x, "inputs") for x in _as_list(inputs)]
-    work = BackwardPass(
-        [t.node for t in tensors], seeds, create_graph=create_graph, retain_graph=retain_graph, inputs=wanted
-    )
+    roots, seeds, wanted = backward_roots(outputs, seeds, create_graph, inputs)
+    work = BackwardPass(roots, seeds, create_graph=create_graph, retain_graph=retain_graph, inputs=wanted)
     for node, upstream, downstream in work.steps():
         yield Step(node, upstream, tuple(d.dense() if isinstance(d, Lazy) else d for d in downstream))
 
@@ -358,6 +358,15 @@ def _pull_to(
     work.run()
     assert work.captured is not None
     return [work.captured[x.node.seq] for x in inputs]
+
+
+def backward_roots(
+    outputs: Any, seeds: Any, create_graph: bool, inputs: Any = None
+) -> tuple[list[Node], list[Any], list[Node] | None]:
+    """What a `BackwardPass` starts from: the outputs' nodes, their checked seeds, the wanted inputs' nodes."""
+    tensors, arrays = _outputs_and_seeds(outputs, seeds, create_graph)
+    wanted = None if inputs is None else [_node_of(x, "inputs") for x in _as_list(inputs)]
+    return [t.node for t in tensors], arrays, wanted
 
 
 # --- helpers ---------------------------------------------------------------------------------------

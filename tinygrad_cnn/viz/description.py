@@ -297,6 +297,11 @@ class Description:
         return cls.from_dict(data)
 
 
+def plain(record: Any) -> Any:
+    """A record (or numbers, lists, dicts of them) as JSON-able data."""
+    return _plain(record)
+
+
 # --- records to plain data and back ---------------------------------------------------------------
 
 

@@ -1,0 +1,23 @@
+"""The backward debugger: step through gradients, forwards and backwards, as through code.
+
+    s = tg.debug.BackwardSession(loss)      a plain object, paused before the first node
+    s.step(n)  s.back(n)  s.goto("relu")  s.run_until("norm > 10")  s.finish_module()
+    s.breakpoints.add("features.* if nan"); s.continue_(); s.reverse_continue()
+    s.node  s.upstream  s.downstream  s.stop  s.position  s.total  s.at_end  s.closed
+    s.state()  s.where()  s.history()       plain data, ready for JSON (see `snapshot.describe`)
+    s.evaluate("abs(g).max()")  s.watch("norm")  s.matches(query)  s.find("relu")
+    s.explain(node, (0, 2), input=0)  s.check()  s.into()  s.record(path)
+    s.edit(gradient, node=…, input=…, value=…, index=…)
+    s.finish()                              what loss.backward() leaves, bit for bit; s.abort() puts all back
+
+    i = Interpreter(s)                      the command language of the terminal and of editors' consoles
+    r = i.execute("b relu if norm > 3")     a Reply: .text, .moved, .edited, .breakpoints, .resume, .quit
+    i.complete("goto fea")                  completions
+
+Selectors and conditions: `selectors`, `conditions`. Breakpoints: `breakpoints`.
+"""
+
+from tinygrad_cnn.debug.breakpoints import Breakpoint, Breakpoints
+from tinygrad_cnn.debug.session import BackwardSession, Stop
+
+__all__ = ["BackwardSession", "Breakpoint", "Breakpoints", "Stop"]
