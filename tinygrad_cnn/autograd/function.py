@@ -34,7 +34,8 @@ class FunctionCtx:
         for t in tensors:
             if t is not None and not isinstance(t, Handle):
                 raise TypeError(
-                    f"save_for_backward expected tensors, got {type(t).__name__}; keep other things as attributes of ctx"
+                    f"save_for_backward expected tensors, got {type(t).__name__}; "
+                    "keep other things as attributes of ctx"
                 )
         self._saved = tensors
 
@@ -55,8 +56,8 @@ class FunctionCtx:
                 item = wrap(item.array, node)
             if item is not None and versions.changed_since(item.array, self._seq):
                 raise RuntimeError(
-                    f"saved tensor {k} of shape {tuple(item.array.shape)} has been changed in place since it was saved; "
-                    "change a copy (t.clone()), or change it after backward()"
+                    f"saved tensor {k} of shape {tuple(item.array.shape)} has been changed in place since it was "
+                    "saved; change a copy (t.clone()), or change it after backward()"
                 )
             tensors.append(item)
         return tuple(tensors)

@@ -56,7 +56,6 @@ def gradcheck(
             )
     with modes.enable_grad(), keep_values():
         outputs = _outputs(func, args)
-    problem = None
     for o, output in enumerate(outputs):
         if output.node is None:
             continue
@@ -64,13 +63,10 @@ def gradcheck(
         if problem is None and check_forward_ad:
             problem = _check_forward(func, args, live, o, output, eps, atol, rtol)
         if problem is not None:
-            problem = _message(problem, output, eps, atol, rtol)
-            break
-    if problem is None:
-        return True
-    if raise_exception:
-        raise GradcheckError(problem)
-    return False
+            if raise_exception:
+                raise GradcheckError(_message(problem, output, eps, atol, rtol))
+            return False
+    return True
 
 
 def gradgradcheck(
@@ -297,7 +293,7 @@ def _culprit(output: Any) -> str | None:
             continue  # this node cannot be run by itself; the search goes on, the failure is reported anyway
         if wrong is not None:
             return (
-                f"op {node.op.name!r} ({node.where or 'engine'}; its input {wrong.input}, element {list(wrong.element)}: "
-                f"{wrong.analytical:.6g} by the rule, {wrong.numerical:.6g} by differences)"
+                f"op {node.op.name!r} ({node.where or 'engine'}; its input {wrong.input}, "
+                f"element {list(wrong.element)}: {wrong.analytical:.6g} by the rule, {wrong.numerical:.6g} by differences)"
             )
     return None

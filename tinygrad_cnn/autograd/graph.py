@@ -131,14 +131,16 @@ class Node:
         saved: (output, *inputs), None where no rule needs the value
         shape, dtype: of the value
         seq: its number; larger than any parent's
-        site: where it was made, as (code, instruction); see `Node.where`
+        code, lasti: the code object and instruction that made it; see `Node.where`
         scope: the module call it was made under
     """
 
     __slots__ = (
         "__weakref__",
+        "code",
         "dtype",
         "extra",
+        "lasti",
         "op",
         "params",
         "parents",
@@ -146,8 +148,10 @@ class Node:
         "scope",
         "seq",
         "shape",
-        "site",
     )
+
+    code: CodeType | None
+    lasti: int
 
     def __init__(
         self,
@@ -167,7 +171,7 @@ class Node:
         self.shape = shape
         self.dtype = dtype
         self.seq: int = tick()
-        self.site = site
+        self.code, self.lasti = site if site is not None else (None, 0)
         self.scope = scope
         self.extra: _Extra | None = None
 
@@ -182,9 +186,14 @@ class Node:
         return not self.parents
 
     @property
+    def site(self) -> tuple[CodeType, int] | None:
+        """Where it was made, as (code, instruction offset): cheap to compare, see `where` for the line."""
+        return (self.code, self.lasti) if self.code is not None else None
+
+    @property
     def where(self) -> Site | None:
         """The source line outside the engine that made this node."""
-        return Site(*self.site) if self.site is not None else None
+        return Site(self.code, self.lasti) if self.code is not None else None
 
     @property
     def module(self) -> str:
@@ -213,7 +222,7 @@ class Node:
         return self.name or self.op.name
 
     def __repr__(self) -> str:
-        made = f" at {self.where}" if self.site is not None else ""
+        made = f" at {self.where}" if self.code is not None else ""
         under = f" in {self.module}" if self.module else ""
         named = f" {self.name!r}" if self.name else ""
         return f"<Node {self.op.name}#{self.seq}{named} {tuple(self.shape)} {self.dtype}{under}{made}>"
@@ -283,10 +292,11 @@ def calling_site(depth: int = 2) -> tuple[CodeType, int] | None:
 
 def calling_stack(depth: int = 2) -> tuple[Site, ...]:
     """All frames outside the engine, innermost first."""
-    frame: Any = sys._getframe(depth)
-    sites = []
+    frames = _outwards(sys._getframe(depth))
+    return tuple(Site(f.f_code, f.f_lasti) for f in frames if not is_engine_file(f.f_code.co_filename))
+
+
+def _outwards(frame: Any) -> Iterator[Any]:
     while frame is not None:
-        if not is_engine_file(frame.f_code.co_filename):
-            sites.append(Site(frame.f_code, frame.f_lasti))  # noqa: PERF401
+        yield frame
         frame = frame.f_back
-    return tuple(sites)

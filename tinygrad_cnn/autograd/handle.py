@@ -38,7 +38,7 @@ def register_tensor_type(cls: type) -> None:
 
 def wrap(array: np.ndarray, node: Node | None = None) -> Any:
     """A tensor on `array` that belongs to `node` (None: no gradient flows through it)."""
-    handle = _new(_tensor_type)
+    handle: Any = _new(_tensor_type)
     handle.array = array
     handle.node = node
     handle.grad = None

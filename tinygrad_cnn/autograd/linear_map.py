@@ -71,7 +71,7 @@ class LinearMap:
             value = np.asarray(self.node.op.factor(self.i, self.node, self._saved()), dtype=self.node.dtype)
         return np.broadcast_to(value, self.node.shape)
 
-    def T(self, g: Any) -> np.ndarray:  # noqa: N802 - the transpose's usual name
+    def T(self, g: Any) -> np.ndarray:
         """Pull back: the upstream gradient (output's shape) in, the downstream one (input's shape) out."""
         g = np.asarray(unwrap(g), dtype=self.node.dtype)
         if g.shape != tuple(self.node.shape):

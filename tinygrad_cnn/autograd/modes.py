@@ -20,16 +20,42 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _State(threading.local):
-    """What one thread is doing; class attributes are the values a new thread starts with."""
+class _Now:
+    """What one thread is doing at the moment."""
 
-    grad: bool = True
-    inference: bool = False
-    scope: Scope | None = None
-    #: Called with each node just recorded and its output array; None (the usual case) costs one test.
-    on_record: Callable[[Any, np.ndarray], None] | None = None
-    #: Called after each backward step with (node, upstream, downstream); None costs one test per pass.
-    on_backward: Callable[[Any, Any, Any], None] | None = None
+    __slots__ = ("grad", "inference", "on_backward", "on_record", "scope")
+
+    def __init__(self) -> None:
+        self.grad = True
+        self.inference = False
+        self.scope: Scope | None = None
+        #: Called with each node just recorded and its output array; None (the usual case) costs one test.
+        self.on_record: Callable[[Any, np.ndarray], None] | None = None
+        #: Called behind each backward step with (node, upstream, downstream); None costs one test per pass.
+        self.on_backward: Callable[[Any, Any, Any], None] | None = None
+
+
+def _of_now(name: str) -> Any:
+    def get(state: _State) -> Any:
+        return getattr(state.now, name)
+
+    def set(state: _State, value: Any) -> None:
+        setattr(state.now, name, value)
+
+    return property(get, set)
+
+
+class _State(threading.local):
+    """The calling thread's switches. Hot paths read `state.now` once and then its plain slots."""
+
+    def __init__(self) -> None:
+        self.now = _Now()
+
+    grad = _of_now("grad")
+    inference = _of_now("inference")
+    scope = _of_now("scope")
+    on_record = _of_now("on_record")
+    on_backward = _of_now("on_backward")
 
 
 state = _State()
@@ -112,10 +138,7 @@ class _GradSwitch(_Switch):
 
     def __new__(cls, fn: Any = None) -> Any:
         self = super().__new__(cls)
-        if callable(fn):  # `@no_grad` without parentheses
-            self.__init__()
-            return self(fn)
-        return self
+        return cls()(fn) if callable(fn) else self  # `@no_grad` without parentheses
 
     def __enter__(self) -> None:
         self._before.append(state.grad)
@@ -168,10 +191,7 @@ class inference_mode(_Switch):
 
     def __new__(cls, mode: Any = True) -> Any:
         self = super().__new__(cls)
-        if callable(mode):
-            self.__init__()  # type: ignore[misc]
-            return self(mode)
-        return self
+        return cls()(mode) if callable(mode) else self
 
     def _clone(self) -> inference_mode:
         return inference_mode(self.mode)
