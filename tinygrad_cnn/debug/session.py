@@ -186,6 +186,11 @@ class BackwardSession:
         return self.nodes[self.position] if not self.closed and self.position < self.total else None
 
     @property
+    def last(self) -> Node | None:
+        """The node that was done last; None at the start."""
+        return self._log[-1].node if self._log else None
+
+    @property
     def at_end(self) -> bool:
         """Whether every node is done (it can still go back until `finish`)."""
         return self.node is None
