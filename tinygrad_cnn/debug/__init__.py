@@ -18,6 +18,7 @@ Selectors and conditions: `selectors`, `conditions`. Breakpoints: `breakpoints`.
 """
 
 from tinygrad_cnn.debug.breakpoints import Breakpoint, Breakpoints
+from tinygrad_cnn.debug.commands import Interpreter, Reply
 from tinygrad_cnn.debug.session import BackwardSession, Stop
 
-__all__ = ["BackwardSession", "Breakpoint", "Breakpoints", "Stop"]
+__all__ = ["BackwardSession", "Breakpoint", "Breakpoints", "Interpreter", "Reply", "Stop"]

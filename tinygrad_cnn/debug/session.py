@@ -453,6 +453,25 @@ class BackwardSession:
             return False
         return query.condition is None or self.namespace.true(query.condition)
 
+    def index_of(self, node: Node) -> int:
+        """The node's place in the pass, from 0. Raises UsageError for a node of another graph."""
+        try:
+            return self._index[node.seq]
+        except KeyError:
+            raise UsageError(f"{node!r} is no node of this backward pass") from None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the gradients that are held so that it can go back."""
+        arrays: dict[int, int] = {}
+        for undo in self._log:
+            for g in (undo.arrived, *undo.downstream, *undo.grads.values()):
+                array = unwrap(g)
+                if isinstance(array, ndarray):
+                    owner = array if array.base is None else array.base
+                    arrays[id(owner)] = getattr(owner, "nbytes", array.nbytes)
+        return sum(arrays.values())
+
     def find(self, target: str | Query) -> list[Node]:
         """All nodes of the pass that a selector chooses (conditions are not looked at)."""
         query = parse(target) if isinstance(target, str) else target

@@ -1,0 +1,147 @@
+"""Frames of the Debug Adapter Protocol on a byte stream: a Content-Length header, then a JSON object.
+
+`read_message` takes one message off a stream, `Writer` puts one on. Both know JSON and headers only; what a
+message means is `messages`' and `adapter`'s business. Whatever comes from outside is distrusted here: sizes
+are limited before anything is read, and each fault says whether the stream can be read on behind it.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any, BinaryIO
+
+#: Longest header block and longest body that are read, in bytes. Editors send some kilobytes.
+MAX_HEADER = 8 * 1024
+MAX_BODY = 16 * 1024 * 1024
+
+
+class ProtocolError(Exception):
+    """Bytes that are no message.
+
+    `fatal` tells whether the place where the next message begins is lost too.
+    """
+
+    def __init__(self, message: str, *, fatal: bool) -> None:
+        super().__init__(message)
+        self.fatal = fatal
+
+
+def read_message(stream: BinaryIO) -> dict[str, Any] | None:
+    """The next message, or None where the stream ends between two messages.
+
+    Raises ProtocolError: fatal for a broken header, a body beyond `MAX_BODY` or one that is cut off; not
+    fatal for a body that is no UTF-8, no JSON or no object.
+    """
+    length = _read_header(stream)
+    if length is None:
+        return None
+    body = _read_exactly(stream, length)
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ProtocolError(f"expected a body in UTF-8: {error}", fatal=False) from None
+    try:
+        message = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"expected a JSON body: {error}", fatal=False) from None
+    if not isinstance(message, dict):
+        raise ProtocolError(f"expected a JSON object, got {_kind(message)}", fatal=False)
+    return message
+
+
+class Writer:
+    """Puts messages on a stream, numbered in the order of writing; any thread may call `send`.
+
+    Once the other side has gone, `send` gives False and stays quiet: that the client vanished is noticed by
+    whoever reads.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+        self._seq = 0
+        self.closed = False
+
+    def send(self, message: dict[str, Any]) -> bool:
+        """Number the message and write it; False when the stream is closed."""
+        with self._lock:
+            if self.closed:
+                return False
+            self._seq += 1
+            # ASCII only: a lone surrogate in somebody's string must not break the encoding.
+            body = json.dumps({"seq": self._seq, **message}, allow_nan=False, separators=(",", ":")).encode(
+                "ascii"
+            )
+            try:
+                self._stream.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+                self._stream.flush()
+            except (OSError, ValueError):  # ValueError: the file object was closed under us
+                self.closed = True
+                return False
+        return True
+
+    def close(self) -> None:
+        """Send nothing from now on."""
+        with self._lock:
+            self.closed = True
+
+
+def _read_header(stream: BinaryIO) -> int | None:
+    """The body's length, or None at the end of the stream."""
+    length: int | None = None
+    size = 0
+    while True:
+        line = stream.readline(MAX_HEADER - size + 1)
+        size += len(line)
+        if not line:
+            if size == 0:
+                return None
+            raise ProtocolError("the stream ended inside a header", fatal=True)
+        if size > MAX_HEADER:
+            raise ProtocolError(f"expected a header of at most {MAX_HEADER} bytes", fatal=True)
+        if not line.endswith(b"\n"):
+            raise ProtocolError("the stream ended inside a header", fatal=True)
+        line = line.strip()
+        if not line:
+            if length is None:
+                raise ProtocolError("expected a Content-Length header", fatal=True)
+            return length
+        name, colon, value = line.partition(b":")
+        if not colon:
+            raise ProtocolError(f"expected 'Name: value' in a header, got {line[:80]!r}", fatal=True)
+        if name.strip().lower() == b"content-length":
+            if length is not None:
+                raise ProtocolError("expected one Content-Length, got two", fatal=True)
+            length = _length(value.strip())
+
+
+def _length(value: bytes) -> int:
+    # isdigit alone would take a number of any size; int() of a very long one is slow by itself.
+    if not value.isdigit() or len(value) > 18:
+        raise ProtocolError(f"expected a number of bytes as Content-Length, got {value[:40]!r}", fatal=True)
+    length = int(value)
+    if length > MAX_BODY:
+        raise ProtocolError(f"expected a body of at most {MAX_BODY:,} bytes, got {length:,}", fatal=True)
+    return length
+
+
+def _read_exactly(stream: BinaryIO, length: int) -> bytes:
+    parts = []
+    left = length
+    while left:
+        part = stream.read(min(left, 1 << 20))
+        if not part:
+            raise ProtocolError(f"the stream ended {left} bytes before its message did", fatal=True)
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _kind(value: Any) -> str:
+    names = {list: "an array", str: "a string", int: "a number", float: "a number", bool: "a boolean"}
+    return "null" if value is None else names.get(type(value), type(value).__name__)
