@@ -13,6 +13,8 @@ import importlib
 from typing import Any
 
 _WHERE = {
+    "Graph": "graph",
+    "graph": "graph",
     "curves": "plots.training",
     "confusion_matrix": "plots.training",
 }

@@ -101,7 +101,8 @@ class _Collector:
                 self.named.setdefault(node.seq, node.name)
         # A variable's name belongs to the last node that its expression made, and within modules it
         # would only repeat `x = …` on every line.
-        inner = {p.seq for n in self.engine for p in n.parents if p is not None and p.site == n.site}
+        made = {n.seq: None if (w := n.where) is None else (id(w.code), w.lasti) for n in self.engine}
+        inner = {p.seq for n in self.engine for p in n.parents if p is not None and made[p.seq] == made[n.seq]}
         for node in self.engine:
             if node.seq not in self.named and node.seq not in inner and (node.scope is None or not node.parents):
                 variable = self.places.variable(node)

@@ -1,4 +1,4 @@
-"""Writing pictures to disk: beside their place first, then renamed, so that no half file is ever left.
+"""Where pictures go on disk: whole or not at all (`io.atomic`), in folders that are made on the way.
 
 Used by every renderer; knows nothing of graphs.
 """
@@ -6,27 +6,20 @@ Used by every renderer; knows nothing of graphs.
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 from tinygrad_cnn.errors import OutputError
+from tinygrad_cnn.io.atomic import write_atomically
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> Path:
-    """Write `data` to `path` in one move; makes missing folders. Raises OutputError with the reason."""
+    """Write `data` to `path`. Raises OutputError with the reason when the place cannot be written to."""
     target = Path(path)
-    beside = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(beside, "xb") as file:
-                file.write(data)
-            os.replace(beside, target)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
     except OSError as error:
         raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
+    write_atomically(target, data)
     return target
 
 

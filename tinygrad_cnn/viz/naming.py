@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import linecache
 import os
-from types import CodeType
 
 from tinygrad_cnn.autograd.graph import Node, Site
 from tinygrad_cnn.viz.description import Source
@@ -19,25 +18,28 @@ class Places:
     """Looks up source lines, each place once."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[CodeType, int], tuple[Source, str | None]] = {}
+        self._known: dict[tuple[int, int], tuple[Source, str | None, Site]] = {}
 
     def source(self, node: Node) -> Source | None:
         """The line that made the node; None when the engine itself made it."""
-        return self._look(node.site)[0] if node.site is not None else None
+        where = node.where
+        return self._look(where)[0] if where is not None else None
 
     def variable(self, node: Node) -> str | None:
         """The variable that the expression which made the node was assigned to, as far as the line shows."""
-        return self._look(node.site)[1] if node.site is not None else None
+        where = node.where
+        return self._look(where)[1] if where is not None else None
 
-    def _look(self, place: tuple[CodeType, int]) -> tuple[Source, str | None]:
+    def _look(self, site: Site) -> tuple[Source, str | None]:
+        # By identity: comparing code objects by value compares their whole bytecode.
+        place = (id(site.code), site.lasti)
         known = self._known.get(place)
         if known is None:
-            site = Site(*place)
             line, first, last = site.position
             raw = linecache.getline(site.filename, line)
             source = Source(os.path.basename(site.filename), line, raw.strip()[:400], site.function)
-            known = self._known[place] = (source, _assigned(raw, first, last))
-        return known
+            known = self._known[place] = (source, _assigned(raw, first, last), site)
+        return known[:2]
 
 
 def _assigned(raw: str, first: int, last: int) -> str | None:

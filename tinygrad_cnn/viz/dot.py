@@ -1,0 +1,262 @@
+"""The description as Graphviz's DOT: boxes, a cluster per open module, lines as wide as the gradient is large.
+
+Names come from outside: they appear in labels only, escaped and cut, never as identifiers.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from tinygrad_cnn.viz.description import Description, Edge, Module, Node, Summary
+from tinygrad_cnn.viz.formula import number, shape_text, size_text
+from tinygrad_cnn.viz.style import Scale, Theme, theme
+from tinygrad_cnn.viz.view import Box, Line, View, view
+
+if TYPE_CHECKING:
+    import graphviz
+
+#: Names and labels are cut behind this many characters.
+LONGEST = 48
+#: Above this many boxes the lines carry no text: nobody could read it.
+LABELLED = 60
+FONT = "Helvetica,Arial,sans-serif"
+
+
+def dot(description: Description, *, opened: Collection[str] | None = None, look: str | None = None) -> graphviz.Digraph:
+    """A `graphviz.Digraph`. `opened` are the paths of modules to show open, `look` is ``light`` or ``dark``."""
+    import graphviz
+
+    shown = view(description, opened)
+    colours = theme(look or description.theme)
+    out = graphviz.Digraph("graph")
+    out.attr(
+        "graph", rankdir=description.direction, bgcolor=colours.page, fontname=FONT, fontcolor=colours.ink, fontsize="14",
+        nodesep="0.3", ranksep="0.45", pad="0.3", compound="true", splines="true", charset="UTF-8",
+        # Thousands of boxes: good placement gives way to an end in sight.
+        **({"nslimit": "2", "mclimit": "0.5", "splines": "line"} if len(shown.boxes) > 1500 else {}),
+    )  # fmt: skip
+    if description.title:
+        out.attr("graph", label=f"<<B>{clean(description.title, 120)}</B>>", labelloc="t", labeljust="l")
+    out.attr("node", shape="box", style="rounded,filled", fontname=FONT, fontsize="11", margin="0.11,0.06",
+             fontcolor=colours.ink, penwidth="1.1")  # fmt: skip
+    out.attr("edge", fontname=FONT, fontsize="9", arrowsize="0.6", fontcolor=colours.quiet, color=colours.line)
+    names = {m.path: f"cluster_{k}" for k, m in enumerate(description.modules)}
+    keys = {key: f"b{k}" for k, key in enumerate(shown.boxes)}
+    _clusters(out, description, shown, colours, names, keys)
+    scale = Scale([line.norm for line in shown.lines if line.norm is not None])
+    labelled = len(shown.boxes) <= LABELLED
+    for line in shown.lines:
+        out.edge(keys[line.tail], keys[line.head], **_line(line, scale, colours, labelled, description))
+    return out
+
+
+# --- boxes ----------------------------------------------------------------------------------------
+
+
+def _clusters(
+    out: graphviz.Digraph, description: Description, shown: View, colours: Theme, names: dict[str, str], keys: dict[str, str]
+) -> None:
+    """Write the boxes inside their clusters, with an explicit stack: modules may be nested deeply."""
+    members: dict[str | None, list[Box]] = {}
+    for box in shown.boxes.values():
+        members.setdefault(box.inside, []).append(box)
+    inner: dict[str | None, list[Module]] = {}
+    for module in shown.open:
+        inner.setdefault(module.parent, []).append(module)
+    stack: list[tuple[str, str | None, Module | None, int]] = [("enter", None, None, 0)]
+    lines = out.body
+    while stack:
+        action, path, module, depth = stack.pop()
+        if action == "leave":
+            lines.append("\t}\n")
+            continue
+        if module is not None:
+            fill = colours.module[min(depth - 1, len(colours.module) - 1)]
+            title = f"<B>{clean(module.name or module.cls)}</B>" + (
+                f'  <FONT COLOR="{colours.quiet}">{clean(module.cls)}</FONT>' if module.name and module.name != module.cls else ""
+            )
+            lines.append(f'\tsubgraph {names[module.path]} {{\n\t\tgraph [label=<{title}> labeljust=l labelloc=t fontsize=12 '
+                         f'style="rounded,filled" fillcolor="{fill}" color="{colours.module_line}" penwidth=1 margin=12]\n')  # fmt: skip
+            stack.append(("leave", None, None, 0))
+        for box in members.get(path, ()):
+            out.node(keys[box.key], **_box(box, colours))
+        stack.extend(("enter", m.path, m, depth + 1) for m in reversed(inner.get(path, ())))
+
+
+def _box(box: Box, colours: Theme) -> dict[str, str]:
+    if box.module is not None:
+        return _module_box(box.module, colours)
+    assert box.node is not None
+    node = box.node
+    kind = "loss" if node.loss else "parameter" if node.parameter else node.kind
+    fill, border = colours.kinds.get(kind, colours.kinds["leaf"])
+    attributes = {"fillcolor": fill, "color": border, "tooltip": _quoted(tooltip(node))}
+    if node.kind == "constant" and node.value is not None and node.value.scalar is not None:
+        attributes |= {"label": f"<{clean(node.label)}>", "shape": "plaintext", "style": "", "fontcolor": colours.quiet}
+        attributes |= {"margin": "0.03", "height": "0.2", "width": "0.2"}
+        return attributes
+    rows = [_title(node, colours)]
+    if node.shape:
+        rows.append(f'<FONT COLOR="{colours.quiet}">{shape_text(node.shape)}</FONT>')
+    if node.value is not None:
+        rows.append(f"value {_told(node.value, colours)}")
+    if node.gradient is not None:
+        rows.append(f'<FONT COLOR="{colours.ramp[-1]}">∂L {_told(node.gradient, colours)}</FONT>')
+    if node.alarm:
+        rows.append(f'<FONT COLOR="{colours.alarm}"><B>{node.alarm}</B></FONT>')
+        attributes |= {"color": colours.alarm, "penwidth": "2.2"}
+    if node.highlighted:
+        attributes |= {"color": colours.accent, "penwidth": "2.4"}
+    if node.leaf:
+        attributes["style"] = "filled"
+    attributes["label"] = _table(rows)
+    return attributes
+
+
+def _title(node: Node, colours: Theme) -> str:
+    text = f"<B>{clean(node.label)}</B>"
+    if node.name is not None and not node.leaf and node.op != node.name and node.kind != "constant":
+        text += f'  <FONT COLOR="{colours.quiet}">{clean(node.op)}</FONT>'
+    return text
+
+
+def _module_box(module: Module, colours: Theme) -> dict[str, str]:
+    fill, border = colours.kinds["module"]
+    rows = [f"<B>{clean(module.name or module.cls)}</B>"]
+    if module.cls != "group" and module.name != module.cls:
+        rows[0] += f'  <FONT COLOR="{colours.quiet}">{clean(module.cls)}</FONT>'
+    facts = [f"{module.size:,} nodes"]
+    if module.parameters:
+        facts.append(f"{size_text(module.parameters)} parameters")
+    rows.append(f'<FONT COLOR="{colours.quiet}">{", ".join(facts)}</FONT>')
+    if module.gradient_norm is not None:
+        rows.append(f'<FONT COLOR="{colours.ramp[-1]}">‖∂L/∂parameters‖ {number(module.gradient_norm, 3)}</FONT>')
+    return {
+        "label": _table(rows), "fillcolor": fill, "color": border, "peripheries": "2",
+        "tooltip": _quoted(module.path or module.cls),
+    }  # fmt: skip
+
+
+def _told(summary: Summary, colours: Theme) -> str:
+    """The number itself, or norm and share of zeros."""
+    if summary.scalar is not None:
+        return f"<B>{number(summary.scalar)}</B>"
+    if summary.norm is None:
+        return "empty" if not summary.n else "not finite"
+    if summary.data is not None and len(summary.shape) == 1 and summary.n <= 4:
+        return "[" + ", ".join(number(v, 3) for v in summary.data) + "]"
+    text = f"‖·‖ {number(summary.norm, 3)}"
+    if summary.zeros >= 0.005:
+        text += f', {summary.zeros:.0%} zero' if summary.zeros < 1 else ", all zero"
+    return text
+
+
+def _table(rows: list[str]) -> str:
+    cells = "".join(f'<TR><TD ALIGN="LEFT">{row}</TD></TR>' for row in rows)
+    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1">{cells}</TABLE>>'
+
+
+# --- lines ----------------------------------------------------------------------------------------
+
+
+def _line(line: Line, scale: Scale, colours: Theme, labelled: bool, description: Description) -> dict[str, str]:
+    norm = line.norm
+    attributes = {"penwidth": f"{scale.width(norm):.2f}", "color": colours.alarm if line.alarm else scale.colour(norm, colours)}
+    if line.highlighted:
+        attributes |= {"color": colours.accent, "penwidth": f"{max(2.4, scale.width(norm)):.2f}"}
+    edge = line.edges[0]
+    if edge.local is None or all(e.local is None for e in line.edges):
+        attributes |= {"style": "dashed", "penwidth": "0.8"}  # a constant: nothing flows back
+        return attributes
+    if len(line.edges) == 1:
+        attributes["tooltip"] = attributes["labeltooltip"] = _quoted(edge_tooltip(edge))
+        if labelled:
+            attributes["label"] = _edge_label(edge, colours)
+    elif labelled and norm is not None:
+        attributes["label"] = f'<<FONT COLOR="{colours.ramp[-1]}"> {number(norm, 3)}</FONT>>'
+    return attributes
+
+
+def _edge_label(edge: Edge, colours: Theme) -> str:
+    assert edge.local is not None
+    local = edge.local
+    if local.number is not None:
+        text = f"× {number(local.number)}"
+        if local.text not in (number(local.number), "1", "-1"):
+            text = f"× {clean(local.text, 24)} = {number(local.number)}"
+    elif local.structure == "identity":
+        text = "× 1"
+    else:
+        text = clean(local.text, 26)
+        if len(local.text) > 26 or local.structure not in ("diagonal",):
+            text = local.structure if len(local.text) > 26 else f"{text}"
+    rows = [text]
+    if edge.contribution is not None:
+        down = edge.contribution
+        shown = number(down.scalar) if down.scalar is not None else f"‖{number(down.norm, 3)}‖"
+        rows.append(f'<FONT COLOR="{colours.ramp[-1]}">↑ {shown}</FONT>')
+    return _table(rows)
+
+
+# --- text from outside ------------------------------------------------------------------------------
+
+
+def clean(text: str, longest: int = LONGEST) -> str:
+    """Text from outside for an HTML-like label: cut, without control characters, escaped.
+
+    The cut comes first, since a cut entity would break the label.
+    """
+    return html.escape(printable(text, longest), quote=True)
+
+
+def printable(text: str, longest: int = LONGEST) -> str:
+    """Cut to `longest` characters; control, direction-changing and broken characters become a visible dot."""
+    cut = text if len(text) <= longest else text[: longest - 1] + "…"
+    return "".join("·" if _hidden(c) else c for c in cut)
+
+
+def _hidden(c: str) -> bool:
+    code = ord(c)
+    return (
+        code < 32 or 0x7F <= code < 0xA0 or 0xD800 <= code < 0xE000 or code in (0xFFFE, 0xFFFF)
+        or 0x200B <= code <= 0x200F or 0x202A <= code <= 0x202E or 0x2066 <= code <= 0x2069 or code in (0x2028, 0x2029)
+    )  # fmt: skip
+
+
+def _quoted(text: str) -> str:
+    """For a quoted attribute, where a backslash would start an escape of Graphviz's own."""
+    import graphviz
+
+    lines = [printable(line, 200) for line in text.split("\n")]
+    # Graphviz decodes entities in tooltips: "&lt;" typed by a user must arrive as typed.
+    return "\\n".join(graphviz.escape(line.replace("&", "&amp;")) for line in lines)
+
+
+def tooltip(node: Node) -> str:
+    """Formula, numbers, line: what hovering tells in an SVG."""
+    lines = [f"{node.label} · {node.op} · {node.dtype} {shape_text(node.shape)}"]
+    lines += [node.formula] if node.formula else []
+    lines += [node.numbers] if node.numbers else []
+    lines += [node.local_formula] if node.local_formula else []
+    lines += [", ".join(f"{k}={v}" for k, v in node.params.items())] if node.params else []
+    lines += [f"{node.source.file}:{node.source.line}  {node.source.text}"] if node.source else []
+    return "\n".join(lines)
+
+
+def edge_tooltip(edge: Edge) -> str:
+    """Local gradient and its product, as lines."""
+    assert edge.local is not None
+    local = edge.local
+    lines = [f"local gradient: {local.text} ({local.structure})"]
+    lines += [local.numbers] if local.numbers else []
+    if edge.numbers:
+        lines.append(edge.numbers)
+    elif edge.sample is not None:
+        s = edge.sample
+        where = ", ".join(map(str, s.index))
+        lines.append(f"largest: [{where}]  {number(s.upstream)} · {number(s.local)} = {number(s.product)}")
+    if edge.gain is not None:
+        lines.append(f"‖downstream‖ / ‖upstream‖ = {number(edge.gain, 3)}")
+    return "\n".join(lines)

@@ -1,0 +1,294 @@
+"""`tg.viz.graph(loss)`: a graph ready to be looked at, and everything it can turn into.
+
+A `Graph` holds the plain description only, no tensor and no node: it can be kept while training goes on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd.handle import Handle, wrap
+from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.viz.collect import Wish, collect
+from tinygrad_cnn.viz.description import Description
+from tinygrad_cnn.viz.files import write_bytes, write_text
+from tinygrad_cnn.viz.highlight import mark
+from tinygrad_cnn.viz.text import text
+
+if TYPE_CHECKING:
+    import graphviz
+
+DIRECTIONS = ("TB", "LR", "BT", "RL")
+THEMES = ("auto", "light", "dark")
+FileName = str | os.PathLike[str]
+
+
+def graph(
+    loss_or_model: Any,
+    *,
+    input: Any = None,
+    input_size: Sequence[int] | None = None,
+    depth: int | None = None,
+    values: bool = True,
+    gradients: str | Mapping[int, Any] = "auto",
+    direction: str = "TB",
+    names: Mapping[str, Any] | Sequence[str] | None = None,
+    forward_only: bool = False,
+    highlight: Any = None,
+    theme: str = "auto",
+    title: str | None = None,
+    grad_outputs: Any = None,
+) -> Graph:
+    """Look at the graph behind a loss, or at a model applied to an input.
+
+    Drawing changes nothing: gradients come from a pass of its own that writes no `.grad`, frees nothing and
+    calls no hook. It works before, during and after the backward pass; after it, where saved values were
+    freed, only the gradients it left are shown, and the picture says so.
+
+    Parameters
+        loss_or_model: a tensor with a graph behind it, several in a list, or a module
+        input: for a module: what to call it with (a tensor, an array, or a tuple of them)
+        input_size: for a module: shape of a random input instead, the batch included, e.g. ``(1, 1, 28, 28)``
+        depth: this many levels of modules start open; None opens as many as fit into about 150 boxes
+        values: show values; those that nothing holds any more are computed again from what is known
+        gradients: ``"auto"`` runs a pass if it can, ``"run"`` insists, ``"none"`` does without; or a mapping
+            from a node's `seq` to its gradient, from a pass that is under way
+        direction: of the forward pass: ``TB`` (top to bottom), ``LR``, ``BT`` or ``RL``
+        names: names to show, as ``{"x": x, "w": w}``
+        forward_only: neither gradients nor local gradients
+        highlight: marks tensors, or nodes that a selector matches (``relu``, ``features.*``,
+            ``param:fc.weight``, ``shape:(*,16,*,*)``), and their paths to the loss
+        theme: ``light``, ``dark`` or ``auto``, which follows the reader where the format can
+        title: heading of the picture; by default what was given
+        grad_outputs: upstream gradient of the output; ones by default
+
+    Raises UsageError for an option that does not exist, TypeError for something that has no graph.
+    """
+    if direction not in DIRECTIONS:
+        raise UsageError(f"direction expected one of {', '.join(DIRECTIONS)}, got {direction!r}")
+    if theme not in THEMES:
+        raise UsageError(f"theme expected one of {', '.join(THEMES)}, got {theme!r}")
+    if isinstance(gradients, str) and gradients not in ("auto", "run", "none"):
+        raise UsageError(f"gradients expected 'auto', 'run', 'none' or a mapping of seq to gradient, got {gradients!r}")
+    outputs, own_title = _outputs(loss_or_model, input, input_size)
+    named = _named(names)
+    wish = Wish(
+        values=values, gradients="none" if forward_only else gradients, names=named, depth=depth,
+        seeds=None if grad_outputs is None else _listed(grad_outputs),
+    )  # fmt: skip
+    description = collect(outputs, wish)
+    if forward_only:
+        for edge in description.edges:
+            edge.local = edge.sample = edge.numbers = None
+        for node in description.nodes:
+            node.local_formula = ""
+    description.title = own_title if title is None else title
+    description.direction, description.theme = direction, theme
+    description.options = {"depth": depth, "values": values, "forward_only": forward_only}
+    if highlight is not None:
+        mark(description, highlight)
+    return Graph(description)
+
+
+class Graph:
+    """A described graph. `description` is the plain data; each method turns it into one form."""
+
+    def __init__(self, description: Description) -> None:
+        self.description = description
+
+    @classmethod
+    def load(cls, path: FileName) -> Graph:
+        """A graph saved as ``.json`` before. Raises DataError when the file is none."""
+        return cls(Description.load(path))
+
+    def dot(self, path: FileName | None = None, *, opened: Collection[str] | None = None) -> graphviz.Digraph:
+        """A `graphviz.Digraph`, a cluster per open module; `.source` is the DOT text. Written when given a path."""
+        from tinygrad_cnn.viz.dot import dot
+
+        digraph = dot(self.description, opened=opened)
+        if path is not None:
+            write_text(path, digraph.source)
+        return digraph
+
+    def svg(self, path: FileName | None = None) -> str:
+        """The picture as SVG text, written when given a path. Needs Graphviz (`MissingExtraError` says how)."""
+        from tinygrad_cnn.viz.svg import svg
+
+        drawn = svg(self.description)
+        if path is not None:
+            write_text(path, drawn)
+        return drawn
+
+    def png(self, path: FileName | None = None, *, dpi: int = 144) -> bytes:
+        """The picture as PNG bytes, written when given a path. Needs Graphviz."""
+        return self._drawn("png", path, dpi=dpi)
+
+    def pdf(self, path: FileName | None = None) -> bytes:
+        """The picture as PDF bytes, written when given a path. Needs Graphviz."""
+        return self._drawn("pdf", path)
+
+    def text(self, path: FileName | None = None, *, max_nodes: int | None = None) -> str:
+        """A tree for the terminal, from the loss to the inputs; what is shown twice is referred to."""
+        drawn = text(self.description, max_nodes=max_nodes)
+        if path is not None:
+            write_text(path, drawn + "\n")
+        return drawn
+
+    def html(self, path: FileName | None = None) -> str:
+        """One self-contained page: pan, zoom, open and close modules, play the backward pass."""
+        from tinygrad_cnn.viz import page
+        from tinygrad_cnn.viz.layout import layout
+
+        drawn = page.render(self.description, layout(self.description))
+        if path is not None:
+            write_text(path, drawn)
+        return drawn
+
+    def to_dict(self) -> dict[str, Any]:
+        """The description as plain data for JSON; see `viz.description` for its schema."""
+        return self.description.to_dict()
+
+    def json(self, path: FileName | None = None) -> str:
+        """The description as JSON text, written when given a path; `Graph.load` reads it again."""
+        drawn = self.description.to_json()
+        if path is not None:
+            write_text(path, drawn + "\n")
+        return drawn
+
+    def save(self, path: FileName) -> Path:
+        """Write the form that the file's ending names: .dot .svg .png .pdf .html .txt .json."""
+        ending = Path(path).suffix.lower()
+        writers: dict[str, Callable[[FileName], Any]] = {
+            ".dot": self.dot, ".gv": self.dot, ".svg": self.svg, ".png": self.png, ".pdf": self.pdf,
+            ".html": self.html, ".htm": self.html, ".txt": self.text, ".json": self.json,
+        }  # fmt: skip
+        writer = writers.get(ending)
+        if writer is None:
+            raise UsageError(f"a graph cannot be written as {ending or 'a file without ending'}: use {', '.join(writers)}")
+        writer(path)
+        return Path(path)
+
+    def _drawn(self, kind: str, path: FileName | None, **graph_attributes: Any) -> bytes:
+        from tinygrad_cnn.viz.render import render
+
+        digraph = self.dot()
+        if graph_attributes:
+            digraph.attr("graph", **{k: str(v) for k, v in graph_attributes.items()})
+        data = render(digraph.source, kind)
+        if path is not None:
+            write_bytes(path, data)
+        return data
+
+    def __repr__(self) -> str:
+        d = self.description
+        what = f" of {d.title}" if d.title else ""
+        return f"<Graph{what}: {len(d.nodes)} nodes, {len(d.edges)} edges, {len(d.modules)} modules, gradients: {d.gradients}>"
+
+    def __str__(self) -> str:
+        return self.text()
+
+    # --- Jupyter ------------------------------------------------------------------------------
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        # One picture: a notebook that gets SVG and HTML both would show only one, and store both.
+        from tinygrad_cnn.viz.render import available
+
+        bundle: dict[str, Any] = {"text/plain": repr(self)}
+        if available() is not None:
+            bundle["image/svg+xml"] = self.svg()
+        else:
+            bundle["text/plain"] = self.text()
+        return bundle
+
+    def _repr_svg_(self) -> str | None:
+        from tinygrad_cnn.viz.render import available
+
+        return self.svg() if available() is not None else None
+
+    def _repr_html_(self) -> str:
+        """The interactive page in a frame of its own, so that its styles and the notebook's do not meet."""
+        import html
+
+        return (
+            f'<iframe srcdoc="{html.escape(self.html(), quote=True)}" sandbox="allow-scripts" '
+            'style="width:100%;height:640px;border:1px solid #ccd3da;border-radius:6px"></iframe>'
+        )
+
+
+# --- what was given ---------------------------------------------------------------------------------
+
+
+def _outputs(given: Any, input: Any, input_size: Sequence[int] | None) -> tuple[list[Handle], str]:
+    if isinstance(given, Handle) or (isinstance(given, (list, tuple)) and given):
+        tensors = _listed(given)
+        for t in tensors:
+            if not isinstance(t, Handle):
+                raise TypeError(f"viz.graph expected tensors, got a {type(t).__name__} among them")
+            if t.node is None:
+                raise TypeError(
+                    "viz.graph expected a tensor with a graph behind it; this one does not require grad. Make an input "
+                    "with requires_grad=True, and compute outside no_grad() and without detach()"
+                )
+        if input is not None or input_size is not None:
+            raise UsageError("viz.graph takes input= and input_size= only with a model, not with a tensor")
+        return tensors, ""
+    if not callable(given):
+        raise TypeError(f"viz.graph expected a tensor or a module, got {type(given).__name__}")
+    result = _called(given, input, input_size)
+    found = _tensors_in(result)
+    live = [t for t in found if t.node is not None]
+    if not live:
+        raise TypeError(f"viz.graph called the {type(given).__name__}, but its result does not require grad")
+    return live, type(given).__name__
+
+
+def _called(model: Callable[..., Any], input: Any, input_size: Sequence[int] | None) -> Any:
+    """The model's result. Statistics that a training pass would update (batch norm's) are put back."""
+    if input is None and input_size is None:
+        raise UsageError(f"viz.graph of a model needs something to call it with: input=x or input_size=(1, …) for {type(model).__name__}")
+    if input is None:
+        assert input_size is not None
+        shape = tuple(int(n) for n in input_size)
+        dtype = next((p.array.dtype for p in getattr(model, "parameters", lambda: ())()), np.dtype(np.float32))
+        # A generator of our own: the user's random stream must go on as if nothing had been drawn.
+        input = wrap(np.random.default_rng(0).standard_normal(shape).astype(dtype))
+    arguments = tuple(x if isinstance(x, Handle) else wrap(np.asarray(x)) for x in (input if isinstance(input, tuple) else (input,)))
+    buffers = [(b, b.array.copy()) for b in getattr(model, "buffers", lambda: ())() if isinstance(b, Handle)]
+    try:
+        return model(*arguments)
+    finally:
+        for buffer, before in buffers:
+            if buffer.array.shape == before.shape and not np.array_equal(buffer.array, before, equal_nan=before.dtype.kind == "f"):
+                buffer.array[...] = before
+
+
+def _tensors_in(result: Any) -> list[Handle]:
+    if isinstance(result, Handle):
+        return [result]
+    if isinstance(result, Mapping):
+        result = list(result.values())
+    if isinstance(result, (list, tuple)):
+        return [t for part in result for t in _tensors_in(part)]
+    return []
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _named(names: Mapping[str, Any] | Sequence[Any] | None) -> dict[str, Handle]:
+    if names is None:
+        return {}
+    if isinstance(names, Mapping):
+        pairs = list(names.items())
+    else:
+        pairs = [(t.name, t) for t in names if isinstance(t, Handle)]
+    for name, tensor in pairs:
+        if not isinstance(tensor, Handle) or not isinstance(name, str):
+            raise TypeError("names expected {'x': tensor, …} or a list of named tensors, got " + f"{name!r}: {type(tensor).__name__}")
+    return dict(pairs)
