@@ -1,0 +1,232 @@
+"""One input channel per group, float32: vectors run along the channels, and nothing is a matrix product.
+
+    y[n, c, i, j] = sum over u, v of x[n, c, i*S + u*D - P, j*S + v*D - P] * w[c, u, v]
+
+Nothing is padded: each row knows which of the kernel's rows touch the image. Called by `conv`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from .. import threads
+from ..geometry import Ints, Pairs
+from ..layout import Array
+from .sweep import FLOAT, VECTOR_BYTES
+from .vector import LANES, fma, load, splat, store
+
+
+def correlate(x: Array, w: Array, y: Array, *, stride: Ints, padding: Pairs, dilation: Ints) -> None:
+    """Writes channels-last y."""
+    if x.shape[1] % LANES:
+        wide = _wide(np.empty((0, *y.shape[1:]), np.float32), y.shape[0])
+        correlate(_wide(x), _wide(w, axis=0), wide, stride=stride, padding=padding, dilation=dilation)
+        y[...] = wide[:, : y.shape[1]]
+        return
+    rows, packed = _rows(x), _packed(w)
+
+    def shard(first: int, last: int) -> None:
+        forward(
+            first, last, x.shape[1], x.shape[2], x.shape[3], y.shape[2], y.shape[3], w.shape[2], w.shape[3], *stride,
+            *dilation, padding[0][0], padding[1][0], rows.ctypes.data, packed.ctypes.data, y.ctypes.data,
+        )  # fmt: skip
+
+    threads.run_shards(shard, x.shape[0], grain=_grain(y))
+
+
+def correlate_input(g: Array, w: Array, dx: Array, *, stride: Ints, padding: Pairs, dilation: Ints) -> None:
+    """Writes channels-last dx: at stride 1 a correlation with the mirrored kernel, else a scatter per image."""
+    if tuple(stride) == (1, 1):
+        reach = [dilation[i] * (w.shape[2 + i] - 1) for i in (0, 1)]
+        pads = tuple((reach[i] - padding[i][0], reach[i] - padding[i][1]) for i in (0, 1))
+        correlate(g, w[:, :, ::-1, ::-1], dx, stride=stride, padding=pads, dilation=dilation)
+        return
+    if g.shape[1] % LANES:
+        wide = _wide(np.empty((0, *dx.shape[1:]), np.float32), dx.shape[0])
+        correlate_input(_wide(g), _wide(w, axis=0), wide, stride=stride, padding=padding, dilation=dilation)
+        dx[...] = wide[:, : dx.shape[1]]
+        return
+    rows, packed = _rows(g), _packed(w)
+
+    def shard(first: int, last: int) -> None:
+        dx[first:last] = 0
+        scatter(
+            first, last, g.shape[1], dx.shape[2], dx.shape[3], g.shape[2], g.shape[3], w.shape[2], w.shape[3], *stride,
+            *dilation, padding[0][0], padding[1][0], rows.ctypes.data, packed.ctypes.data, dx.ctypes.data,
+        )  # fmt: skip
+
+    threads.run_shards(shard, g.shape[0], grain=_grain(dx))
+
+
+def correlate_weight(g: Array, x: Array, dw: Array, *, stride: Ints, padding: Pairs, dilation: Ints) -> None:
+    """Writes dw (C, 1, *k)."""
+    if x.shape[1] % LANES:
+        wide = np.empty((-(-x.shape[1] // LANES) * LANES, *dw.shape[1:]), np.float32)
+        correlate_weight(_wide(g), _wide(x), wide, stride=stride, padding=padding, dilation=dilation)
+        dw[...] = wide[: dw.shape[0]]
+        return
+    upstream, rows = _rows(g), _rows(x)
+    parts = min(threads.get_num_threads(), max(1, x.shape[0] // _grain(g)))
+    bounds = [x.shape[0] * i // parts for i in range(parts + 1)]
+    sums = np.zeros((parts, dw.shape[2] * dw.shape[3], x.shape[1]), np.float32)
+
+    def shard(first: int, last: int) -> None:
+        for i in range(first, last):
+            weights(
+                bounds[i], bounds[i + 1], x.shape[1], x.shape[2], x.shape[3], g.shape[2], g.shape[3], dw.shape[2],
+                dw.shape[3], *stride, *dilation, padding[0][0], padding[1][0], rows.ctypes.data, upstream.ctypes.data,
+                sums[i].ctypes.data,
+            )  # fmt: skip
+
+    threads.run_shards(shard, parts)
+    dw[...] = sums.sum(0).T.reshape(dw.shape)
+
+
+def _grain(y: Array) -> int:
+    """Images that are worth a thread of their own."""
+    return max(1, 300_000 // max(1, y.size // y.shape[0]))
+
+
+def _wide(a: Array, n: int | None = None, axis: int = 1) -> Array:
+    """a with its channels padded by zeros to whole vectors, channels-last."""
+    if axis == 0:
+        return np.pad(a, ((0, -a.shape[0] % LANES), (0, 0), (0, 0), (0, 0)))
+    wide = np.zeros(
+        (a.shape[0] if n is None else n, *a.shape[2:], -(-a.shape[1] // LANES) * LANES), np.float32
+    )
+    if n is None:
+        wide[..., : a.shape[1]] = np.moveaxis(a, 1, -1)
+    return np.moveaxis(wide, -1, 1)
+
+
+def _rows(x: Array) -> Array:
+    return np.ascontiguousarray(np.moveaxis(x, 1, -1))
+
+
+def _packed(w: Array) -> Array:
+    """(taps, C)."""
+    return np.ascontiguousarray(w.reshape(w.shape[0], -1).T)
+
+
+@njit(nogil=True, cache=True)
+def reach(out, size, low, stride, shift):  # type: ignore[no-untyped-def]
+    """The windows [first, last) for which a tap `shift` from the window's start lies inside the image."""
+    first = (low - shift + stride - 1) // stride if low > shift else 0
+    last = (size - 1 + low - shift) // stride + 1
+    return min(max(0, first), out), max(min(max(0, first), out), min(out, last))
+
+
+@njit(nogil=True, cache=True)
+def forward(  # type: ignore[no-untyped-def]
+    first, last, channels, height, width, out_height, out_width, k_h, k_w, s_h, s_w, d_h, d_w, low_h, low_w, source,
+    packed, target,
+):  # fmt: skip
+    """Eight pixels at a time share each load of the weights; pixels whose window leaves the image go one by one."""
+    pixel = channels * FLOAT
+    step = s_w * pixel
+    zero = splat(np.float32(0))
+    inner, _ = reach(out_width, width, low_w, s_w, 0)
+    _, outer = reach(out_width, width, low_w, s_w, (k_w - 1) * d_w)
+    for n in range(first, last):
+        for i in range(out_height):
+            top = i * s_h - low_h
+            line = source + n * height * width * pixel + top * width * pixel - low_w * pixel
+            out = target + (n * out_height + i) * out_width * pixel
+            for c in range(0, pixel, VECTOR_BYTES):
+                j = 0
+                while j < out_width:
+                    at = line + j * step + c
+                    if j >= inner and j + 8 <= outer:
+                        y0 = y1 = y2 = y3 = y4 = y5 = y6 = y7 = zero
+                        for u in range(k_h):
+                            if 0 <= top + u * d_h < height:
+                                for v in range(k_w):
+                                    tap = at + (u * d_h * width + v * d_w) * pixel
+                                    weight = load(packed + (u * k_w + v) * pixel + c)
+                                    y0 = fma(load(tap), weight, y0)
+                                    y1 = fma(load(tap + step), weight, y1)
+                                    y2 = fma(load(tap + 2 * step), weight, y2)
+                                    y3 = fma(load(tap + 3 * step), weight, y3)
+                                    y4 = fma(load(tap + 4 * step), weight, y4)
+                                    y5 = fma(load(tap + 5 * step), weight, y5)
+                                    y6 = fma(load(tap + 6 * step), weight, y6)
+                                    y7 = fma(load(tap + 7 * step), weight, y7)
+                        here = out + j * pixel + c
+                        store(here, y0)
+                        store(here + pixel, y1)
+                        store(here + 2 * pixel, y2)
+                        store(here + 3 * pixel, y3)
+                        store(here + 4 * pixel, y4)
+                        store(here + 5 * pixel, y5)
+                        store(here + 6 * pixel, y6)
+                        store(here + 7 * pixel, y7)
+                        j += 8
+                        continue
+                    y0 = zero
+                    for u in range(k_h):
+                        if 0 <= top + u * d_h < height:
+                            for v in range(k_w):
+                                if 0 <= j * s_w - low_w + v * d_w < width:
+                                    weight = load(packed + (u * k_w + v) * pixel + c)
+                                    y0 = fma(load(at + (u * d_h * width + v * d_w) * pixel), weight, y0)
+                    store(out + j * pixel + c, y0)
+                    j += 1
+
+
+@njit(nogil=True, cache=True)
+def scatter(  # type: ignore[no-untyped-def]
+    first, last, channels, height, width, out_height, out_width, k_h, k_w, s_h, s_w, d_h, d_w, low_h, low_w, source,
+    packed, target,
+):  # fmt: skip
+    """Adds each upstream pixel times the weights to the input gradient, which starts as zeros."""
+    pixel = channels * FLOAT
+    for n in range(first, last):
+        for i in range(out_height):
+            for j in range(out_width):
+                g = source + ((n * out_height + i) * out_width + j) * pixel
+                for u in range(k_h):
+                    for v in range(k_w):
+                        h, w = i * s_h - low_h + u * d_h, j * s_w - low_w + v * d_w
+                        if 0 <= h < height and 0 <= w < width:
+                            at = target + ((n * height + h) * width + w) * pixel
+                            weight = packed + (u * k_w + v) * pixel
+                            for c in range(0, pixel, VECTOR_BYTES):
+                                store(at + c, fma(load(g + c), load(weight + c), load(at + c)))
+
+
+@njit(nogil=True, cache=True)
+def weights(  # type: ignore[no-untyped-def]
+    first, last, channels, height, width, out_height, out_width, k_h, k_w, s_h, s_w, d_h, d_w, low_h, low_w, source,
+    upstream, sums,
+):  # fmt: skip
+    """Adds to sums (taps, channels); four sums per vector, so that none waits for another."""
+    pixel = channels * FLOAT
+    step = s_w * pixel
+    zero = splat(np.float32(0))
+    for n in range(first, last):
+        for i in range(out_height):
+            g = upstream + (n * out_height + i) * out_width * pixel
+            for u in range(k_h):
+                h = i * s_h - low_h + u * d_h
+                if not 0 <= h < height:
+                    continue
+                for v in range(k_w):
+                    left, right = reach(out_width, width, low_w, s_w, v * d_w)
+                    line = source + ((n * height + h) * width - low_w + v * d_w) * pixel
+                    for c in range(0, pixel, VECTOR_BYTES):
+                        at = sums + (u * k_w + v) * pixel + c
+                        y0 = load(at)
+                        y1 = y2 = y3 = zero
+                        j = left
+                        while j + 4 <= right:
+                            here, there = line + j * step + c, g + j * pixel + c
+                            y0 = fma(load(here), load(there), y0)
+                            y1 = fma(load(here + step), load(there + pixel), y1)
+                            y2 = fma(load(here + 2 * step), load(there + 2 * pixel), y2)
+                            y3 = fma(load(here + 3 * step), load(there + 3 * pixel), y3)
+                            j += 4
+                        while j < right:
+                            y0 = fma(load(line + j * step + c), load(g + j * pixel + c), y0)
+                            j += 1
+                        store(at, (y0 + y1) + (y2 + y3))

@@ -1,0 +1,339 @@
+"""Matrix products and correlations as sweeps of the register tile over raw memory.
+
+A *panel* is PANEL output channels. Weights are packed once per call, panel by panel, so that the tile reads
+them in one run: (panels, taps * channels, PANEL), zeros beyond the last channel. All addresses and steps are
+in bytes. Called by `conv` and `winograd`, from shards.
+"""
+
+from __future__ import annotations
+
+from numba import njit
+
+from .vector import (
+    LANES,
+    PANEL,
+    ROWS,
+    VECTORS,
+    load,
+    load_float,
+    load_integer,
+    splat,
+    store,
+    store_float,
+    store_integer,
+    tile,
+)
+
+FLOAT = 4
+VECTOR_BYTES = LANES * FLOAT
+PANEL_BYTES = PANEL * FLOAT
+CHUNK = 96  # pixels of a weight gradient at a time
+
+# Columns of the table `phases`: addresses and steps of one correlation.
+PHASE = 14
+(
+    ORIGIN, ROW_COUNT, COLUMN_COUNT, SOURCE_ROW, SOURCE_PIXEL, OFFSETS, SEGMENTS, RUN, PACKED, PANEL_SIZE, TARGET,
+    TARGET_ROW, TARGET_PIXEL, _,
+) = range(PHASE)  # fmt: skip
+# Entries of the table `block`: where x lies, and the shard's memory for padded images (0: x is read as it is).
+BLOCK = 14
+(
+    BLOCK_IMAGES, BEGIN, X_IMAGE, X_ROW, X_PIXEL, X_CHANNEL, HEIGHT, WIDTH, CHANNELS, PADDED, INSIDE, IMAGE, ROW, PIXEL,
+) = range(BLOCK)  # fmt: skip
+
+
+@njit(nogil=True, cache=True)
+# type: ignore[no-untyped-def]
+def rows_tile(rows, a, row_a, step_a, offsets, segments, count, b, c, row_c, add):
+    """`vector.tile` for any number of rows up to ROWS and one panel."""
+    if rows == 12:
+        tile(12, VECTORS, a, row_a, step_a, offsets, segments, count, b, PANEL_BYTES, c, row_c, add)
+    elif rows == 11:
+        tile(11, VECTORS, a, row_a, step_a, offsets, segments, count, b, PANEL_BYTES, c, row_c, add)
+    elif rows == 10:
+        tile(10, VECTORS, a, row_a, step_a, offsets, segments, count, b, PANEL_BYTES, c, row_c, add)
+    elif rows == 9:
+        tile(9, VECTORS, a, row_a, step_a, offsets, segments, count, b, PANEL_BYTES, c, row_c, add)
+    elif rows == 8:
+        tile(8, VECTORS, a, row_a, step_a, offsets, segments, count, b, PANEL_BYTES, c, row_c, add)
+    elif rows == 7:
+        tile(7, VECTORS, a, row_a, step_a, offsets, segments, count, b, PANEL_BYTES, c, row_c, add)
+    elif rows == 6:
+        tile(6, VECTORS, a, row_a, step_a, offsets, segments, count, b, PANEL_BYTES, c, row_c, add)
+    elif rows == 5:
+        tile(5, VECTORS, a, row_a, step_a, offsets, segments, count, b, PANEL_BYTES, c, row_c, add)
+    elif rows == 4:
+        tile(4, VECTORS, a, row_a, step_a, offsets, segments, count, b, PANEL_BYTES, c, row_c, add)
+    elif rows == 3:
+        tile(3, VECTORS, a, row_a, step_a, offsets, segments, count, b, PANEL_BYTES, c, row_c, add)
+    elif rows == 2:
+        tile(2, VECTORS, a, row_a, step_a, offsets, segments, count, b, PANEL_BYTES, c, row_c, add)
+    elif rows == 1:
+        tile(1, VECTORS, a, row_a, step_a, offsets, segments, count, b, PANEL_BYTES, c, row_c, add)
+
+
+@njit(nogil=True, cache=True)
+# type: ignore[no-untyped-def]
+def strip(total, a, row_a, step_a, offsets, segments, count, b, c, row_c, lanes, add, scratch):
+    """`total` rows in tiles of equal height; only `lanes` of the panel exist in c (`scratch` takes a tile
+    otherwise)."""
+    tiles = (total + ROWS - 1) // ROWS
+    for t in range(tiles):
+        first, last = total * t // tiles, total * (t + 1) // tiles
+        rows = last - first
+        if lanes == PANEL:
+            rows_tile(
+                rows,
+                a + first * row_a,
+                row_a,
+                step_a,
+                offsets,
+                segments,
+                count,
+                b,
+                c + first * row_c,
+                row_c,
+                add,
+            )
+            continue
+        rows_tile(
+            rows, a + first * row_a, row_a, step_a, offsets, segments, count, b, scratch, PANEL_BYTES, False
+        )
+        for i in range(rows):
+            target, source = c + (first + i) * row_c, scratch + i * PANEL_BYTES
+            for j in range(lanes):
+                value = load_float(source + j * FLOAT)
+                if add:
+                    value += load_float(target + j * FLOAT)
+                store_float(target + j * FLOAT, value)
+
+
+@njit(nogil=True, cache=True)
+def correlate_images(  # type: ignore[no-untyped-def]
+    first, last, block, source, phases, groups, channels, outputs, target, target_image, scratch
+):
+    """Images [first, last) of a correlation, or of the residues of its transpose: one line of `phases` (columns as in
+    `PHASE`) each. A block of images is padded, then each panel of weights goes over all of it."""
+    panels = (outputs + PANEL - 1) // PANEL
+    step = block[BLOCK_IMAGES]
+    for start in range(first, last, step):
+        images = min(step, last - start)
+        base, image = fetch(block, source, start, images)
+        for q in range(phases.shape[0]):
+            f = phases[q]
+            for group in range(groups):
+                for panel in range(panels):
+                    lanes = min(PANEL, outputs - panel * PANEL)
+                    weights = f[PACKED] + (group * panels + panel) * f[PANEL_SIZE]
+                    for n in range(images):
+                        at = base + n * image + f[ORIGIN] + group * channels * FLOAT
+                        to = target + (start + n) * target_image + f[TARGET]
+                        to += group * outputs * FLOAT + panel * PANEL_BYTES
+                        for i in range(f[ROW_COUNT]):
+                            strip(
+                                f[COLUMN_COUNT],
+                                at + i * f[SOURCE_ROW],
+                                f[SOURCE_PIXEL],
+                                FLOAT,
+                                f[OFFSETS],
+                                f[SEGMENTS],
+                                f[RUN],
+                                weights,
+                                to + i * f[TARGET_ROW],
+                                f[TARGET_PIXEL],
+                                lanes,
+                                False,
+                                scratch,
+                            )
+
+
+@njit(nogil=True, cache=True)
+def correlate_weights(  # type: ignore[no-untyped-def]
+    first, last, first_unit, last_unit, block, source, upstream, height, width, row, pixel, groups, channels, outputs,
+    tap_offsets, taps, run, sums, packed, segments,
+):  # fmt: skip
+    """Adds images [first, last) to the weight gradients `sums` (units, taps, run, PANEL) of some units (group, panel).
+
+    About CHUNK pixels at a time, so that both factors stay in the first-level cache while every tap and every tile of
+    channels goes over them.
+    """
+    panels = (outputs + PANEL - 1) // PANEL
+    step = block[BLOCK_IMAGES]
+    size = taps * run * PANEL_BYTES
+    pixels = height * width
+    stride = groups * outputs * FLOAT
+    for start in range(first, last, step):
+        images = min(step, last - start)
+        base, image = fetch(block, source, start, images)
+        # Pixels without a gap between rows, or images, are one long segment.
+        lines, length = height, width
+        if row == width * pixel:
+            lines, length = 1, pixels
+            if image == pixels * pixel:
+                length, images = pixels * images, 1
+        total = lines * images
+        for i in range(total):
+            store_integer(segments + 8 * i, i // lines * image + i % lines * row)
+        together = max(1, CHUNK // length)
+        for unit in range(first_unit, last_unit):
+            group, panel = unit // panels, unit % panels
+            lanes = min(PANEL, outputs - panel * PANEL)
+            column = (group * outputs + panel * PANEL) * FLOAT
+            at = base + group * channels * FLOAT
+            for segment in range(0, total, together):
+                many = min(together, total - segment)
+                for cut in range(0, length, CHUNK):
+                    part = min(CHUNK, length - cut)
+                    begin = (start * pixels + segment * length + cut) * stride + column
+                    pack_pixels(upstream + begin, stride, part * many, lanes, packed)
+                    fresh = start == first and segment == 0 and cut == 0
+                    for t in range(taps):
+                        tiles = (run + ROWS - 1) // ROWS
+                        for r in range(tiles):
+                            low, high = run * r // tiles, run * (r + 1) // tiles
+                            rows_tile(
+                                high - low,
+                                at + load_integer(tap_offsets + 8 * t) + low * FLOAT + cut * pixel,
+                                FLOAT,
+                                pixel,
+                                segments + 8 * segment,
+                                many,
+                                part,
+                                packed,
+                                sums + unit * size + (t * run + low) * PANEL_BYTES,
+                                PANEL_BYTES,
+                                not fresh,
+                            )
+
+
+@njit(nogil=True, cache=True)
+def fetch(block, source, start, images):  # type: ignore[no-untyped-def]
+    """(address, step) of padded images: copied into the shard's own memory unless x may be read as it is."""
+    at = source + block[BEGIN] + start * block[X_IMAGE]
+    if block[PADDED] == 0:
+        return at, block[X_IMAGE]
+    place(
+        at,
+        block[X_IMAGE],
+        block[X_ROW],
+        block[X_PIXEL],
+        block[X_CHANNEL],
+        images,
+        block[HEIGHT],
+        block[WIDTH],
+        block[CHANNELS],
+        block[PADDED] + block[INSIDE],
+        block[IMAGE],
+        block[ROW],
+        block[PIXEL],
+    )
+    return block[PADDED], block[IMAGE]
+
+
+@njit(nogil=True, cache=True)
+def pack_weights(  # type: ignore[no-untyped-def]
+    source,
+    lane_step,
+    channel_step,
+    tap_offsets,
+    taps,
+    channels,
+    lanes_in_all,
+    first_panel,
+    last_panel,
+    packed,
+):
+    """Weights at any strides as (panels, taps, channels, PANEL)."""
+    for panel in range(first_panel, last_panel):
+        lanes = min(PANEL, lanes_in_all - panel * PANEL)
+        at = packed + panel * taps * channels * PANEL_BYTES
+        base = source + panel * PANEL * lane_step
+        for t in range(taps):
+            shift = load_integer(tap_offsets + 8 * t)
+            for c in range(channels):
+                start = base + shift + c * channel_step
+                for j in range(lanes):
+                    store_float(at + j * FLOAT, load_float(start + j * lane_step))
+                for j in range(lanes, PANEL):
+                    store_float(at + j * FLOAT, 0.0)
+                at += PANEL_BYTES
+
+
+@njit(nogil=True, cache=True)
+def pack_pixels(source, pixel_step, pixels, lanes, packed):  # type: ignore[no-untyped-def]
+    """`lanes` channels of each pixel (channels-last) as (pixels, PANEL), zeros beyond."""
+    zero = splat(0.0)
+    for p in range(pixels):
+        start, at = source + p * pixel_step, packed + p * PANEL_BYTES
+        if lanes == PANEL:
+            for j in range(0, PANEL_BYTES, VECTOR_BYTES):
+                store(at + j, load(start + j))
+        else:
+            for j in range(0, PANEL_BYTES, VECTOR_BYTES):
+                store(at + j, zero)
+            for j in range(lanes):
+                store_float(at + j * FLOAT, load_float(start + j * FLOAT))
+
+
+@njit(nogil=True, cache=True)
+def unpack_weights(  # type: ignore[no-untyped-def]
+    packed,
+    parts,
+    part_bytes,
+    target,
+    lane_step,
+    channel_step,
+    tap_offsets,
+    taps,
+    channels,
+    lanes_in_all,
+    first,
+    last,
+):
+    """The inverse of `pack_weights`, summed over `parts` partial results, for panels [first, last)."""
+    for panel in range(first, last):
+        lanes = min(PANEL, lanes_in_all - panel * PANEL)
+        base = target + panel * PANEL * lane_step
+        at = packed + panel * taps * channels * PANEL_BYTES
+        for c in range(channels):
+            for t in range(taps):
+                here = at + (t * channels + c) * PANEL_BYTES
+                shift = load_integer(tap_offsets + 8 * t)
+                for j in range(lanes):
+                    value = load_float(here + j * FLOAT)
+                    for part in range(1, parts):
+                        value += load_float(here + part * part_bytes + j * FLOAT)
+                    store_float(base + shift + c * channel_step + j * lane_step, value)
+
+
+@njit(nogil=True, cache=True)
+def place(  # type: ignore[no-untyped-def]
+    source, source_image, source_row, source_pixel, source_channel, images, height, width, channels,
+    target, target_image, target_row, target_pixel,
+):  # fmt: skip
+    """Copies images at any strides into channels-last memory: the inside of a padded block."""
+    runs = channels // LANES * LANES if source_channel == FLOAT else 0
+    for n in range(images):
+        for i in range(height):
+            row, at_row = (
+                source + n * source_image + i * source_row,
+                target + n * target_image + i * target_row,
+            )
+            if source_channel == FLOAT:
+                for j in range(width):
+                    start, at = row + j * source_pixel, at_row + j * target_pixel
+                    for c in range(0, runs * FLOAT, VECTOR_BYTES):
+                        store(at + c, load(start + c))
+                    for c in range(runs, channels):
+                        store_float(at + c * FLOAT, load_float(start + c * FLOAT))
+            elif channels == 1 and source_pixel == FLOAT and target_pixel == FLOAT:
+                whole = width // LANES * LANES
+                for j in range(0, whole * FLOAT, VECTOR_BYTES):
+                    store(at_row + j, load(row + j))
+                for j in range(whole, width):
+                    store_float(at_row + j * FLOAT, load_float(row + j * FLOAT))
+            else:
+                for c in range(channels):
+                    start, at = row + c * source_channel, at_row + c * FLOAT
+                    for j in range(width):
+                        store_float(at + j * target_pixel, load_float(start + j * source_pixel))
