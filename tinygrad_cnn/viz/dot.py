@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 LONGEST = 48
 #: Above this many boxes the lines carry no text: nobody could read it.
 LABELLED = 60
+#: Which way gradients go, by the direction of the forward pass.
+BACK = {"TB": "↑", "BT": "↓", "LR": "←", "RL": "→"}
 FONT = "Helvetica,Arial,sans-serif"
 
 
@@ -101,9 +103,9 @@ def _box(box: Box, colours: Theme) -> dict[str, str]:
     if node.shape:
         rows.append(f'<FONT COLOR="{colours.quiet}">{shape_text(node.shape)}</FONT>')
     if node.value is not None:
-        rows.append(f"value {_told(node.value, colours)}")
+        rows.append(_told("value", node.value))
     if node.gradient is not None:
-        rows.append(f'<FONT COLOR="{colours.ramp[-1]}">∂L {_told(node.gradient, colours)}</FONT>')
+        rows.append(f'<FONT COLOR="{colours.ramp[-1]}">{_told("∂L", node.gradient)}</FONT>')
     if node.alarm:
         rows.append(f'<FONT COLOR="{colours.alarm}"><B>{node.alarm}</B></FONT>')
         attributes |= {"color": colours.alarm, "penwidth": "2.2"}
@@ -139,15 +141,15 @@ def _module_box(module: Module, colours: Theme) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _told(summary: Summary, colours: Theme) -> str:
+def _told(what: str, summary: Summary) -> str:
     """The number itself, or norm and share of zeros."""
     if summary.scalar is not None:
-        return f"<B>{number(summary.scalar)}</B>"
+        return f"{what} <B>{number(summary.scalar)}</B>"
     if summary.norm is None:
-        return "empty" if not summary.n else "not finite"
+        return f"{what} empty" if not summary.n else f"{what} not finite"
     if summary.data is not None and len(summary.shape) == 1 and summary.n <= 4:
-        return "[" + ", ".join(number(v, 3) for v in summary.data) + "]"
-    text = f"‖·‖ {number(summary.norm, 3)}"
+        return f"{what} [" + ", ".join(number(v, 3) for v in summary.data) + "]"
+    text = f"‖{what}‖ {number(summary.norm, 3)}"
     if summary.zeros >= 0.005:
         text += f', {summary.zeros:.0%} zero' if summary.zeros < 1 else ", all zero"
     return text
@@ -173,13 +175,13 @@ def _line(line: Line, scale: Scale, colours: Theme, labelled: bool, description:
     if len(line.edges) == 1:
         attributes["tooltip"] = attributes["labeltooltip"] = _quoted(edge_tooltip(edge))
         if labelled:
-            attributes["label"] = _edge_label(edge, colours)
+            attributes["label"] = _edge_label(edge, colours, BACK.get(description.direction, "↑"))
     elif labelled and norm is not None:
         attributes["label"] = f'<<FONT COLOR="{colours.ramp[-1]}"> {number(norm, 3)}</FONT>>'
     return attributes
 
 
-def _edge_label(edge: Edge, colours: Theme) -> str:
+def _edge_label(edge: Edge, colours: Theme, back: str) -> str:
     assert edge.local is not None
     local = edge.local
     if local.number is not None:
@@ -189,14 +191,12 @@ def _edge_label(edge: Edge, colours: Theme) -> str:
     elif local.structure == "identity":
         text = "× 1"
     else:
-        text = clean(local.text, 26)
-        if len(local.text) > 26 or local.structure not in ("diagonal",):
-            text = local.structure if len(local.text) > 26 else f"{text}"
+        text = f"× {clean(local.text)}" if len(local.text) <= 26 else local.structure
     rows = [text]
     if edge.contribution is not None:
         down = edge.contribution
         shown = number(down.scalar) if down.scalar is not None else f"‖{number(down.norm, 3)}‖"
-        rows.append(f'<FONT COLOR="{colours.ramp[-1]}">↑ {shown}</FONT>')
+        rows.append(f'<FONT COLOR="{colours.ramp[-1]}">{back} {shown}</FONT>')
     return _table(rows)
 
 
