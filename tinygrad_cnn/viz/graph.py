@@ -144,7 +144,7 @@ class Graph:
         from tinygrad_cnn.viz import page
         from tinygrad_cnn.viz.layout import layout
 
-        drawn = page.render(self.description, layout(self.description))
+        drawn = page.render(self.description.to_dict(), layout(self.description))
         if path is not None:
             write_text(path, drawn)
         return drawn

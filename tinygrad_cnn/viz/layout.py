@@ -83,7 +83,8 @@ def _pairs(
 def _place(keys: list[str], pairs: set[tuple[str, str]], direction: str) -> dict[str, dict[str, float]]:
     number = {key: k for k, key in enumerate(keys)}
     rows = [
-        f"digraph {{ graph [rankdir={direction if direction == "LR" else "TB"} nodesep=0.3 ranksep=0.5];",
+        # The page turns the others round itself.
+        f"digraph {{ graph [rankdir={'LR' if direction == 'LR' else 'TB'} nodesep=0.3 ranksep=0.5];",
         "node [shape=box fixedsize=true width=2.3 height=0.8 label=\"\"];",
         *(f"n{k};" for k in range(len(keys))),
         *(f"n{number[a]} -> n{number[b]};" for a, b in sorted(pairs, key=lambda p: (number[p[0]], number[p[1]]))),
