@@ -1,0 +1,86 @@
+"""Known networks by name, ready to train: plain modules to read, copy and change.
+
+    models.names()
+    model = models.create("mnist-cnn", num_classes=10)
+
+A name stands for a builder and the input it is made for; weights are fresh (`manual_seed` decides them).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.models.imagenet import VGG, AlexNet, vgg11
+from tinygrad_cnn.models.mnist import MLP, LeNet5, MnistCNN
+from tinygrad_cnn.models.mnist1d import MNIST1DMLP, MNIST1DCNN, MNIST1DLogistic, UDLCNN
+from tinygrad_cnn.models.resnet import BasicBlock, ResNet, resnet18, resnet18_cifar
+
+__all__ = [
+    "MLP",
+    "MNIST1DCNN",
+    "MNIST1DMLP",
+    "UDLCNN",
+    "VGG",
+    "AlexNet",
+    "BasicBlock",
+    "Entry",
+    "LeNet5",
+    "MNIST1DLogistic",
+    "MnistCNN",
+    "ResNet",
+    "create",
+    "entry",
+    "names",
+    "resnet18",
+    "resnet18_cifar",
+    "vgg11",
+]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One known network: how to build it, the shape of one input (C, H, W) or (C, L), and what it is."""
+
+    build: Callable[..., Any]
+    input_size: tuple[int, ...]
+    about: str
+
+
+_TABLE: dict[str, Entry] = {
+    "mnist-cnn": Entry(MnistCNN, (1, 28, 28), "two 5×5 convolutions (32, 64) and a dense layer of 1024"),
+    "mlp": Entry(MLP, (1, 28, 28), "one hidden layer of 128, no convolution"),
+    "lenet5": Entry(LeNet5, (1, 28, 28), "LeCun et al. 1998, with every map of S2 feeding every map of C3"),
+    "alexnet": Entry(AlexNet, (3, 224, 224), "Krizhevsky 2014, the one-tower form"),
+    "vgg11": Entry(vgg11, (3, 224, 224), "Simonyan & Zisserman 2015, configuration A"),
+    "resnet18": Entry(resnet18, (3, 224, 224), "He et al. 2016"),
+    "resnet18-cifar": Entry(resnet18_cifar, (3, 32, 32), "ResNet-18 with a 3×3 stem for small images"),
+    "mnist1d-cnn": Entry(
+        MNIST1DCNN, (1, 40), "three strided convolutions of 25 channels (Greydanus & Kobak 2024)"
+    ),
+    "mnist1d-mlp": Entry(MNIST1DMLP, (1, 40), "two hidden layers of 100, the second residual"),
+    "mnist1d-logistic": Entry(MNIST1DLogistic, (1, 40), "one linear layer"),
+    "udl-cnn": Entry(UDLCNN, (1, 40), "Prince, Understanding Deep Learning, figure 10.7"),
+}
+
+
+def names() -> list[str]:
+    """The names that `create` knows."""
+    return list(_TABLE)
+
+
+def entry(name: str) -> Entry:
+    """What is known of the network `name`; UsageError, with the known names, for any other."""
+    if name not in _TABLE:
+        near = difflib.get_close_matches(name, _TABLE, n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise UsageError(f"unknown model {name!r}{hint}; known: {', '.join(_TABLE)}")
+    return _TABLE[name]
+
+
+def create(name: str, **options: Any) -> Any:
+    """A new network of that name, with fresh weights; `options` are its constructor's (num_classes, …)."""
+    return entry(name).build(**options)

@@ -1,0 +1,148 @@
+"""What may happen besides training: each callback is told about events and reads the trainer."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd.handle import unwrap
+from tinygrad_cnn.io import save, write_atomically
+
+__all__ = ["CSVLogger", "Callback", "EarlyStopping", "LambdaCallback", "ModelCheckpoint"]
+
+
+class Callback:
+    """Base: every event does nothing. `state_dict` is what a continued run must know, in plain values."""
+
+    def on_train_begin(self, trainer: Any) -> None: ...
+
+    def on_train_end(self, trainer: Any) -> None: ...
+
+    def on_epoch_begin(self, trainer: Any) -> None: ...
+
+    def on_epoch_end(self, trainer: Any) -> None:
+        """After validation and the schedule's step; the record is `trainer.history.records[-1]`."""
+
+    def on_batch_end(self, trainer: Any) -> None: ...
+
+    def on_interrupt(self, trainer: Any) -> None:
+        """After the batch in which `trainer.interrupted` was set."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+
+
+class LambdaCallback(Callback):
+    """Events as functions: ``LambdaCallback(on_epoch_end=lambda trainer: …)``."""
+
+    def __init__(self, **events: Callable[[Any], None]) -> None:
+        for name, function in events.items():
+            if not name.startswith("on_") or not hasattr(Callback, name):
+                known = ", ".join(e for e in vars(Callback) if e.startswith("on_"))
+                raise TypeError(f"LambdaCallback: there is no event {name!r}; known: {known}")
+            setattr(self, name, function)
+
+
+class _Monitor(Callback):
+    """Shared by callbacks that watch one number of the history."""
+
+    def __init__(self, monitor: str, mode: str | None, min_delta: float = 0.0) -> None:
+        if mode not in (None, "min", "max"):
+            raise ValueError(f"mode expected 'min', 'max' or None, got {mode!r}")
+        self.monitor = monitor
+        self.sign = 1 if (mode or ("min" if "loss" in monitor else "max")) == "max" else -1
+        self.min_delta = abs(min_delta)
+        self.best: float | None = None
+
+    def improved(self, trainer: Any) -> bool:
+        """Whether the last epoch is the best so far, by more than `min_delta`; KeyError if it has no such number."""
+        record = trainer.history.records[-1]
+        if self.monitor not in record:
+            raise KeyError(
+                f"{type(self).__name__} watches {self.monitor!r}, which this training does not measure; "
+                f"it has: {', '.join(record)}"
+            )
+        value = record[self.monitor]
+        if self.best is not None and not self.sign * value > self.sign * self.best + self.min_delta:
+            return False
+        self.best = value
+        return True
+
+
+class EarlyStopping(_Monitor):
+    """Stop when `monitor` has not improved for `patience` epochs; `restore_best` puts the best weights back."""
+
+    def __init__(
+        self, monitor: str = "val_loss", patience: int = 5, *, mode: str | None = None, min_delta: float = 0.0,
+        restore_best: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(monitor, mode, min_delta)
+        self.patience = patience
+        self.restore_best = restore_best
+        self.waited = 0
+        self.weights: dict[str, Any] | None = None
+
+    def on_epoch_end(self, trainer: Any) -> None:
+        if self.improved(trainer):
+            self.waited = 0
+            if self.restore_best:
+                self.weights = {k: np.array(unwrap(v)) for k, v in trainer.model.state_dict().items()}
+            return
+        self.waited += 1
+        if self.waited >= self.patience:
+            trainer.stop = True
+
+    def on_train_end(self, trainer: Any) -> None:
+        if self.weights is not None:
+            from tinygrad_cnn.autograd.handle import wrap
+
+            trainer.model.load_state_dict({k: wrap(v) for k, v in self.weights.items()})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "waited": self.waited, "weights": self.weights}
+
+
+class ModelCheckpoint(_Monitor):
+    """Save the weights after each epoch, or only (`save_best_only`) when `monitor` improved.
+
+    `path` may contain fields of the epoch's record: ``"weights-{epoch:02d}.npz"``.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], monitor: str = "val_loss", *, save_best_only: bool = False,
+        mode: str | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(monitor, mode)
+        self.path = os.fspath(path)
+        self.save_best_only = save_best_only
+
+    def on_epoch_end(self, trainer: Any) -> None:
+        if not self.save_best_only or self.improved(trainer):
+            save(dict(trainer.model.state_dict()), self.path.format(**trainer.history.records[-1]))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+
+class CSVLogger(Callback):
+    """The history as a CSV file, written whole after each epoch."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    def on_epoch_end(self, trainer: Any) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, trainer.history.columns(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(trainer.history)
+        write_atomically(self.path, text.getvalue())
