@@ -1,0 +1,303 @@
+"""The paused node's rule against numerical differentiation, in float64.
+
+The node's forward is run again in float64 at x ± h·v, for random directions v and for single entries. A
+rule that is wrong is caught along some direction, and bisection over the entries then names the worst one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.backward import saved_values
+from tinygrad_cnn.autograd.graph import Node
+from tinygrad_cnn.autograd.handle import make_leaf, unwrap, wrap
+from tinygrad_cnn.debug.values import forward, recovered_inputs
+
+if TYPE_CHECKING:
+    from tinygrad_cnn.debug.session import BackwardSession
+
+ndarray = np.ndarray
+#: Relative step of the differences: the cube root of float64's precision balances their two errors.
+STEP = float(np.finfo(np.float64).eps ** (1 / 3))
+DIRECTIONS = 4
+ELEMENTS = 4
+
+
+@dataclass
+class InputCheck:
+    """One input: `element` is where rule and differences differ most, with both numbers."""
+
+    input: int
+    name: str
+    ok: bool
+    element: tuple[int, ...] | None = None
+    rule: float = 0.0
+    numerical: float = 0.0
+    kinks: int = 0
+    note: str = ""
+
+
+@dataclass
+class Check:
+    """What `check` found at a node. `ok` is False when a rule disagrees; `skipped` says why nothing was checked."""
+
+    op: str
+    label: str
+    place: str
+    inputs: list[InputCheck] = field(default_factory=list)
+    skipped: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return all(i.ok for i in self.inputs)
+
+    def __str__(self) -> str:
+        if self.skipped:
+            return f"{self.label}: not checked: {self.skipped}"
+        lines = []
+        for i in self.inputs:
+            if i.ok:
+                kinks = f" ({i.kinks} entries at a kink left out)" if i.kinks else ""
+                lines.append(
+                    f"ok     ∂L/∂{i.name} of {self.label} agrees with numerical differentiation{kinks}{i.note}"
+                )
+            elif i.element is None:
+                lines.append(f"WRONG  ∂L/∂{i.name} of {self.label}: {i.note}")
+            else:
+                where = ", ".join(map(str, i.element))
+                lines.append(
+                    f"WRONG  ∂L/∂{i.name}[{where}] of {self.op} ({self.label}, {self.place}): "
+                    f"its rule gives {i.rule:.6g}, numerical differentiation {i.numerical:.6g}"
+                )
+        return "\n".join(lines)
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+
+def check_node(session: BackwardSession, node: Node, *, rtol: float = 1e-4, seed: int = 0) -> Check:
+    """Check every live input of `node` against central differences.
+
+    The upstream gradient is the session's where it is known, random otherwise. Entries at a kink (a ReLU at
+    0, say), where the rule's answer lies between the one-sided slopes, are left out and counted. The
+    session is not changed.
+    """
+    place = str(node.where) if node.where is not None else "in the engine"
+    out = Check(node.op.name, session.label(node), place)
+    if not node.parents:
+        out.skipped = "a leaf has no rule; its gradient is the sum of what its users handed back"
+        return out
+    rng = np.random.default_rng(seed)
+    g = session.gradient_of(node)
+    u = rng.standard_normal(node.shape) if g is None or not np.isfinite(g).all() else g.astype(np.float64)
+    if not u.any():
+        u = rng.standard_normal(node.shape)
+    inputs = _inputs(session, node, rng)
+    if isinstance(inputs, str):
+        out.skipped = inputs
+        return out
+    with modes.no_grad(), np.errstate(all="ignore"):
+        y = forward(node, inputs)
+    if not np.isfinite(y).all() or y.shape != tuple(node.shape):
+        out.skipped = (
+            "its value is not finite"
+            if y.shape == tuple(node.shape)
+            else f"its forward gives shape {y.shape} in float64"
+        )
+        return out
+    pulled = _pull(node, inputs, u)
+    for i, parent in enumerate(node.parents):
+        if parent is not None:
+            out.inputs.append(_Probe(node, inputs, u, i, pulled[i], rtol, rng).run())
+            _compare_precision(out.inputs[-1], node, i, u, pulled[i])
+    return out
+
+
+def check_all(session: BackwardSession, **options: Any) -> list[Check]:
+    """`check_node` at every node with a rule, in the order of the pass."""
+    return [check_node(session, node, **options) for node in session.nodes if node.parents]
+
+
+def _inputs(session: BackwardSession, node: Node, rng: np.random.Generator) -> list[ndarray] | str:
+    """The inputs in float64; a sentence when one that matters is gone."""
+    out: list[ndarray] = []
+    op = node.op
+    keeps = op.keeps(tuple(p is not None for p in node.parents))
+    for i, (parent, value) in enumerate(zip(node.parents, recovered_inputs(session, node), strict=True)):
+        if value is not None:
+            out.append(value.astype(np.float64) if value.dtype.kind == "f" else value)
+            continue
+        linear = op.kind == "multilinear" or (op.kind == "elementwise" and not any(keeps))
+        if parent is not None and linear:
+            # The rule does not depend on this value: any other serves as well.
+            out.append(rng.standard_normal(parent.shape))
+            continue
+        blank = node.saved[i + 1] if isinstance(node.saved, tuple) else None
+        if parent is None and (blank is not None or linear):
+            out.append(np.ones(getattr(blank, "shape", node.shape)))
+            continue
+        return (
+            f"the value of input {op.input_name(i, len(node.parents))} is not held any more; run the forward pass under the "
+            "debugger, or in `with autograd.observe.keep_values():`"
+        )
+    return out
+
+
+def _pull(node: Node, inputs: list[ndarray], u: ndarray) -> list[ndarray | None]:
+    """The rules in float64: on a node made anew from the float64 inputs."""
+    op = node.op
+    with modes.enable_grad():
+        handles: list[Any] = []
+        for value, parent in zip(inputs, node.parents, strict=True):
+            if parent is None:
+                handles.append(value)
+                continue
+            x = wrap(value)
+            x.node = make_leaf(x)
+            handles.append(x)
+        params = op.given(node) if op.kind == "general" else node.params
+        made = op.apply(handles, params)[0].node
+    with modes.no_grad():
+        found = op.pull_all(u, made, saved_values(made))
+    out: list[ndarray | None] = []
+    for parent, d in zip(node.parents, found, strict=True):
+        if parent is None:
+            out.append(None)
+        elif d is None:
+            out.append(np.zeros(parent.shape))
+        else:
+            out.append(np.asarray(d.dense() if hasattr(d, "dense") else unwrap(d), dtype=np.float64))
+    return out
+
+
+def _compare_precision(result: InputCheck, node: Node, i: int, u: ndarray, exact: ndarray | None) -> None:
+    """The rule as it ran, in the node's own dtype, against the same rule in float64."""
+    assert exact is not None
+    with modes.no_grad(), np.errstate(all="ignore"):
+        d = node.op.pull_all(u.astype(node.dtype), node, saved_values(node))[i]
+    if d is None:
+        return
+    ran = np.asarray(d.dense() if hasattr(d, "dense") else unwrap(d), dtype=np.float64)
+    if ran.shape != exact.shape:
+        result.ok, result.element = False, None
+        result.note = f"the rule gives shape {ran.shape}, expected {exact.shape}"
+        return
+    size = float(np.linalg.norm(exact.ravel()))
+    error = (
+        float(np.linalg.norm((ran - exact).ravel())) / size if size else float(np.abs(ran).max(initial=0.0))
+    )
+    bound = 1000 * float(np.finfo(node.dtype).eps) ** 0.75 if node.dtype.kind == "f" else 1.0
+    if error > bound and result.ok:
+        result.note = f"; in {node.dtype} it is off by {100 * error:.2g} % of its norm"
+
+
+class _Probe:
+    """One input of one node: differences along directions, and the entry where they disagree."""
+
+    def __init__(
+        self, node: Node, inputs: list[ndarray], u: ndarray, i: int, pulled: ndarray | None, rtol: float,
+        rng: np.random.Generator,
+    ) -> None:  # fmt: skip
+        assert pulled is not None
+        self.node, self.inputs, self.u, self.i, self.pulled, self.rng = node, inputs, u, i, pulled, rng
+        self.x = np.asarray(inputs[i], dtype=np.float64)
+        self.h = STEP * max(1.0, float(np.abs(self.x).max(initial=0.0)) ** 0.5)
+        # Noise of the differences: what rounding of y leaves in Σ u·y, over the step.
+        with np.errstate(all="ignore"):
+            y = forward(node, inputs)
+            noise = float(np.abs(u * y).sum()) * np.finfo(np.float64).eps * 16 / self.h
+        self.atol = noise + 1e-9 * float(np.abs(pulled).max(initial=0.0))
+        self.rtol = rtol
+        self.kinks: set[int] = set()
+
+    def run(self) -> InputCheck:
+        name = self.node.op.input_name(self.i, len(self.node.parents))
+        if self.pulled.shape != self.x.shape:
+            note = f"the rule gives shape {self.pulled.shape}, the input has {self.x.shape}"
+            return InputCheck(self.i, name, False, note=note)
+        size = self.x.size
+        if not size:
+            return InputCheck(self.i, name, True)
+        worst: tuple[float, int, float, float] | None = None
+        largest = np.argsort(-np.abs(self.pulled).ravel(), kind="stable")[:ELEMENTS]
+        singles = {int(k) for k in largest} | {int(k) for k in self.rng.integers(0, size, ELEMENTS)}
+        for k in singles if size > 64 else range(size):
+            worst = _larger(worst, self.entry(k))
+        for _ in range(DIRECTIONS if size > 64 else 0):
+            worst = _larger(worst, self.direction())
+        if worst is None:
+            return InputCheck(self.i, name, True, kinks=len(self.kinks))
+        _, k, rule, numerical = worst
+        element = tuple(int(a) for a in np.unravel_index(k, self.x.shape))
+        return InputCheck(self.i, name, False, element, rule, numerical, len(self.kinks))
+
+    def entry(self, k: int) -> tuple[float, int, float, float] | None:
+        """(error, entry, rule, numerical) of one entry when they disagree."""
+        v = np.zeros(self.x.size)
+        v[k] = 1
+        ahead, behind, both = self.slopes(v)
+        rule = float(self.pulled.ravel()[k])
+        if self.agree(rule, both):
+            return None
+        low, high = min(ahead, behind), max(ahead, behind)
+        slack = self.rtol * max(abs(low), abs(high)) + self.atol
+        if not self.agree(low, high) and low - slack <= rule <= high + slack:
+            self.kinks.add(k)
+            return None
+        return abs(rule - both), k, rule, both
+
+    def direction(self) -> tuple[float, int, float, float] | None:
+        """Along random signs; a disagreement is bisected down to an entry."""
+        for _ in range(50):
+            signs = self.rng.choice([-1.0, 1.0], self.x.size)
+            chosen = np.arange(self.x.size)
+            if self.kinks:
+                chosen = np.setdiff1d(chosen, list(self.kinks))
+            if self.error(signs, chosen) <= 1:
+                return None
+            while chosen.size > 1:
+                half = chosen.size // 2
+                first, second = chosen[:half], chosen[half:]
+                chosen = first if self.error(signs, first) >= self.error(signs, second) else second
+            before = len(self.kinks)
+            found = self.entry(int(chosen[0]))
+            if found is not None or len(self.kinks) == before:
+                return found
+        return None
+
+    def error(self, signs: ndarray, chosen: ndarray) -> float:
+        """Disagreement along the signs of the chosen entries, in units of what is tolerated."""
+        v = np.zeros(self.x.size)
+        v[chosen] = signs[chosen]
+        rule = float(np.dot(self.pulled.ravel()[chosen], signs[chosen]))
+        _, _, both = self.slopes(v)
+        size = float(np.linalg.norm(self.pulled.ravel()[chosen]))
+        return abs(rule - both) / (self.rtol * max(size, abs(rule), abs(both)) + self.atol + 1e-300)
+
+    def slopes(self, v: ndarray) -> tuple[float, float, float]:
+        """One-sided slopes ahead and behind, and the central one, of Σ u·y along v."""
+        step = (self.h * v).reshape(self.x.shape)
+        here = self._value(self.x)
+        up, down = self._value(self.x + step), self._value(self.x - step)
+        # Differences of outputs first, sums after: the sums would drown small differences.
+        return (
+            float(np.sum(self.u * (up - here))) / self.h, float(np.sum(self.u * (here - down))) / self.h,
+            float(np.sum(self.u * (up - down))) / (2 * self.h),
+        )  # fmt: skip
+
+    def _value(self, x: ndarray) -> ndarray:
+        inputs = list(self.inputs)
+        inputs[self.i] = x
+        with modes.no_grad(), np.errstate(all="ignore"):
+            return forward(self.node, inputs)
+
+    def agree(self, a: float, b: float) -> bool:
+        return abs(a - b) <= self.rtol * max(abs(a), abs(b)) + self.atol
+
+
+def _larger(a: tuple[float, int, float, float] | None, b: tuple[float, int, float, float] | None) -> Any:
+    return b if a is None or (b is not None and b[0] > a[0]) else a

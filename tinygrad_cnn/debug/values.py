@@ -1,0 +1,79 @@
+"""Values of nodes that nothing kept: computed again from what the graph still holds.
+
+The engine keeps of a forward pass only what rules read. A value that a check or a look at the forward
+step needs is recomputed from the nearest values that exist, without recursion.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.graph import RELEASED, Node
+from tinygrad_cnn.autograd.handle import unwrap
+
+if TYPE_CHECKING:
+    from tinygrad_cnn.debug.session import BackwardSession
+
+#: So many nodes are computed again at most.
+LIMIT = 200
+
+
+def recover(session: BackwardSession, node: Node) -> np.ndarray | None:
+    """The value of a node, held or recomputed; None when a constant it was made from is gone."""
+    known: dict[int, np.ndarray | None] = {}
+    stack = [node]
+    for _ in range(20 * LIMIT):
+        if not stack:
+            break
+        top = stack[-1]
+        if top.seq in known:
+            stack.pop()
+            continue
+        value = session.value_of(top)
+        if value is not None or not top.parents or len(known) > LIMIT:
+            known[top.seq] = value
+            stack.pop()
+            continue
+        inputs = session.input_values(top)
+        waiting = [
+            p
+            for p, v in zip(top.parents, inputs, strict=True)
+            if v is None and p is not None and p.seq not in known
+        ]
+        if waiting:
+            stack += waiting
+            continue
+        filled = [
+            v if v is not None or p is None else known[p.seq]
+            for p, v in zip(top.parents, inputs, strict=True)
+        ]
+        known[top.seq] = None if any(v is None for v in filled) else _again(top, filled)
+        stack.pop()
+    return known.get(node.seq)
+
+
+def recovered_inputs(session: BackwardSession, node: Node) -> list[np.ndarray | None]:
+    """The values of a node's inputs, held or recomputed."""
+    return [
+        v if v is not None or p is None else recover(session, p)
+        for p, v in zip(node.parents, session.input_values(node), strict=True)
+    ]
+
+
+def forward(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
+    """The node's forward on other inputs, its recorded choices kept where the op is linear given them."""
+    op = node.op
+    params = op.given(node) if op.kind == "general" else node.params
+    out = op.forward(*inputs, **params)
+    return np.asarray(unwrap(out[0] if op.choice else out))
+
+
+def _again(node: Node, inputs: list[np.ndarray | None]) -> np.ndarray | None:
+    if node.saved is RELEASED and node.op.choice:
+        return None
+    with modes.no_grad(), np.errstate(all="ignore"):
+        value = forward(node, inputs)  # type: ignore[arg-type]
+    return value.astype(node.dtype, copy=False) if value.shape == tuple(node.shape) else None
