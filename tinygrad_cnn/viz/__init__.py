@@ -13,7 +13,9 @@ import importlib
 from typing import Any
 
 _WHERE = {
+    "Comparison": "compare",
     "Graph": "graph",
+    "compare": "compare",
     "graph": "graph",
     "curves": "plots.training",
     "confusion_matrix": "plots.training",

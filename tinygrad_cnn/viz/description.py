@@ -104,6 +104,15 @@ class Source:
 
 
 @dataclass(slots=True)
+class Other:
+    """The same node in the first of two compared graphs; the node itself shows the second."""
+
+    id: str
+    value: Summary | None = None
+    gradient: Summary | None = None
+
+
+@dataclass(slots=True)
 class Node:
     """One value of the graph.
 
@@ -121,6 +130,10 @@ class Node:
         leaf, parameter, input, loss: what it is; `input` is a leaf or constant that is no parameter
         highlighted: on the path that the user asked for
         alarm: ``"nan"``, ``"inf"`` or ``""``, of value or gradient
+        change: of two compared graphs (``kind`` of the description is ``"compare"``): ``"added"``,
+            ``"removed"``, ``"changed"`` (other shape, dtype, parameters or inputs) or ``"same"``
+        changes: what changed, one short text each: ``dtype float32 → float64``
+        other: the node's numbers in the first of them
     """
 
     id: str
@@ -144,6 +157,9 @@ class Node:
     loss: bool = False
     highlighted: bool = False
     alarm: str = ""
+    change: str = ""
+    changes: list[str] = field(default_factory=list)
+    other: Other | None = None
 
 
 @dataclass(slots=True)
@@ -193,6 +209,7 @@ class Edge:
     sample: Sample | None = None
     numbers: str | None = None
     highlighted: bool = False
+    change: str = ""
 
 
 @dataclass(slots=True)
@@ -245,9 +262,11 @@ class Description:
     `modules` has each parent before its children. `steps` is empty when no gradient pass was run.
     `gradients` says where gradients come from: ``run`` (a pass of our own that wrote nothing), ``left``
     (what a finished backward pass left: `.grad` of leaves and retained tensors), ``given``, or ``none``.
-    `notes` are sentences to show: what could not be known, and why.
+    `notes` are sentences to show: what could not be known, and why. `kind` is ``graph`` or ``compare``;
+    `sides` names the two compared graphs.
     """
 
+    kind: str = "graph"
     title: str = ""
     direction: str = "TB"
     theme: str = "auto"
@@ -259,6 +278,7 @@ class Description:
     gradients: str = "none"
     notes: list[str] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
+    sides: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able: dicts, lists, strings, finite numbers."""

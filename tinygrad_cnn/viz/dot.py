@@ -109,10 +109,20 @@ def _box(box: Box, colours: Theme) -> dict[str, str]:
     if node.alarm:
         rows.append(f'<FONT COLOR="{colours.alarm}"><B>{node.alarm}</B></FONT>')
         attributes |= {"color": colours.alarm, "penwidth": "2.2"}
+    if node.change:
+        if node.other is not None and node.other.gradient is not None and node.change != "removed":
+            rows.append(f'<FONT COLOR="{colours.quiet}">{_told("∂L before", node.other.gradient)}</FONT>')
+        rows += [clean(change) for change in node.changes[:4]]
+        if node.change in colours.changes:
+            mark, colour = colours.changes[node.change]
+            rows[0] = f'<FONT COLOR="{colour}"><B>{mark}</B></FONT> {rows[0]}'
+            attributes |= {"color": colour, "penwidth": "2.2"}
     if node.highlighted:
         attributes |= {"color": colours.accent, "penwidth": "2.4"}
     if node.leaf:
         attributes["style"] = "filled"
+    if node.change == "removed":
+        attributes["style"] = "filled,dashed"
     attributes["label"] = _table(rows)
     return attributes
 
@@ -169,6 +179,9 @@ def _line(line: Line, scale: Scale, colours: Theme, labelled: bool, description:
     if line.highlighted:
         attributes |= {"color": colours.accent, "penwidth": f"{max(2.4, scale.width(norm)):.2f}"}
     edge = line.edges[0]
+    if edge.change in colours.changes:
+        attributes |= {"color": colours.changes[edge.change][1], "style": "dashed" if edge.change == "removed" else "solid"}
+        return attributes
     if edge.local is None or all(e.local is None for e in line.edges):
         attributes |= {"style": "dashed", "penwidth": "0.8"}  # a constant: nothing flows back
         return attributes

@@ -27,6 +27,8 @@ class Theme:
     accent: str
     #: small to large gradients
     ramp: tuple[str, ...]
+    #: what became of a node in a comparison -> (mark, colour)
+    changes: dict[str, tuple[str, str]]
 
 
 LIGHT = Theme(
@@ -43,6 +45,7 @@ LIGHT = Theme(
     },
     module=("#f7f9fb", "#eff3f7", "#e7edf3"), module_line="#c9d2da", alarm="#c1121f", accent="#0b66c3",
     ramp=("#c9d0d6", "#a9b9cb", "#7fa3cf", "#5a86c5", "#5a62b8", "#7a3fa3", "#a1207f"),
+    changes={"added": ("+", "#1a7f4b"), "removed": ("–", "#b3261e"), "changed": ("~", "#9a6700")},
 )  # fmt: skip
 
 DARK = Theme(
@@ -59,6 +62,7 @@ DARK = Theme(
     },
     module=("#171e25", "#1c252d", "#222c36"), module_line="#35414c", alarm="#ff6b6b", accent="#6cb2ff",
     ramp=("#4a5560", "#53697f", "#4f7fb0", "#5c93d6", "#8a8cf0", "#b884ee", "#ee82d2"),
+    changes={"added": ("+", "#56d08f"), "removed": ("–", "#ff8a80"), "changed": ("~", "#e3b341")},
 )  # fmt: skip
 
 

@@ -45,4 +45,5 @@ def _partners(light: Theme, dark: Theme) -> dict[str, str]:
         pairs.setdefault(border, dark.kinds[kind][1])
     pairs |= dict(zip(light.module, dark.module, strict=True))
     pairs |= dict(zip(light.ramp, dark.ramp, strict=True))
+    pairs |= {colour: dark.changes[what][1] for what, (_mark, colour) in light.changes.items()}
     return pairs

@@ -21,7 +21,7 @@ def text(description: Description, *, max_nodes: int | None = None) -> str:
     """The tree; behind `max_nodes` nodes it ends with a line that says how many are left out."""
     rows = _rows(description, max_nodes)
     left_out = len(description.nodes) - sum(1 for row in rows if row[0])
-    lines = _align([row[1:] for row in rows])
+    lines = align([row[1:] for row in rows])
     head = [printable(description.title, 120)] if description.title else []
     if left_out > 0:
         lines.append(f"… {left_out:,} more nodes (max_nodes={max_nodes})")
@@ -139,7 +139,8 @@ def _how(edge: Edge | None) -> str:
 # --- columns ----------------------------------------------------------------------------------------
 
 
-def _align(rows: list[tuple[str, ...]]) -> list[str]:
+def align(rows: list[tuple[str, ...]]) -> list[str]:
+    """Rows of cells as lines, each column as wide as its widest cell; empty columns take no room."""
     if not rows:
         return []
     columns = len(rows[0])
