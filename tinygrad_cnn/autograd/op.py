@@ -17,6 +17,7 @@ arrays. Under ``create_graph=True`` they receive tensors, and NumPy's own dispat
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from sys import _getframe
@@ -173,10 +174,28 @@ class Op:
         return "; ".join(lines)
 
     def input_name(self, i: int, arity: int) -> str:
+        """What formulas call input `i` of `arity`: the name it has in the rules, else a letter."""
+        names = _rule_names(self)
+        if len(names) >= arity:
+            return names[i]
         return "x" if arity == 1 else ("a", "b", "c", "d")[i] if arity <= 4 else f"x{i}"
 
     def local_text(self, i: int) -> str:
         return self.local[min(i, len(self.local) - 1)] if self.local else f"local gradient of {self.name}"
+
+
+@functools.cache
+def _rule_names(op: Op) -> tuple[str, ...]:
+    """The inputs' names in the first rule that names them, without the underscores that mean "not kept"."""
+    general = isinstance(op, General)
+    rules = (op.vjp,) if isinstance(op, General) else getattr(op, "rules", ())
+    for rule in rules:
+        if callable(rule):
+            found = list(inspect.signature(rule).parameters.values())[2 if general else 1 :]
+            if any(p.kind is p.VAR_POSITIONAL for p in found):
+                return ()
+            return tuple(p.name.lstrip("_") for p in found if p.kind is p.POSITIONAL_OR_KEYWORD)
+    return ()
 
 
 class _Bound:
