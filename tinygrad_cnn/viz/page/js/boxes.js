@@ -1,0 +1,222 @@
+/* The drawing of one box and of one line as SVG. Makes elements and sets their state; places nothing itself.
+ *
+ * A box carries a name, a shape and two cells: what flowed forward (value) and what flowed back (gradient).
+ */
+'use strict';
+
+const Boxes = (() => {
+  const pen = document.createElement('canvas').getContext('2d');
+  const widths = new Map();
+
+  /** `text` shortened to `room` pixels in a font of the page. */
+  function fit(text, room, font) {
+    const flat = Format.clip(text.replace(/\s+/g, ' '), 80);
+    const key = `${font}|${room}|${flat}`;
+    if (!widths.has(key)) {
+      if (widths.size > 20000) widths.clear();
+      pen.font = font;
+      let kept = flat;
+      if (pen.measureText(kept).width > room) {
+        const letters = Array.from(flat);
+        let low = 0;
+        let high = letters.length;
+        while (low < high) {
+          const half = (low + high + 1) >> 1;
+          if (pen.measureText(`${letters.slice(0, half).join('')}…`).width <= room) low = half;
+          else high = half - 1;
+        }
+        kept = `${letters.slice(0, low).join('')}…`;
+      }
+      widths.set(key, kept);
+    }
+    return widths.get(key);
+  }
+
+  const TITLE = '600 13px system-ui, sans-serif';
+  const SMALL = '11px ui-monospace, "DejaVu Sans Mono", monospace';
+
+  function role(node) {
+    const r = node.record;
+    if (r.loss) return 'loss';
+    if (r.parameter) return 'parameter';
+    if (r.op === 'constant') return 'constant';
+    if (r.leaf || r.input) return 'input';
+    return r.kind || 'general';
+  }
+
+  /** A node's group element; `update` fills in what changes. */
+  function node(place) {
+    const { box, w, h } = place;
+    const r = box.record;
+    const g = group(place, `box node kind-${role(box).replace(/[^a-z]/g, '')}`);
+    const shape = Format.shape(r.shape);
+    const shapeText = fit(shape, 0.5 * w, SMALL);
+    const room = w - 34 - 6.7 * shapeText.length;
+    g.append(
+      Dom.svg('rect', { class: 'body', width: w, height: h, rx: 9 }),
+      Dom.svg('path', { class: 'stripe', d: `M9 0 H7 A7 7 0 0 0 0 7 V${h - 7} A7 7 0 0 0 7 ${h} H9 Z` }),
+      Dom.svg('text', { class: 'title', x: 18, y: 22, text: fit(box.label, room, TITLE) }),
+      Dom.svg('text', { class: 'shape', x: w - 10, y: 22, 'text-anchor': 'end', text: shapeText }),
+    );
+    cells(g, w, h, Format.brief(r.value));
+    if (r.alarm) {
+      const mark = Dom.svg('g', { class: 'alarm', transform: `translate(${w - 26},-9)` });
+      mark.append(
+        Dom.svg('rect', { width: 34, height: 18, rx: 9 }),
+        Dom.svg('text', { x: 17, y: 13, 'text-anchor': 'middle', text: r.alarm.toUpperCase().slice(0, 3) }),
+      );
+      g.append(mark);
+    }
+    if (r.change) g.append(changeMark(r.change));
+    return g;
+  }
+
+  function changeMark(change) {
+    const sign = { added: '+', removed: '−', changed: '≠' }[change];
+    if (!sign) return Dom.svg('g');
+    return Dom.svg('g', { class: `change change-${change}`, transform: 'translate(-8,-8)' },
+      Dom.svg('circle', { cx: 9, cy: 9, r: 9 }),
+      Dom.svg('text', { x: 9, y: 13.5, 'text-anchor': 'middle', text: sign }));
+  }
+
+  function cells(g, w, h, value) {
+    const half = (w - 26) / 2;
+    const y = h - 31;
+    g.append(
+      Dom.svg('rect', { class: 'cell-value', x: 16, y, width: half, height: 22, rx: 5 }),
+      Dom.svg('rect', { class: 'cell-gradient', x: 20 + half, y, width: half, height: 22, rx: 5 }),
+      Dom.svg('text', { class: 'number value', x: 16 + half / 2, y: y + 15, 'text-anchor': 'middle', text: fit(value, half - 6, SMALL) }),
+      Dom.svg('text', { class: 'number gradient', x: 20 + 1.5 * half, y: y + 15, 'text-anchor': 'middle', text: '' }),
+    );
+  }
+
+  /** A closed module: a stack of cards with its name, what it is, and how far the backward pass is in it. */
+  function closed(place) {
+    const { box, w, h } = place;
+    const g = group(place, `box module closed${box.cls === 'group' ? ' made-up' : ''}`);
+    g.append(
+      Dom.svg('rect', { class: 'card back', x: 7, y: 7, width: w - 7, height: h - 7, rx: 9 }),
+      Dom.svg('rect', { class: 'card back', x: 3.5, y: 3.5, width: w - 7, height: h - 7, rx: 9 }),
+      Dom.svg('rect', { class: 'body', width: w - 7, height: h - 7, rx: 9 }),
+      toggle(box, 6, 6, false),
+      Dom.svg('text', { class: 'title', x: 34, y: 23, text: fit(box.name, w - 52, TITLE) }),
+      Dom.svg('text', { class: 'shape', x: 34, y: 41, text: fit(moduleText(box), w - 52, SMALL) }),
+      Dom.svg('rect', { class: 'progress-track', x: 14, y: h - 19, width: w - 35, height: 4, rx: 2 }),
+      Dom.svg('rect', { class: 'progress', x: 14, y: h - 19, width: 0, height: 4, rx: 2 }),
+    );
+    return g;
+  }
+
+  function moduleText(box) {
+    const what = box.cls && box.cls !== 'group' ? `${box.cls} · ` : '';
+    return `${what}${Format.plural(box.size, 'node')}`;
+  }
+
+  /** The frame of an open module, drawn behind its inside. */
+  function frame(place) {
+    const { box, w, h } = place;
+    const g = group(place, `box module open${box.cls === 'group' ? ' made-up' : ''} level-${box.depth % 2}`);
+    const title = fit(box.name, w - 60, TITLE);
+    const title_room = pen.measureText ? textWidth(title, TITLE) : 0;
+    g.append(
+      Dom.svg('rect', { class: 'body', width: w, height: h, rx: 12 }),
+      toggle(box, 8, 7, true),
+      Dom.svg('text', { class: 'title', x: 36, y: 24, text: title }),
+    );
+    const room = w - 36 - title_room - 22;
+    if (room > 40) g.append(Dom.svg('text', { class: 'shape', x: 36 + title_room + 10, y: 24, text: fit(moduleText(box), room, SMALL) }));
+    return g;
+  }
+
+  function textWidth(text, font) {
+    pen.font = font;
+    return pen.measureText(text).width;
+  }
+
+  function toggle(box, x, y, open) {
+    const g = Dom.svg('g', { class: 'toggle', transform: `translate(${x},${y})`, 'aria-hidden': 'true', data: { toggle: box.key } });
+    g.append(
+      Dom.svg('rect', { width: 22, height: 22, rx: 6 }),
+      Dom.svg('path', { d: open ? 'M6.5 8.5 L11 13.5 L15.5 8.5' : 'M8.5 6.5 L13.5 11 L8.5 15.5' }),
+    );
+    return g;
+  }
+
+  function group(place, className) {
+    const { box, x, y } = place;
+    return Dom.svg('g', {
+      class: className, transform: `translate(${x.toFixed(1)},${y.toFixed(1)})`, tabindex: -1, role: 'button',
+      'aria-label': speak(box, place.open), 'aria-expanded': box.isModule ? String(Boolean(place.open)) : null,
+      data: { key: box.key },
+    });
+  }
+
+  /** What a screen reader says of a box. */
+  function speak(box, open) {
+    if (box.isModule) {
+      return Format.clip(`module ${box.name}, ${box.cls || 'group'}, ${Format.plural(box.size, 'node')}, ${open ? 'open' : 'closed'}`, 300);
+    }
+    const r = box.record;
+    const parts = [box.label === r.op ? r.op : `${box.label}, ${r.op}`, `shape ${Format.shape(r.shape)}`];
+    if (r.value) parts.push(`value ${Format.brief(r.value)}`);
+    if (r.module) parts.push(`in ${r.module}`);
+    return Format.clip(parts.join(', '), 300);
+  }
+
+  /** A smooth line through the points, leaving and arriving along the main axis. */
+  function pathOf(points, horizontal) {
+    const p = ([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`;
+    let d = `M${p(points[0])}`;
+    for (let i = 1; i < points.length; i += 1) {
+      const [x0, y0] = points[i - 1];
+      const [x1, y1] = points[i];
+      const a = horizontal ? [(x0 + x1) / 2, y0] : [x0, (y0 + y1) / 2];
+      const b = horizontal ? [(x0 + x1) / 2, y1] : [x1, (y0 + y1) / 2];
+      d += (horizontal ? y0 === y1 : x0 === x1) ? `L${p(points[i])}` : `C${p(a)} ${p(b)} ${p(points[i])}`;
+    }
+    return d;
+  }
+
+  /** A line with its arrow head, and the local gradient written beside it where it is one edge. */
+  function line(item, horizontal) {
+    const g = Dom.svg('g', { class: 'line', data: { line: item.key } });
+    const points = item.points;
+    const [ex, ey] = points[points.length - 1];
+    g.append(
+      Dom.svg('path', { class: 'reach', d: pathOf(points, horizontal) }),
+      Dom.svg('path', { class: 'stroke', d: pathOf(points, horizontal) }),
+      Dom.svg('path', { class: 'head', d: 'M0 0 L-5 -9 L0 -7 L5 -9 Z', transform: `translate(${ex.toFixed(1)},${ey.toFixed(1)})${horizontal ? ' rotate(-90)' : ''}` }),
+    );
+    const text = localText(item);
+    if (text) {
+      const [lx, ly] = labelPlace(points, horizontal);
+      const short = fit(text, 130, SMALL);
+      const w = textWidth(short, SMALL) + 12;
+      const label = Dom.svg('g', { class: 'local', transform: `translate(${lx.toFixed(1)},${ly.toFixed(1)})` });
+      label.append(
+        Dom.svg('rect', { x: -w / 2, y: -9, width: w, height: 18, rx: 9 }),
+        Dom.svg('text', { y: 4, 'text-anchor': 'middle', text: short }),
+      );
+      g.append(label);
+    }
+    return g;
+  }
+
+  /** Beside the consumer: the local gradient is the consumer's. */
+  function labelPlace(points, horizontal) {
+    const [x1, y1] = points[points.length - 1];
+    const [x0, y0] = points[points.length - 2];
+    const t = points.length === 2 ? 0.55 : 0.4;
+    return horizontal ? [x1 - 46, y1 + (y0 - y1) * 0.12] : [x1 + (x0 - x1) * (1 - t) * 0.6, y1 + (y0 - y1) * 0.45];
+  }
+
+  function localText(item) {
+    if (item.edges.length !== 1) return item.edges.length > 1 ? `${item.edges.length} edges` : '';
+    const local = item.edges[0].record.local;
+    if (!local) return '';
+    if (local.number !== undefined && local.number !== null) return `× ${Format.number(local.number, 3)}`;
+    return local.structure === 'identity' ? '× 1' : local.structure || '';
+  }
+
+  return { node, closed, frame, line, pathOf, fit, role, speak, SMALL };
+})();

@@ -1,0 +1,80 @@
+/* Numbers and names as short text. Reads nothing of the page; every other file uses it.
+ *
+ * JSON has no nan and no infinity: the description writes them as "nan", "inf" and "-inf", so whatever is a
+ * number here may be such a string.
+ */
+'use strict';
+
+const Format = (() => {
+  /** A number of the description (or its "nan" / "inf" spelling) as a JavaScript number; null stays null. */
+  function toNumber(value) {
+    if (value === null || value === undefined) return null;
+    if (typeof value === 'number') return value;
+    const special = { nan: NaN, inf: Infinity, '-inf': -Infinity };
+    return value in special ? special[value] : Number(value);
+  }
+
+  /** A number with about `digits` significant ones: 0.0312, 12, 1.2e-7, nan. A minus sign, not a hyphen. */
+  function number(value, digits = 4) {
+    const x = toNumber(value);
+    if (x === null) return '–';
+    if (Number.isNaN(x)) return 'nan';
+    if (!Number.isFinite(x)) return x > 0 ? '∞' : '−∞';
+    if (x === 0) return '0';
+    const size = Math.abs(x);
+    let text;
+    if (size >= 1e6 || size < 1e-4) {
+      text = x.toExponential(digits - 2).replace(/\.?0+e/, 'e').replace('e+', 'e');
+    } else {
+      text = String(Number(x.toPrecision(digits)));
+    }
+    return text.replace(/-/g, '−');
+  }
+
+  /** 3 × 4; a scalar's shape is the word. */
+  function shape(dims) {
+    return dims && dims.length ? dims.join('×') : 'scalar';
+  }
+
+  function count(n) {
+    return String(n).replace(/\B(?=(\d{3})+(?!\d))/g, ' ');
+  }
+
+  function percent(share) {
+    const p = 100 * share;
+    if (p > 0 && p < 0.1) return '< 0.1 %';
+    if (p < 100 && p > 99.9) return '> 99.9 %';
+    return `${Number(p.toFixed(1))} %`;
+  }
+
+  function plural(n, word) {
+    return `${count(n)} ${word}${n === 1 ? '' : 's'}`;
+  }
+
+  /** At most `length` characters; the whole text belongs in the panel. Never cuts a surrogate pair in half. */
+  function clip(text, length) {
+    if (text.length <= length) return text;
+    const whole = Array.from(text.slice(0, 2 * length));
+    return whole.length <= length ? whole.join('') : `${whole.slice(0, length - 1).join('')}…`;
+  }
+
+  /** The number itself for one entry, else its norm: what fits in a box or a table cell. */
+  function brief(summary, digits = 4) {
+    if (!summary) return '–';
+    if (isScalar(summary)) return number(summary.scalar, digits);
+    return `‖${number(summary.norm, digits)}‖`;
+  }
+
+  function isScalar(summary) {
+    return summary.scalar !== undefined && summary.scalar !== null;
+  }
+
+  /** Size of a summary for colours and sorting: |x| of a scalar, the norm of an array; null when unknown. */
+  function magnitude(summary) {
+    if (!summary) return null;
+    const x = isScalar(summary) ? toNumber(summary.scalar) : toNumber(summary.norm);
+    return x === null ? null : Math.abs(x);
+  }
+
+  return { toNumber, number, shape, count, percent, plural, clip, brief, isScalar, magnitude };
+})();

@@ -1,0 +1,163 @@
+/* The description as read from JSON → linked objects: boxes in boxes, with edges between nodes.
+ *
+ * A box is a node of the graph or a module (with the boxes directly in it). The only file that knows the
+ * description's field names for structure; it copies nothing of the numbers. Everything else reads `Model`.
+ */
+'use strict';
+
+const Model = (() => {
+  /** Where more boxes than this lie side by side, consecutive ones are put into groups. */
+  const CROWD = 160;
+  const GROUP = 50;
+  let made = 0; // numbers the modules: keys must not depend on names from outside
+
+  function build(description) {
+    const modules = new Map();
+    const root = moduleBox({ path: '', name: description.title || 'model', cls: '' });
+    modules.set('', root);
+    for (const record of description.modules || []) {
+      if (record.path === '') Object.assign(root, { record, cls: record.cls || '' });
+      else modules.set(record.path, moduleBox(record));
+    }
+    for (const record of description.modules || []) {
+      const box = modules.get(record.path);
+      if (box !== root) adopt(modules.get(record.parent || '') || root, box);
+    }
+
+    const nodes = (description.nodes || []).map((record, order) => nodeBox(record, order));
+    const byId = new Map(nodes.map((node) => [node.id, node]));
+    for (const node of nodes) adopt(modules.get(node.record.module || '') || root, node);
+
+    const edges = [];
+    const edgeById = new Map();
+    for (const record of description.edges || []) {
+      const from = byId.get(record.from);
+      const to = byId.get(record.to);
+      if (!from || !to) continue;
+      const edge = { id: record.id, index: record.index || 0, number: edges.length, record, from, to };
+      edges.push(edge);
+      edgeById.set(edge.id, edge);
+      from.outs.push(edge);
+      to.ins.push(edge);
+    }
+
+    const steps = [];
+    for (const record of description.steps || []) {
+      const node = byId.get(record.node);
+      if (!node) continue;
+      const downstream = (record.downstream || []).filter((d) => edgeById.has(d.edge));
+      steps.push({ node, record, downstream: downstream.map((d) => ({ ...d, edge: edgeById.get(d.edge) })) });
+    }
+
+    prune(root);
+    const boxes = new Map();
+    const containers = [];
+    settle(root, 0, boxes, containers);
+    return {
+      description, root, nodes, edges, steps, boxes, containers, edgeById, nodeById: byId, modules,
+      title: description.title || 'Graph', horizontal: (description.direction || 'TB') === 'LR',
+      compare: description.kind === 'compare',
+    };
+  }
+
+  function moduleBox(record) {
+    return {
+      isModule: true, key: `m${(made += 1)}`, path: record.path, name: record.name || record.path || 'model',
+      cls: record.cls || '', record, parent: null, children: [], depth: 0, size: 0,
+    };
+  }
+
+  function nodeBox(record, order) {
+    return {
+      isModule: false, key: `n${order}`, id: record.id, order, record, parent: null, depth: 0,
+      label: record.label || record.name || record.op, ins: [], outs: [], size: 1,
+    };
+  }
+
+  function adopt(parent, box) {
+    for (let up = parent; up; up = up.parent) if (up === box) return; // a module cannot lie inside itself
+    box.parent = parent;
+    parent.children.push(box);
+  }
+
+  /** Modules without any node in them draw nothing: leave them out. */
+  function prune(box) {
+    box.children = box.children.filter((child) => {
+      if (child.isModule) prune(child);
+      return !child.isModule || child.children.length > 0;
+    });
+  }
+
+  /** Sort, count, group where crowded, and register every box; `first` is the earliest computed node inside. */
+  function settle(box, depth, boxes, containers) {
+    boxes.set(box.key, box);
+    box.depth = depth;
+    if (!box.isModule) {
+      box.first = box.order;
+      return;
+    }
+    containers.push(box);
+    box.size = 0;
+    box.first = Infinity;
+    let leafFirst = Infinity;
+    for (const child of box.children) if (child.isModule) measure(child);
+    box.children.sort((a, b) => position(a) - position(b));
+    if (box.children.length > CROWD) group(box);
+    for (const child of box.children) {
+      settle(child, depth + 1, boxes, containers);
+      box.size += child.size;
+      // Parameters are made before the pass: they say nothing about when their module is called.
+      if (child.isModule || !child.record.leaf) box.first = Math.min(box.first, child.first);
+      else leafFirst = Math.min(leafFirst, child.first);
+    }
+    if (box.first === Infinity) box.first = leafFirst;
+  }
+
+  /** When a module's first computed node comes, looked up before its inside is settled. */
+  function measure(module) {
+    let first = Infinity;
+    let leaf = Infinity;
+    const stack = [module];
+    while (stack.length) {
+      for (const child of stack.pop().children) {
+        if (child.isModule) stack.push(child);
+        else if (child.record.leaf) leaf = Math.min(leaf, child.order);
+        else first = Math.min(first, child.order);
+      }
+    }
+    module.start = first === Infinity ? leaf : first;
+  }
+
+  function position(box) {
+    if (box.isModule) return box.start;
+    // A leaf belongs beside the first node that uses it.
+    return box.record.leaf && box.outs.length ? Math.min(...box.outs.slice(0, 64).map((e) => e.to.order)) - 0.5 : box.order;
+  }
+
+  function group(box) {
+    const parts = Math.min(GROUP, Math.ceil(box.children.length / GROUP));
+    const length = Math.ceil(box.children.length / parts);
+    const groups = [];
+    for (let start = 0; start < box.children.length; start += length) {
+      const members = box.children.slice(start, start + length);
+      const part = moduleBox({
+        path: `${box.path}#${start}`, name: `${start + 1} – ${start + members.length}`, cls: 'group', open: false,
+      });
+      part.parent = box;
+      part.children = members;
+      for (const member of members) member.parent = part;
+      measure(part);
+      groups.push(part);
+    }
+    box.children = groups;
+  }
+
+  /** The module path of a box in words, outermost first. */
+  function ancestors(box) {
+    const path = [];
+    for (let up = box.parent; up && up.parent; up = up.parent) path.unshift(up);
+    return path;
+  }
+
+  return { build, ancestors };
+})();

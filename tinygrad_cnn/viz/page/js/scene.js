@@ -1,0 +1,273 @@
+/* What is to be drawn now: the open and closed boxes with their places, and the lines between visible boxes.
+ *
+ * Each open module's inside is laid out on its own by `Layout` and kept until something inside it opens or
+ * closes, so opening one module costs its ancestors' layouts and no more. A line between two nodes is led to the
+ * innermost visible boxes that contain them, and lines that then join the same two boxes are drawn as one.
+ */
+'use strict';
+
+const Scene = (() => {
+  const NODE = { w: 168, h: 66 };
+  const CLOSED = { w: 188, h: 74 };
+  const PAD = 16;
+  const HEADER = 34;
+  const START_BOXES = 150;
+
+  class Scene {
+    /** @param positions module path → {node id or "module:" + path → {x, y}}: Graphviz's places, or null */
+    constructor(model, positions) {
+      this.model = model;
+      this.positions = positions || {};
+      this.cache = new Map();
+      this.pairs = collectPairs(model);
+      this.open = new Set([model.root.key]);
+      this.startOpen();
+      this.arrange();
+    }
+
+    // --- open and close ---------------------------------------------------------------------
+
+    /** As the description says, then the modules with most boxes closed until few enough are left. */
+    startOpen() {
+      for (const box of this.model.containers) if (box.parent && box.record?.open !== false && box.cls !== 'group') this.open.add(box.key);
+      let shown = 0;
+      const queue = [this.model.root];
+      const kept = new Set([this.model.root.key]);
+      // Breadth first: outer modules are opened before inner ones.
+      shown = this.model.root.children.length;
+      while (queue.length) {
+        const box = queue.shift();
+        for (const child of box.children) {
+          if (!child.isModule || !this.open.has(child.key)) continue;
+          if (shown + child.children.length > START_BOXES) continue;
+          shown += child.children.length;
+          kept.add(child.key);
+          queue.push(child);
+        }
+      }
+      this.open = kept;
+    }
+
+    isOpen(box) {
+      return box.isModule && this.open.has(box.key);
+    }
+
+    setOpen(box, open) {
+      if (!box.isModule || !box.parent || this.isOpen(box) === open) return;
+      if (open) this.open.add(box.key);
+      else this.open.delete(box.key);
+      this.forget(box);
+      this.arrange();
+    }
+
+    setAll(open) {
+      this.open = new Set(open ? this.model.containers.map((box) => box.key) : [this.model.root.key]);
+      this.cache.clear();
+      this.arrange();
+    }
+
+    /** Open whatever contains the box, so that the box itself is visible. */
+    reveal(box) {
+      let changed = false;
+      for (let up = box.parent; up; up = up.parent) {
+        if (this.open.has(up.key)) continue;
+        this.open.add(up.key);
+        this.forget(up);
+        changed = true;
+      }
+      if (changed) this.arrange();
+      return changed;
+    }
+
+    forget(box) {
+      for (let up = box; up; up = up.parent) this.cache.delete(up.key);
+    }
+
+    /** The innermost box that contains `box` (or is it) and can be seen now. */
+    visible(box) {
+      let seen = box;
+      for (let up = box.parent; up; up = up.parent) if (!this.open.has(up.key)) seen = up;
+      return seen;
+    }
+
+    // --- places -----------------------------------------------------------------------------
+
+    arrange() {
+      this.places = new Map(); // key → {box, x, y, w, h, open}: left, top, width, height
+      const inside = this.inside(this.model.root);
+      this.bounds = { w: inside.w, h: inside.h };
+      this.put(this.model.root, 0, 0, inside);
+      this.lines = this.joinLines();
+    }
+
+    inside(box) {
+      const known = this.cache.get(box.key);
+      if (known) return known;
+      const sizes = new Map();
+      const hints = this.positions[box.path] || null;
+      const across = this.model.horizontal;
+      const items = box.children.map((child) => {
+        const size = this.isOpen(child) ? this.inside(child) : child.isModule ? CLOSED : NODE;
+        sizes.set(child.key, size);
+        const hint = hints && hints[child.isModule ? 'module:' + child.path : child.id];
+        const turned = hint ? (across ? { x: hint.y, y: hint.x } : { x: hint.x, y: hint.y }) : null;
+        return { key: child.key, w: across ? size.h : size.w, h: across ? size.w : size.h, hint: turned };
+      });
+      const made = Layout.layers(items, this.pairs.get(box.key) || []);
+      const outermost = !box.parent;
+      const top = outermost ? 0 : HEADER;
+      const pad = outermost ? 0 : PAD;
+      const turn = across ? ([x, y]) => [y + pad, x + top + pad / 2] : ([x, y]) => [x + pad, y + top];
+      const result = { at: new Map(), routes: new Map(), sizes };
+      result.w = (across ? made.h : made.w) + 2 * pad;
+      result.h = (across ? made.w + pad : made.h) + top + pad;
+      const least = outermost ? 0 : 150;
+      const shift = result.w < least ? (least - result.w) / 2 : 0;
+      result.w += 2 * shift;
+      for (const [key, { x, y }] of made.at) {
+        const [cx, cy] = turn([x, y]);
+        result.at.set(key, { x: cx + shift, y: cy });
+      }
+      for (const [name, points] of made.routes) result.routes.set(name, points.map(turn).map(([x, y]) => [x + shift, y]));
+      this.cache.set(box.key, result);
+      return result;
+    }
+
+    put(box, x, y, inside) {
+      const stack = [[box, x, y, inside]];
+      while (stack.length) {
+        const [module, left, top, layout] = stack.pop();
+        this.places.set(module.key, { box: module, x: left, y: top, w: layout.w, h: layout.h, open: true });
+        for (const child of module.children) {
+          const at = layout.at.get(child.key);
+          const size = layout.sizes.get(child.key);
+          const cx = left + at.x - size.w / 2;
+          const cy = top + at.y - size.h / 2;
+          if (this.isOpen(child)) stack.push([child, cx, cy, this.cache.get(child.key)]);
+          else this.places.set(child.key, { box: child, x: cx, y: cy, w: size.w, h: size.h, open: false });
+        }
+      }
+    }
+
+    // --- lines ------------------------------------------------------------------------------
+
+    joinLines() {
+      const lines = new Map();
+      const seen = new Map();
+      const visible = (node) => {
+        let box = seen.get(node.key);
+        if (!box) seen.set(node.key, (box = this.visible(node)));
+        return box;
+      };
+      for (const edge of this.model.edges) {
+        const from = visible(edge.from);
+        const to = visible(edge.to);
+        if (from === to) continue;
+        const key = `${from.key}>${to.key}`;
+        const line = lines.get(key);
+        if (line) line.edges.push(edge);
+        else lines.set(key, { key, from, to, edges: [edge], points: null });
+      }
+      this.linesAt = new Map();
+      for (const line of lines.values()) {
+        for (const end of [line.from, line.to]) {
+          const list = this.linesAt.get(end.key);
+          if (list) list.push(line);
+          else this.linesAt.set(end.key, [line]);
+        }
+      }
+      for (const line of lines.values()) line.points = this.route(line);
+      this.spread();
+      for (const line of lines.values()) line.extent = extent(line.points);
+      return lines;
+    }
+
+    /** From the producer's edge through the bends of every box on the way to the consumer's edge. */
+    route(line) {
+      const start = this.places.get(line.from.key);
+      const end = this.places.get(line.to.key);
+      const across = this.model.horizontal;
+      const up = chain(line.from);
+      const down = chain(line.to);
+      let common = 0;
+      while (up[common] === down[common]) common += 1;
+      const points = [across ? [start.x + start.w, start.y + start.h / 2] : [start.x + start.w / 2, start.y + start.h]];
+      const follow = (module, name) => {
+        const place = this.places.get(module.key);
+        for (const [x, y] of this.cache.get(module.key).routes.get(name) || []) points.push([place.x + x, place.y + y]);
+      };
+      for (let i = up.length - 1; i > common; i -= 1) follow(up[i - 1], `${up[i].key}>${Layout.OUT}`);
+      follow(up[common - 1], `${up[common].key}>${down[common].key}`);
+      for (let i = common + 1; i < down.length; i += 1) follow(down[i - 1], `${Layout.IN}>${down[i].key}`);
+      points.push(across ? [end.x, end.y + end.h / 2] : [end.x + end.w / 2, end.y]);
+      return points;
+    }
+
+    /** Several lines at one side of a box share its width, in the order in which they come. */
+    spread() {
+      const across = this.model.horizontal ? 1 : 0;
+      for (const [key, lines] of this.linesAt) {
+        const place = this.places.get(key);
+        const width = across ? place.h : place.w;
+        const middle = (across ? place.y : place.x) + width / 2;
+        for (const incoming of [true, false]) {
+          const here = lines.filter((line) => (incoming ? line.to : line.from).key === key);
+          if (here.length < 2) continue;
+          const end = (line) => (incoming ? line.points.length - 1 : 0);
+          const next = (line) => line.points[incoming ? line.points.length - 2 : 1][across];
+          // One consumer of a value is reached straight from below the box; inputs keep apart.
+          here.sort((a, b) => next(a) - next(b) || firstInput(a) - firstInput(b));
+          const gap = Math.min(26, (0.7 * width) / (here.length - 1));
+          here.forEach((line, i) => (line.points[end(line)][across] = middle + (i - (here.length - 1) / 2) * gap));
+        }
+      }
+    }
+  }
+
+  function firstInput(line) {
+    return line.edges[0].index;
+  }
+
+  /** The boxes from the outermost down to `box`. */
+  function chain(box) {
+    const path = [box];
+    for (let up = box.parent; up; up = up.parent) path.unshift(up);
+    return path;
+  }
+
+  /** For each module, the pairs of boxes directly in it that some line joins, and the lines in and out. */
+  function collectPairs(model) {
+    const found = new Map(model.containers.map((box) => [box.key, new Map()]));
+    const note = (module, from, to) => found.get(module.key).set(`${from}>${to}`, [from, to]);
+    const chains = new Map();
+    const chainOf = (node) => {
+      let path = chains.get(node.parent.key);
+      if (!path) chains.set(node.parent.key, (path = chain(node.parent)));
+      return path;
+    };
+    for (const edge of model.edges) {
+      const up = [...chainOf(edge.from), edge.from];
+      const down = [...chainOf(edge.to), edge.to];
+      let common = 0;
+      while (common < up.length && up[common] === down[common]) common += 1;
+      if (common === up.length) continue;
+      for (let i = up.length - 1; i > common; i -= 1) note(up[i - 1], up[i].key, Layout.OUT);
+      note(up[common - 1], up[common].key, down[common].key);
+      for (let i = common + 1; i < down.length; i += 1) note(down[i - 1], Layout.IN, down[i].key);
+    }
+    return new Map([...found].map(([key, pairs]) => [key, [...pairs.values()]]));
+  }
+
+  function extent(points) {
+    const box = { x0: Infinity, y0: Infinity, x1: -Infinity, y1: -Infinity };
+    for (const [x, y] of points) {
+      box.x0 = Math.min(box.x0, x);
+      box.y0 = Math.min(box.y0, y);
+      box.x1 = Math.max(box.x1, x);
+      box.y1 = Math.max(box.y1, y);
+    }
+    return box;
+  }
+
+  return { Scene, NODE, CLOSED, HEADER };
+})();
