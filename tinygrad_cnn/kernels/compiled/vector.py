@@ -82,6 +82,16 @@ def load_float(context, address):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
+def floats(context, address):  # type: ignore[no-untyped-def]
+    """`address` as a pointer for `numba.carray`, where a plain loop over raw memory is all that is needed."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return builder.inttoptr(args[0], _F32.as_pointer())
+
+    return types.CPointer(types.float32)(types.int64), generate
+
+
+@intrinsic
 def load_integer(context, address):  # type: ignore[no-untyped-def]
     """The 64-bit integer at `address`: an entry of a table of offsets."""
 
