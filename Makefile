@@ -46,7 +46,7 @@ bench: $(VENV)/.bench ## time every workload against every engine that is instal
 	$(BIN)/python -m benchmarks
 
 oracle: $(VENV)/.oracle ## ask PyTorch again and freeze its answers into tests/
-	$(BIN)/python tools/make_oracle.py
+	$(BIN)/python -m tests.oracle.freeze
 
 compare: $(VENV)/.oracle ## compare with an installed PyTorch, live
 	$(BIN)/python -m pytest -m live $(PYTEST_ARGS)
