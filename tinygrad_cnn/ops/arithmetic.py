@@ -1,28 +1,35 @@
-"""+ - * / and powers: elementwise, with broadcasting.
+"""+ - * / and powers, with broadcasting: the primitives, and the functions of PyTorch's names around them.
 
 Each op's local gradient stands beside its forward; the text beside it is what pictures and the debugger show.
+Operators of `tensor.Tensor` call the primitives directly.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tinygrad_cnn.autograd.dispatch import implements
+from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.op import Elementwise
+from tinygrad_cnn.ops.common import Array, like
 
-add = Elementwise("add", np.add, 1, 1, formula="a + b", local=("1", "1"))
-sub = Elementwise("sub", np.subtract, 1, -1, formula="a - b", local=("1", "-1"))
-neg = Elementwise("neg", np.negative, -1, formula="-x", local=("-1",))
-positive = Elementwise("positive", np.positive, 1, formula="+x", local=("1",))
-mul = Elementwise(
+# --- the primitives --------------------------------------------------------------------------------
+
+add_op = Elementwise("add", np.add, 1, 1, formula="a + b", local=("1", "1"))
+sub_op = Elementwise("sub", np.subtract, 1, -1, formula="a - b", local=("1", "-1"))
+neg_op = Elementwise("neg", np.negative, -1, formula="-x", local=("-1",))
+positive_op = Elementwise("positive", np.positive, 1, formula="+x", local=("1",))
+mul_op = Elementwise(
     "mul", np.multiply, lambda _y, _a, b: b, lambda _y, a, _b: a, formula="a · b", local=("b", "a")
 )
-div = Elementwise(
+div_op = Elementwise(
     "div", np.true_divide, lambda _y, _a, b: 1 / b, lambda y, _a, b: -y / b,
     vjp=(lambda g, _y, _a, b: g / b,),
     formula="a / b", local=("1 / b", "-y / b"),
 )  # fmt: skip
-pow = Elementwise(
+pow_op = Elementwise(
     "pow", np.power,
     # where(b == 0): the slope of a constant is 0, also at a = 0, where a**-1 is infinite.
     lambda _y, a, b: np.where(b == 0, 0, b * np.power(a, np.where(b == 0, 1, b - 1))),
@@ -30,9 +37,198 @@ pow = Elementwise(
     lambda y, a, _b: y * np.log(np.where(a == 0, 1, a)),
     formula="a ** b", local=("b · a**(b-1)", "y · log(a)"),
 )  # fmt: skip
+square_op = Elementwise("square", np.square, lambda _y, x: x + x, formula="x²", local=("2x",))
+#: A number as the exponent: its own primitive, since most powers are of this kind and cost far less so.
+power_op = Elementwise(
+    "power", lambda x, exponent: np.power(x, exponent),
+    lambda _y, x, exponent: exponent * np.power(x, exponent - 1) if exponent else x * 0,
+    formula="x ** n", local=("n · x**(n-1)",),
+)  # fmt: skip
+remainder_op = Elementwise(
+    "remainder", np.remainder, 1, lambda _y, a, b: -np.floor(a / b),
+    formula="a - b · floor(a / b)", local=("1", "-floor(a / b)"),
+)  # fmt: skip
+fmod_op = Elementwise(
+    "fmod", np.fmod, 1, lambda _y, a, b: -np.trunc(a / b), formula="a - b · trunc(a / b)", local=("1", "-trunc(a / b)")
+)
+maximum_op = Elementwise(
+    "maximum", np.maximum,
+    # At a tie each side gets half, as in PyTorch: the subgradient that treats both alike.
+    lambda _y, a, b: (a > b) + 0.5 * (a == b), lambda _y, a, b: (b > a) + 0.5 * (a == b),
+    formula="max(a, b)", local=("1 where a > b, ½ where equal", "1 where b > a, ½ where equal"),
+)  # fmt: skip
+minimum_op = Elementwise(
+    "minimum", np.minimum,
+    lambda _y, a, b: (a < b) + 0.5 * (a == b), lambda _y, a, b: (b < a) + 0.5 * (a == b),
+    formula="min(a, b)", local=("1 where a < b, ½ where equal", "1 where b < a, ½ where equal"),
+)  # fmt: skip
+fmax_op = Elementwise(
+    "fmax", np.fmax, lambda _y, a, b: ~(b >= a) | (b != b), lambda _y, a, b: (b >= a) | (a != a),
+    formula="max(a, b), NaN counts as missing", local=("1 where a is chosen", "1 where b is chosen"),
+)  # fmt: skip
+fmin_op = Elementwise(
+    "fmin", np.fmin, lambda _y, a, b: ~(b <= a) | (b != b), lambda _y, a, b: (b <= a) | (a != a),
+    formula="min(a, b), NaN counts as missing", local=("1 where a is chosen", "1 where b is chosen"),
+)  # fmt: skip
+hypot_op = Elementwise(
+    "hypot", np.hypot, lambda y, a, _b: a / y, lambda y, _a, b: b / y, formula="√(a² + b²)", local=("a / y", "b / y")
+)
+atan2_op = Elementwise(
+    "atan2", np.arctan2, lambda _y, a, b: b / (a * a + b * b), lambda _y, a, b: -a / (a * a + b * b),
+    formula="angle of (b, a)", local=("b / (a² + b²)", "-a / (a² + b²)"),
+)  # fmt: skip
+logaddexp_op = Elementwise(
+    "logaddexp", np.logaddexp, lambda y, a, _b: np.exp(a - y), lambda y, _a, b: np.exp(b - y),
+    formula="log(eᵃ + eᵇ)", local=("exp(a - y)", "exp(b - y)"),
+)  # fmt: skip
+lerp_op = Elementwise(
+    "lerp", lambda a, b, w: a + w * (b - a),
+    lambda _y, _a, _b, w: 1 - w, lambda _y, _a, _b, w: w, lambda _y, a, b, _w: b - a,
+    formula="a + c · (b - a)", local=("1 - c", "c", "b - a"),
+)  # fmt: skip
 
-for _numpy, _op in (
-    (np.add, add), (np.subtract, sub), (np.negative, neg), (np.positive, positive), (np.multiply, mul),
-    (np.true_divide, div), (np.power, pow), (np.float_power, pow),
-):  # fmt: skip
-    implements(_numpy)(_op)
+# --- the functions ---------------------------------------------------------------------------------
+
+
+def add(input: Array, other: Array, *, alpha: float = 1) -> Array:
+    """input + alpha · other, with broadcasting."""
+    return add_op(input, other if alpha == 1 else mul_op(other, alpha))
+
+
+def sub(input: Array, other: Array, *, alpha: float = 1) -> Array:
+    """input - alpha · other, with broadcasting."""
+    return sub_op(input, other if alpha == 1 else mul_op(other, alpha))
+
+
+def rsub(input: Array, other: Array, *, alpha: float = 1) -> Array:
+    """other - alpha · input."""
+    return sub(other, input, alpha=alpha)
+
+
+def mul(input: Array, other: Array) -> Array:
+    """input · other, with broadcasting."""
+    return mul_op(input, other)
+
+
+def div(input: Array, other: Array, *, rounding_mode: str | None = None) -> Array:
+    """input / other; `rounding_mode` 'floor' or 'trunc' rounds the quotient (its gradient is then 0)."""
+    if rounding_mode is None:
+        return div_op(input, other)
+    if rounding_mode == "floor":
+        return floor_divide(input, other)
+    if rounding_mode == "trunc":
+        a, b = unwrap(input), unwrap(other)
+        quotient = np.trunc(np.true_divide(a, b))
+        return like(quotient.astype(np.result_type(a, b), copy=False), input, other)
+    raise ValueError(f"div expected rounding_mode None, 'floor' or 'trunc', got {rounding_mode!r}")
+
+
+def floor_divide(input: Array, other: Array) -> Array:
+    """⌊input / other⌋; its gradient is 0, so it records nothing."""
+    return like(np.floor_divide(unwrap(input), unwrap(other)), input, other)
+
+
+def pow(input: Array, exponent: Array) -> Array:
+    """input ** exponent, with broadcasting; a number as the exponent takes a cheaper path."""
+    if isinstance(exponent, (int, float)):
+        if exponent == 2:
+            return square_op(input)
+        return power_op(input, exponent=exponent)
+    return pow_op(input, exponent)
+
+
+def neg(input: Array) -> Array:
+    """-input."""
+    return neg_op(input)
+
+
+def positive(input: Array) -> Array:
+    """+input."""
+    return positive_op(input)
+
+
+def square(input: Array) -> Array:
+    """input²."""
+    return square_op(input)
+
+
+def remainder(input: Array, other: Array) -> Array:
+    """The remainder with the divisor's sign, as Python's %."""
+    return remainder_op(input, other)
+
+
+def fmod(input: Array, other: Array) -> Array:
+    """The remainder with the dividend's sign, as C's fmod."""
+    return fmod_op(input, other)
+
+
+def maximum(input: Array, other: Array) -> Array:
+    """The larger of the two, entry by entry; NaN wins."""
+    return maximum_op(input, other)
+
+
+def minimum(input: Array, other: Array) -> Array:
+    """The smaller of the two, entry by entry; NaN wins."""
+    return minimum_op(input, other)
+
+
+def fmax(input: Array, other: Array) -> Array:
+    """The larger of the two; a NaN gives way to a number."""
+    return fmax_op(input, other)
+
+
+def fmin(input: Array, other: Array) -> Array:
+    """The smaller of the two; a NaN gives way to a number."""
+    return fmin_op(input, other)
+
+
+def hypot(input: Array, other: Array) -> Array:
+    """√(input² + other²) without overflow."""
+    return hypot_op(input, other)
+
+
+def atan2(input: Array, other: Array) -> Array:
+    """The angle of the point (other, input) in (-π, π]."""
+    return atan2_op(input, other)
+
+
+def logaddexp(input: Array, other: Array) -> Array:
+    """log(exp(input) + exp(other)) without overflow."""
+    return logaddexp_op(input, other)
+
+
+def lerp(input: Array, end: Array, weight: Array) -> Array:
+    """input + weight · (end - input)."""
+    return lerp_op(input, end, weight)
+
+
+def addcmul(input: Array, tensor1: Array, tensor2: Array, *, value: float = 1) -> Array:
+    """input + value · tensor1 · tensor2."""
+    return add(input, mul_op(tensor1, tensor2), alpha=value)
+
+
+def addcdiv(input: Array, tensor1: Array, tensor2: Array, *, value: float = 1) -> Array:
+    """input + value · tensor1 / tensor2."""
+    return add(input, div_op(tensor1, tensor2), alpha=value)
+
+
+subtract, multiply, divide, true_divide, negative, arctan2 = sub, mul, div, div, neg, atan2
+
+implements(np.add)(add_op)
+implements(np.subtract)(sub_op)
+implements(np.multiply)(mul_op)
+implements(np.true_divide)(div_op)
+implements(np.negative)(neg_op)
+implements(np.positive)(positive_op)
+implements(np.square)(square_op)
+implements(np.power, np.float_power)(pow)
+implements(np.remainder)(remainder_op)
+implements(np.fmod)(fmod_op)
+implements(np.maximum)(maximum_op)
+implements(np.minimum)(minimum_op)
+implements(np.fmax)(fmax_op)
+implements(np.fmin)(fmin_op)
+implements(np.hypot)(hypot_op)
+implements(np.arctan2)(atan2_op)
+implements(np.logaddexp)(logaddexp_op)
+implements(np.floor_divide)(floor_divide)

@@ -1,0 +1,403 @@
+"""tinygrad_cnn: automatic differentiation on NumPy under PyTorch's names, with every local gradient in sight.
+
+    import tinygrad_cnn as tg
+
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    (x ** 2).sum().backward()
+    x.grad            # tensor([2., 4.])
+
+This is the curated list of public names. Heavy rooms (`nn`, `optim`, `viz`, `debug`, …) are imported at
+their first use.
+"""
+
+import math as _math
+from importlib import import_module as _import_module
+from typing import Any as _Any
+
+from tinygrad_cnn import autograd, cuda
+from tinygrad_cnn import tensor as _tensor_module
+from tinygrad_cnn.autograd.modes import (
+    enable_grad,
+    get_default_dtype,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_default_dtype,
+    set_grad_enabled,
+)
+from tinygrad_cnn.creation import (
+    arange,
+    as_tensor,
+    asarray,
+    cartesian_prod,
+    empty,
+    empty_like,
+    eye,
+    from_dlpack,
+    from_numpy,
+    frombuffer,
+    full,
+    full_like,
+    is_tensor,
+    linspace,
+    logspace,
+    ones,
+    ones_like,
+    scalar_tensor,
+    tensor,
+    tril_indices,
+    triu_indices,
+    zeros,
+    zeros_like,
+)
+from tinygrad_cnn.device import (
+    bool,
+    device,
+    double,
+    dtype,
+    finfo,
+    float,
+    float16,
+    float32,
+    float64,
+    half,
+    iinfo,
+    int,
+    int8,
+    int16,
+    int32,
+    int64,
+    long,
+    short,
+    uint8,
+)
+from tinygrad_cnn.ops.activation import (
+    celu,
+    hardshrink,
+    log_softmax,
+    prelu,
+    relu,
+    rrelu,
+    selu,
+    sigmoid,
+    softmax,
+    threshold,
+)
+from tinygrad_cnn.ops.arithmetic import (
+    add,
+    addcdiv,
+    addcmul,
+    arctan2,
+    atan2,
+    div,
+    divide,
+    floor_divide,
+    fmax,
+    fmin,
+    fmod,
+    hypot,
+    lerp,
+    logaddexp,
+    maximum,
+    minimum,
+    mul,
+    multiply,
+    neg,
+    negative,
+    positive,
+    pow,
+    remainder,
+    rsub,
+    square,
+    sub,
+    subtract,
+    true_divide,
+)
+from tinygrad_cnn.ops.compare import (
+    allclose,
+    bitwise_and,
+    bitwise_left_shift,
+    bitwise_not,
+    bitwise_or,
+    bitwise_right_shift,
+    bitwise_xor,
+    eq,
+    equal,
+    ge,
+    greater,
+    greater_equal,
+    gt,
+    isclose,
+    isfinite,
+    isinf,
+    isnan,
+    isneginf,
+    isposinf,
+    le,
+    less,
+    less_equal,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+    lt,
+    ne,
+    not_equal,
+    signbit,
+)
+from tinygrad_cnn.ops.elementwise import (
+    abs,
+    absolute,
+    acos,
+    acosh,
+    arccos,
+    arccosh,
+    arcsin,
+    arcsinh,
+    arctan,
+    arctanh,
+    asin,
+    asinh,
+    atan,
+    atanh,
+    cbrt,
+    ceil,
+    clamp,
+    clamp_max,
+    clamp_min,
+    clip,
+    copysign,
+    cos,
+    cosh,
+    deg2rad,
+    exp,
+    exp2,
+    expm1,
+    fix,
+    floor,
+    frac,
+    log,
+    log1p,
+    log2,
+    log10,
+    nan_to_num,
+    rad2deg,
+    reciprocal,
+    round,
+    rsqrt,
+    sgn,
+    sign,
+    sin,
+    sinc,
+    sinh,
+    sqrt,
+    tan,
+    tanh,
+    trunc,
+    where,
+)
+from tinygrad_cnn.ops.index import (
+    argwhere,
+    chunk,
+    diag,
+    diag_embed,
+    diagonal,
+    gather,
+    index_add,
+    index_copy,
+    index_fill,
+    index_put,
+    index_select,
+    masked_fill,
+    masked_scatter,
+    masked_select,
+    narrow,
+    nonzero,
+    scatter,
+    scatter_add,
+    select,
+    split,
+    take,
+    take_along_dim,
+    tensor_split,
+    trace,
+    unbind,
+    unravel_index,
+)
+from tinygrad_cnn.ops.linalg import (
+    addmm,
+    addmv,
+    addr,
+    baddbmm,
+    bmm,
+    chain_matmul,
+    dot,
+    einsum,
+    ger,
+    matmul,
+    mm,
+    mv,
+    outer,
+    tensordot,
+)
+from tinygrad_cnn.ops.order import (
+    argsort,
+    bincount,
+    cummax,
+    cummin,
+    cumprod,
+    cumsum,
+    diff,
+    histc,
+    kthvalue,
+    median,
+    msort,
+    searchsorted,
+    sort,
+    topk,
+    unique,
+)
+from tinygrad_cnn.ops.reduce import (
+    all,
+    amax,
+    amin,
+    aminmax,
+    any,
+    argmax,
+    argmin,
+    count_nonzero,
+    logsumexp,
+    max,
+    mean,
+    min,
+    nanmean,
+    nansum,
+    norm,
+    prod,
+    std,
+    std_mean,
+    sum,
+    var,
+    var_mean,
+)
+from tinygrad_cnn.ops.shape import (
+    adjoint,
+    atleast_1d,
+    broadcast_shapes,
+    broadcast_tensors,
+    broadcast_to,
+    cat,
+    clone,
+    column_stack,
+    concat,
+    concatenate,
+    flatten,
+    flip,
+    fliplr,
+    flipud,
+    hstack,
+    meshgrid,
+    moveaxis,
+    movedim,
+    permute,
+    ravel,
+    repeat_interleave,
+    reshape,
+    roll,
+    rot90,
+    row_stack,
+    squeeze,
+    stack,
+    swapaxes,
+    swapdims,
+    t,
+    tile,
+    transpose,
+    tril,
+    triu,
+    unflatten,
+    unsqueeze,
+    vstack,
+)
+from tinygrad_cnn.ops.special import (
+    digamma,
+    erf,
+    erfc,
+    erfinv,
+    lgamma,
+    logit,
+    polygamma,
+    xlogy,
+)
+from tinygrad_cnn.printing import set_printoptions
+from tinygrad_cnn.random import (
+    Generator,
+    bernoulli,
+    default_generator,
+    fork_rng,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    multinomial,
+    normal,
+    rand,
+    rand_like,
+    randint,
+    randint_like,
+    randn,
+    randn_like,
+    randperm,
+    seed,
+    set_rng_state,
+)
+
+__version__ = "0.1.0"
+
+Tensor = _tensor_module.Tensor
+#: A shape. PyTorch has a class for it; here a shape is a plain tuple.
+Size = tuple
+inf, nan, pi, e = _math.inf, _math.nan, _math.pi, _math.e
+newaxis = None
+strided = "strided"
+contiguous_format, preserve_format, channels_last = "contiguous_format", "preserve_format", "channels_last"
+
+#: Rooms that are imported when first asked for.
+_ROOMS = {
+    "analysis", "datasets", "debug", "extras", "func", "io", "kernels", "linalg", "models", "nn", "optim", "random",
+    "special", "training", "utils", "viz",
+}  # fmt: skip
+#: Names that live in a room: imported with it.
+_IN_ROOMS = {
+    "save": "io", "load": "io", "backward_steps": "autograd", "vmap": "func",
+    "set_num_threads": "kernels", "get_num_threads": "kernels",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> _Any:
+    if name in _ROOMS:
+        return _import_module(f"{__name__}.{name}")
+    if name in _IN_ROOMS:
+        room = _import_module(f"{__name__}.{_IN_ROOMS[name]}")
+        if hasattr(room, name):
+            return getattr(room, name)
+    raise AttributeError(f"tinygrad_cnn has no {name!r}; if PyTorch has it, it is not implemented here (yet)")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ROOMS, *_IN_ROOMS} - {"annotations"})
+
+
+def is_floating_point(input: _Any) -> _Any:
+    """Whether the tensor's dtype is a floating one."""
+    return input.is_floating_point()
+
+
+def numel(input: _Any) -> _Any:
+    """The number of entries."""
+    return input.numel()
+
+
+def is_nonzero(input: _Any) -> _Any:
+    """Whether a tensor of one entry is non-zero."""
+    return input.item() != 0

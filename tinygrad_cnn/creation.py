@@ -1,0 +1,246 @@
+"""New tensors: from data, constant, ranges, and like another one.
+
+Everything goes out through `_finish`, which gives a dtype and, when asked, a leaf that collects gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.handle import Handle, make_leaf, unwrap, wrap
+from tinygrad_cnn.device import check_device
+from tinygrad_cnn.ops.common import sizes
+
+ndarray = np.ndarray
+
+
+def _finish(array: ndarray, device: Any, requires_grad: bool) -> Any:
+    if device is not None:
+        check_device(device)
+    t = wrap(array)
+    if requires_grad:
+        if array.dtype.kind != "f":
+            raise RuntimeError(f"only floating tensors can require gradients, got {array.dtype}")
+        t.node = make_leaf(t)
+    return t
+
+
+def _bare(data: Any) -> Any:
+    """Nested lists without tensors in them."""
+    if isinstance(data, (list, tuple)):
+        return [_bare(x) for x in data]
+    return unwrap(data)
+
+
+def _has_arrays(data: Any) -> bool:
+    if isinstance(data, (list, tuple)):
+        return bool(data) and _has_arrays(data[0])
+    return isinstance(data, (ndarray, np.generic, Handle))
+
+
+def _array_of(data: Any, dtype: Any, copy: bool | None) -> ndarray:
+    if isinstance(data, Handle):
+        data = data.array
+    typed = isinstance(data, (ndarray, np.generic)) or hasattr(data, "__array__") or _has_arrays(data)
+    if isinstance(data, (list, tuple)):
+        data = _bare(data)
+        if any(isinstance(x, Handle) for x in data):
+            data = [np.asarray(x) for x in data]
+    try:
+        array = np.array(data, dtype=dtype, copy=copy)
+    except ValueError as error:
+        raise ValueError(f"tensor() expected numbers in a regular (not ragged) nesting: {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"tensor() expected numbers or booleans, got {type(data).__name__} of dtype {array.dtype}")
+    if dtype is None and not typed and (array.dtype == np.float64 or not array.size):
+        array = array.astype(modes.get_default_dtype())
+    return array
+
+
+def tensor(
+    data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
+    name: str | None = None,
+) -> Any:  # fmt: skip
+    """A tensor with a copy of `data`: numbers, nested lists, an array or a tensor.
+
+    Python floats become the default dtype (float32), integers int64; arrays keep theirs. `name` labels it in
+    pictures and in the debugger. Raises ValueError for ragged lists, TypeError for what is no number.
+    """
+    t = _finish(_array_of(data, dtype, True), device, requires_grad)
+    if name is not None:
+        t.name = name
+        if t.node is not None:
+            t.node.name = name
+    return t
+
+
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
+    """`data` as a tensor, sharing memory where it can; a tensor of the right dtype comes back as it is."""
+    if device is not None:
+        check_device(device)
+    if isinstance(data, Handle):
+        return data if dtype is None or data.array.dtype == dtype else data.to(dtype)  # type: ignore[attr-defined]
+    return wrap(_array_of(data, dtype, None))
+
+
+asarray = as_tensor
+
+
+def from_numpy(ndarray: np.ndarray) -> Any:
+    """A tensor on the memory of a NumPy array."""
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(f"from_numpy expected a NumPy array, got {type(ndarray).__name__}")
+    return wrap(ndarray)
+
+
+def from_dlpack(ext_tensor: Any) -> Any:
+    """A tensor on the memory of any CPU array that speaks DLPack."""
+    return wrap(np.from_dlpack(ext_tensor))
+
+
+def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0) -> Any:
+    """A 1-d tensor on the memory of a buffer; `offset` in bytes."""
+    return wrap(np.frombuffer(buffer, dtype=dtype, count=count, offset=offset))
+
+
+def scalar_tensor(s: float, *, dtype: Any = None) -> Any:
+    """A 0-d tensor of the default dtype."""
+    return wrap(np.asarray(s, dtype=dtype or modes.get_default_dtype()))
+
+
+# --- constants -------------------------------------------------------------------------------------
+
+
+def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any) -> Any:
+    """Zeros, float32 by default."""
+    return _finish(np.zeros(_shape(size, _layout), dtype or modes.get_default_dtype()), device, requires_grad)
+
+
+def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any) -> Any:
+    """Ones, float32 by default."""
+    return _finish(np.ones(_shape(size, _layout), dtype or modes.get_default_dtype()), device, requires_grad)
+
+
+def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any) -> Any:
+    """Uninitialised memory, float32 by default."""
+    return _finish(np.empty(_shape(size, _layout), dtype or modes.get_default_dtype()), device, requires_grad)
+
+
+def _shape(size: tuple[Any, ...], named: dict[str, Any]) -> tuple[int, ...]:
+    if not size and "size" in named:
+        size = (named["size"],)
+    unknown = set(named) - {"size", "layout", "pin_memory", "memory_format"}
+    if unknown:
+        raise TypeError(f"unexpected keyword argument(s) {', '.join(sorted(unknown))}")
+    shape = sizes(size) if size else ()
+    if any(n < 0 for n in shape):
+        raise ValueError(f"a shape has no negative sizes, got {shape}")
+    return shape
+
+
+def full(
+    size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
+    """`fill_value` everywhere; its kind decides the dtype (float32, int64 or bool)."""
+    fill_value = unwrap(fill_value)
+    if dtype is None and not isinstance(fill_value, (ndarray, np.generic)):
+        dtype = _dtype_of_number(fill_value)
+    return _finish(np.full(sizes((size,)), fill_value, dtype=dtype), device, requires_grad)
+
+
+def _dtype_of_number(value: Any) -> Any:
+    if isinstance(value, bool):
+        return np.bool_
+    return np.int64 if isinstance(value, int) else modes.get_default_dtype()
+
+
+def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """Ones on the diagonal, zeros elsewhere."""
+    return _finish(np.eye(n, m, dtype=dtype or modes.get_default_dtype()), device, requires_grad)
+
+
+def zeros_like(input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any) -> Any:
+    """Zeros of the same shape and dtype."""
+    return _finish(np.zeros_like(unwrap(input), dtype=dtype), device, requires_grad)
+
+
+def ones_like(input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any) -> Any:
+    """Ones of the same shape and dtype."""
+    return _finish(np.ones_like(unwrap(input), dtype=dtype), device, requires_grad)
+
+
+def empty_like(input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any) -> Any:
+    """Uninitialised memory of the same shape and dtype."""
+    return _finish(np.empty_like(unwrap(input), dtype=dtype), device, requires_grad)
+
+
+def full_like(
+    input: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any
+) -> Any:
+    """`fill_value` in the same shape and dtype."""
+    return _finish(np.full_like(unwrap(input), unwrap(fill_value), dtype=dtype), device, requires_grad)
+
+
+# --- ranges ----------------------------------------------------------------------------------------
+
+
+def arange(
+    start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Any:  # fmt: skip
+    """start, start + step, … below `end`; ``arange(n)`` counts from 0. Integers give int64."""
+    start, end, step = unwrap(start), unwrap(end), unwrap(step)
+    if end is None:
+        start, end = 0, start
+    if step == 0:
+        raise ValueError("arange expected a step that is not 0")
+    if dtype is None:
+        numbers = [np.asarray(v) for v in (start, end, step)]
+        dtype = modes.get_default_dtype() if any(v.dtype.kind == "f" for v in numbers) else np.int64
+    # Computed wide and rounded once, so that float32 ranges do not drift.
+    wide = np.int64 if np.dtype(dtype).kind in "iu" and all(isinstance(v, (int, np.integer)) for v in (start, end, step)) else np.float64
+    return _finish(np.arange(start, end, step, dtype=wide).astype(dtype, copy=False), device, requires_grad)
+
+
+def linspace(
+    start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
+    """`steps` numbers at equal distances from `start` to `end`, both included."""
+    array = np.linspace(unwrap(start), unwrap(end), int(steps), dtype=np.float64)
+    return _finish(array.astype(dtype or modes.get_default_dtype(), copy=False), device, requires_grad)
+
+
+def logspace(
+    start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Any:  # fmt: skip
+    """`steps` powers of `base`, the exponents at equal distances from `start` to `end`."""
+    array = np.power(float(base), np.linspace(unwrap(start), unwrap(end), int(steps), dtype=np.float64))
+    return _finish(array.astype(dtype or modes.get_default_dtype(), copy=False), device, requires_grad)
+
+
+def tril_indices(row: int, col: int, offset: int = 0) -> Any:
+    """(2, n) row and column numbers of the lower triangle."""
+    return wrap(np.stack(np.tril_indices(row, offset, col)).astype(np.int64))
+
+
+def triu_indices(row: int, col: int, offset: int = 0) -> Any:
+    """(2, n) row and column numbers of the upper triangle."""
+    return wrap(np.stack(np.triu_indices(row, offset, col)).astype(np.int64))
+
+
+def is_tensor(obj: Any) -> bool:
+    """Whether it is a tensor."""
+    return isinstance(obj, Handle)
+
+
+def cartesian_prod(*tensors: Any) -> Any:
+    """All combinations of the entries of 1-d tensors, one per row."""
+    from tinygrad_cnn.ops.shape import meshgrid, reshape, stack
+
+    grids: Sequence[Any] = meshgrid(*tensors, indexing="ij")
+    return reshape(grids[0], (-1,)) if len(grids) == 1 else stack([reshape(g, (-1,)) for g in grids], 1)

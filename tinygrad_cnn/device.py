@@ -1,0 +1,82 @@
+"""Devices and dtypes under PyTorch's names. There is one device, the CPU; asking for another says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+float16 = half = np.dtype(np.float16)
+float32 = float = np.dtype(np.float32)
+float64 = double = np.dtype(np.float64)
+int8 = np.dtype(np.int8)
+int16 = short = np.dtype(np.int16)
+int32 = int = np.dtype(np.int32)
+int64 = long = np.dtype(np.int64)
+uint8 = np.dtype(np.uint8)
+bool = np.dtype(np.bool_)
+dtype = np.dtype
+
+DTYPES = (
+    "float16", "half", "float32", "float", "float64", "double", "int8", "int16", "short", "int32", "int", "int64",
+    "long", "uint8", "bool", "dtype",
+)  # fmt: skip
+
+
+class device:
+    """``device("cpu")``; compares equal to others of its kind and to its name."""
+
+    __slots__ = ("index", "type")
+
+    def __init__(self, type: Any = "cpu", index: Any = None) -> None:
+        name, _, number = str(type).partition(":")
+        if name != "cpu":
+            raise RuntimeError(
+                f"tinygrad_cnn computes on the CPU only, got device {str(type)!r}. "
+                "Write device = 'cuda' if tg.cuda.is_available() else 'cpu', as PyTorch programs do: it gives 'cpu' here."
+            )
+        self.type = name
+        self.index = np.int64(number).item() if number else index
+
+    def __repr__(self) -> str:
+        return f"device(type='{self.type}')"
+
+    def __str__(self) -> str:
+        return self.type
+
+    def __eq__(self, other: object) -> Any:
+        return str(other).partition(":")[0] == self.type if isinstance(other, (str, device)) else NotImplemented
+
+    def __hash__(self) -> Any:
+        return hash(self.type)
+
+    def __enter__(self) -> device:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        return None
+
+
+CPU = device("cpu")
+
+
+def check_device(wanted: Any) -> device:
+    """The device itself, or RuntimeError for one that does not exist here."""
+    return wanted if isinstance(wanted, device) else device(wanted)
+
+
+class finfo:
+    """Limits of a floating dtype: eps, tiny, smallest_normal, min, max, resolution, bits."""
+
+    def __init__(self, dtype: Any = float32) -> None:
+        limits = np.finfo(dtype)
+        for name in ("eps", "tiny", "smallest_normal", "min", "max", "resolution", "bits"):
+            setattr(self, name, np.float64(getattr(limits, name)).item() if name != "bits" else limits.bits)
+
+
+class iinfo:
+    """Limits of an integer dtype: min, max, bits."""
+
+    def __init__(self, dtype: Any) -> None:
+        limits = np.iinfo(dtype)
+        self.min, self.max, self.bits = limits.min, limits.max, limits.bits

@@ -1,0 +1,109 @@
+"""What the rooms of ops share: turning arguments into what the primitives take.
+
+Touches arrays and handles only; every other file in `ops` imports it, it imports none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.dispatch import implements
+from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
+from tinygrad_cnn.autograd.op import Op
+
+ndarray = np.ndarray
+Array = Any  #: a Tensor or an ndarray: functions give back the kind they were given
+_INTEGRAL = "biu"
+
+
+def unary(op: Op, *numpy: Any, floats: bool = True) -> Callable[[Any], Any]:
+    """The public function of a primitive with one input, taking PyTorch's argument name.
+
+    With `floats`, integers are computed in the default floating dtype, as in PyTorch (NumPy would give
+    float16 for bytes and float64 for long integers). The given NumPy functions are answered by it.
+    """
+    apply = op.apply
+
+    def function(input: Any) -> Any:
+        if floats and isinstance(input, Handle) and input.array.dtype.kind in _INTEGRAL:
+            input = wrap(input.array.astype(modes.get_default_dtype()))
+        return apply((input,), {})[0]
+
+    function.__name__ = function.__qualname__ = op.name
+    function.__doc__ = op.__doc__
+    implements(*numpy)(function)
+    return function
+
+
+def as_float(x: Any) -> Any:
+    """Integers and booleans in the default floating dtype; anything else as it is."""
+    if isinstance(x, Handle):
+        return wrap(x.array.astype(modes.get_default_dtype())) if x.array.dtype.kind in _INTEGRAL else x
+    if isinstance(x, ndarray) and x.dtype.kind in _INTEGRAL:
+        return x.astype(modes.get_default_dtype())
+    return x
+
+
+def is_floating(x: Any) -> bool:
+    """Whether a tensor, array or number is of a floating (or complex) kind."""
+    dtype = getattr(x, "dtype", None)
+    return isinstance(x, (float, complex)) if dtype is None else dtype.kind in "fc"
+
+
+def like(result: Any, *inputs: Any) -> Any:
+    """`result` as a tensor when one of the inputs is one."""
+    if any(isinstance(x, Handle) for x in inputs):
+        return wrap(np.asarray(result))
+    return result
+
+
+def axes_of(dim: Any, ndim: int) -> tuple[int, ...] | None:
+    """PyTorch's `dim` (None, a number, or several) as non-negative axes; None means all of them.
+
+    Raises IndexError for a dimension that does not exist, ValueError for one named twice.
+    """
+    if dim is None:
+        return None
+    if isinstance(dim, (int, np.integer)):
+        return (axis_of(dim, ndim),)
+    axes = tuple([axis_of(d, ndim) for d in dim])
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"dim {tuple(dim)} names a dimension twice")
+    return axes
+
+
+def axis_of(dim: Any, ndim: int) -> int:
+    """One dimension as a non-negative axis; a 0-d tensor counts as having one."""
+    count = ndim or 1
+    axis = int(unwrap(dim))
+    if not -count <= axis < count:
+        raise IndexError(f"dim {axis} is out of range: expected {-count} to {count - 1} for {ndim} dimensions")
+    return axis % count
+
+
+def kept_shape(shape: Sequence[int], axes: tuple[int, ...] | None) -> tuple[int, ...]:
+    """The shape a reduction over `axes` has with keepdim=True."""
+    if axes is None:
+        return (1,) * len(shape)
+    return tuple([1 if k in axes else n for k, n in enumerate(shape)])
+
+
+def sizes(args: tuple[Any, ...]) -> tuple[int, ...]:
+    """A shape given as ``f(2, 3)`` or ``f((2, 3))``; 0-d tensors count as numbers."""
+    if len(args) == 1 and not isinstance(args[0], (int, np.integer)):
+        only = unwrap(args[0])
+        args = (only.item(),) if isinstance(only, ndarray) and only.ndim == 0 else tuple(only)
+    return tuple([int(unwrap(n)) for n in args])
+
+
+def both_names(dim: Any, axis: Any, keepdim: bool, keepdims: Any) -> tuple[Any, bool]:
+    """PyTorch's `dim`, `keepdim` and NumPy's `axis`, `keepdims` for the same thing."""
+    if axis is not None:
+        if dim is not None:
+            raise TypeError("give dim or axis, not both: they are two names of the same argument")
+        dim = axis
+    return dim, bool(keepdim if keepdims is None else keepdims)

@@ -1,0 +1,494 @@
+"""Indexing: slices, index arrays, masks, and writing into a part.
+
+Two primitives carry all of it: taking values at an index, and its transpose, adding values at an index into
+zeros. The gradient of taking is a `Scattered`: it is laid out only when somebody looks, so a thousand slices
+of one tensor cost a thousand small additions and not a thousand full-size arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd.backward import Lazy
+from tinygrad_cnn.autograd.dispatch import implements
+from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
+from tinygrad_cnn.autograd.op import Multilinear, unbroadcast
+from tinygrad_cnn.ops.common import Array, axis_of, like
+from tinygrad_cnn.ops.shape import cat, flatten, ravel, reshape, transpose, view_of
+
+ndarray = np.ndarray
+
+
+class Scattered(Lazy):
+    """`g` at `index`, zeros elsewhere. `unique`: no place is named twice."""
+
+    __slots__ = ("dtype", "g", "index", "shape", "unique")
+
+    def __init__(self, g: ndarray, index: Any, shape: tuple[int, ...], unique: bool) -> None:
+        self.g, self.index, self.shape, self.unique = g, index, shape, unique
+        self.dtype = g.dtype
+
+    def dense(self) -> ndarray:
+        return _scatter(self.g, self.index, self.shape, self.unique)
+
+    def add_to(self, total: ndarray) -> None:
+        if self.unique:
+            total[self.index] += self.g
+        else:
+            np.add.at(total, self.index, self.g)
+
+
+def _scatter(g: ndarray, index: Any, shape: tuple[int, ...], unique: bool) -> ndarray:
+    total = np.zeros(shape, g.dtype)
+    if unique:
+        total[index] = g
+    else:
+        np.add.at(total, index, g)
+    return total
+
+
+def _lazily(g: Any, x: Any, index: Any, unique: bool) -> Any:
+    if isinstance(g, Handle):
+        return scatter_op(g, index=index, shape=tuple(x.shape), unique=unique)
+    return Scattered(g, index, tuple(x.shape), unique)
+
+
+#: Slices and integers: a view of the memory.
+getitem_op = Multilinear(
+    "getitem", lambda x, index, unique: x[index], _lazily, joint=True, selection=True, view=True,
+    formula="x[index]", local=("1 at the index, 0 elsewhere",),
+)  # fmt: skip
+#: Index arrays and masks: a copy.
+take_op = Multilinear(
+    "index", lambda x, index, unique: x[index], _lazily, joint=True, selection=True,
+    formula="x[index]", local=("1 at the index, 0 elsewhere",),
+)  # fmt: skip
+scatter_op = Multilinear(
+    "scatter", lambda g, index, shape, unique: _scatter(g, index, shape, unique),
+    lambda g, _x, index, shape, unique: g[index] if isinstance(g, Handle) else np.asarray(g[index]),
+    joint=True, selection=True, formula="x added at the index into zeros", local=("1 at the index",),
+)  # fmt: skip
+setitem_op = Multilinear(
+    "setitem", lambda x, value, index: _with(x, value, index),
+    lambda g, _x, _value, index: setitem_op(g, 0, index=index),
+    lambda g, _x, value, index: unbroadcast(g[index], value.shape),
+    joint=True, selection=True, formula="x with x[index] = value", local=("0 at the index, 1 elsewhere", "1 at the index"),
+)  # fmt: skip
+
+
+def _with(x: ndarray, value: Any, index: Any) -> ndarray:
+    y = np.array(x)
+    y[index] = value
+    return y
+
+
+def plain_index(index: Any) -> tuple[Any, bool, bool]:
+    """An index as NumPy takes it, whether it is basic (gives a view), and whether it names no place twice."""
+    parts = index if isinstance(index, tuple) else (index,)
+    plain: list[Any] = []
+    basic = unique = True
+    for part in parts:
+        kind = type(part)
+        if kind is int or kind is slice or part is None or part is Ellipsis:
+            plain.append(part)
+            continue
+        if isinstance(part, slice):
+            plain.append(part)
+            continue
+        if isinstance(part, Handle):
+            part = part.array
+        if isinstance(part, (np.integer, int)) and not isinstance(part, bool):
+            plain.append(int(part))
+            continue
+        part = np.asarray(part)
+        if part.dtype.kind == "f":
+            if part.size:
+                raise IndexError(f"an index must be integers, slices or booleans, got a {part.dtype} tensor")
+            part = part.astype(np.int64)
+        if part.ndim == 0 and part.dtype.kind in "iu":
+            plain.append(int(part))
+            continue
+        basic = False
+        if part.dtype != bool:
+            unique = False
+        plain.append(part)
+    if basic and Ellipsis not in plain:
+        plain.append(Ellipsis)  # so that a single entry is a 0-d view and no NumPy scalar
+    return tuple(plain), basic, unique
+
+
+def _slices(index: slice) -> slice:
+    return slice(*[None if v is None else int(unwrap(v)) for v in (index.start, index.stop, index.step)])
+
+
+def getitem(input: Array, index: Any) -> Array:
+    """input[index] with NumPy's meaning (PyTorch's, but negative steps work); slices are views."""
+    plain, basic, unique = plain_index(index)
+    try:
+        if basic:
+            return view_of(getitem_op, input, {"index": plain, "unique": True})
+        return take_op.apply((input,), {"index": plain, "unique": unique})[0]
+    except TypeError:
+        # Slices may be given 0-d tensors as bounds; rare, so they are looked at only when NumPy declines.
+        plain = tuple([_slices(p) if isinstance(p, slice) else p for p in plain])
+        return (getitem_op if basic else take_op).apply((input,), {"index": plain, "unique": unique})[0]
+
+
+def setitem(input: Array, index: Any, value: Any) -> Array:
+    """A copy of `input` with input[index] = value: what `t[index] = value` records."""
+    plain, _basic, _unique = plain_index(index)
+    return setitem_op(input, value, index=plain)
+
+
+# --- along one dimension ---------------------------------------------------------------------------
+
+
+def _along(index: ndarray, axis: int) -> tuple[Any, ...]:
+    """The index arrays of ``y[i, j, k] = x[i, index[i, j, k], k]`` (for axis 1)."""
+    if not index.ndim:
+        return (index.reshape(1),)
+    grid = np.ogrid[tuple([slice(n) for n in index.shape])]
+    grid = list(grid) if isinstance(grid, (tuple, list)) else [grid]
+    grid[axis] = index
+    return tuple(grid)
+
+
+def scatter_along(g: Any, indices: Any, axis: int, shape: tuple[int, ...]) -> Any:
+    """The transpose of taking one entry along `axis`: each place is named at most once."""
+    index = _along(np.asarray(unwrap(indices)), axis)
+    if isinstance(g, Handle):
+        return scatter_op(g, index=index, shape=tuple(shape), unique=True)
+    return Scattered(g, index, tuple(shape), True)
+
+
+def _integers(name: str, index: Any) -> ndarray:
+    array = np.asarray(unwrap(index))
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} expected an index of integers, got {array.dtype}")
+    return array
+
+
+def _within(name: str, index: ndarray, size: int, axis: int) -> None:
+    if index.size and (index.min() < 0 or index.max() >= size):
+        wrong = index.min() if index.min() < 0 else index.max()
+        raise IndexError(f"{name}: index {int(wrong)} is out of range for dimension {axis} of size {size}")
+
+
+def gather(input: Array, dim: int, index: Array) -> Array:
+    """y[i, j, k] = input[i, index[i, j, k], k] for dim 1. `index` may be smaller in the other dimensions."""
+    array = unwrap(input)
+    places = _integers("gather", index)
+    if np.ndim(array) != places.ndim:
+        raise ValueError(f"gather expected an index of {np.ndim(array)} dimensions, got {places.ndim}")
+    if not places.ndim:
+        return reshape(input, ())
+    axis = axis_of(dim, np.ndim(array))
+    _within("gather", places, array.shape[axis], axis)
+    return take_op(input, index=_along(places, axis), unique=False)
+
+
+def take_along_dim(input: Array, indices: Array, dim: int | None = None) -> Array:
+    """As `gather`, with broadcasting in the other dimensions; without `dim`, of the flat tensor."""
+    places = _integers("take_along_dim", indices)
+    if dim is None:
+        return take_op(ravel(input), index=(places.ravel(),), unique=False)
+    array = unwrap(input)
+    axis = axis_of(dim, array.ndim)
+    shape = np.broadcast_shapes(
+        array.shape[:axis] + (1,) + array.shape[axis + 1 :], places.shape[:axis] + (1,) + places.shape[axis + 1 :]
+    )
+    full = np.broadcast_to(places, shape[:axis] + (places.shape[axis],) + shape[axis + 1 :])
+    if array.shape[:axis] + array.shape[axis + 1 :] != shape[:axis] + shape[axis + 1 :]:
+        from tinygrad_cnn.ops.shape import expand
+
+        input = expand(input, shape[:axis] + (array.shape[axis],) + shape[axis + 1 :])
+    return take_op(input, index=_along(full, axis), unique=False)
+
+
+def index_select(input: Array, dim: int, index: Array) -> Array:
+    """The entries of `dim` that `index` (1-d integers) names, in its order."""
+    places = _integers("index_select", index).reshape(-1)
+    array = unwrap(input)
+    axis = axis_of(dim, np.ndim(array))
+    if np.ndim(array):
+        _within("index_select", places, array.shape[axis], axis)
+    return take_op(input, index=(slice(None),) * axis + (places,), unique=False)
+
+
+def take(input: Array, index: Array) -> Array:
+    """The entries of the flat tensor that `index` names, in the index's shape."""
+    return take_op(ravel(input), index=(_integers("take", index),), unique=False)
+
+
+def masked_select(input: Array, mask: Array) -> Array:
+    """The entries where `mask` holds, in one dimension."""
+    chosen = np.asarray(unwrap(mask), dtype=bool)
+    shape = np.broadcast_shapes(np.shape(unwrap(input)), chosen.shape)
+    from tinygrad_cnn.ops.shape import expand
+
+    if np.shape(unwrap(input)) != shape:
+        input = expand(input, shape)
+    return take_op(input, index=(np.broadcast_to(chosen, shape),), unique=True)
+
+
+def select(input: Array, dim: int, index: int) -> Array:
+    """Entry `index` of dimension `dim`, without that dimension."""
+    return getitem(input, (slice(None),) * axis_of(dim, np.ndim(unwrap(input))) + (int(unwrap(index)),))
+
+
+def narrow(input: Array, dim: int, start: int, length: int) -> Array:
+    """Entries start to start + length of dimension `dim`."""
+    array = unwrap(input)
+    axis = axis_of(dim, array.ndim)
+    start = int(unwrap(start))
+    start = start + array.shape[axis] if start < 0 else start
+    if not 0 <= start <= start + length <= array.shape[axis]:
+        raise IndexError(
+            f"narrow: entries {start} to {start + length} do not exist in dimension {axis} of size {array.shape[axis]}"
+        )
+    return getitem(input, (slice(None),) * axis + (slice(start, start + length),))
+
+
+def split(tensor: Array, split_size_or_sections: Any, dim: int = 0) -> tuple[Array, ...]:
+    """Parts of the given size (the last may be smaller), or of the given sizes, along `dim`; views."""
+    total = np.shape(unwrap(tensor))[axis_of(dim, np.ndim(unwrap(tensor)))]
+    if isinstance(split_size_or_sections, (int, np.integer)):
+        size = int(split_size_or_sections)
+        if size <= 0 and total:
+            raise ValueError(f"split expected a positive size, got {size}")
+        lengths = [min(size, total - k) for k in range(0, total, size)] if total else [0]
+    else:
+        lengths = [int(n) for n in split_size_or_sections]
+        if sum(lengths) != total:
+            raise ValueError(f"split expected sizes that add up to {total} (dimension {dim}), got {lengths}")
+    parts, start = [], 0
+    for n in lengths:
+        parts.append(narrow(tensor, dim, start, n))
+        start += n
+    return tuple(parts)
+
+
+def chunk(input: Array, chunks: int, dim: int = 0) -> tuple[Array, ...]:
+    """At most `chunks` parts of equal size (the last may be smaller) along `dim`; views."""
+    if chunks <= 0:
+        raise ValueError(f"chunk expected a positive number of chunks, got {chunks}")
+    total = np.shape(unwrap(input))[axis_of(dim, np.ndim(unwrap(input)))]
+    return split(input, max(-(-total // chunks), 1), dim)
+
+
+def tensor_split(input: Array, indices_or_sections: Any, dim: int = 0) -> tuple[Array, ...]:
+    """Parts of as equal size as possible, or cut at the given places."""
+    total = np.shape(unwrap(input))[axis_of(dim, np.ndim(unwrap(input)))]
+    if isinstance(indices_or_sections, (int, np.integer)):
+        n = int(indices_or_sections)
+        ends = np.cumsum([total // n + (k < total % n) for k in range(n)]).tolist()
+    else:
+        ends = [*[min(max(int(k) if k >= 0 else int(k) + total, 0), total) for k in indices_or_sections], total]
+    starts = [0, *ends[:-1]]
+    return tuple([narrow(input, dim, a, max(b - a, 0)) for a, b in zip(starts, ends)])
+
+
+def unbind(input: Array, dim: int = 0) -> tuple[Array, ...]:
+    """The entries of dimension `dim`, one tensor each."""
+    if not np.ndim(unwrap(input)):
+        raise ValueError("unbind expected at least one dimension, got a 0-d tensor")
+    axis = axis_of(dim, np.ndim(unwrap(input)))
+    return tuple([select(input, axis, k) for k in range(unwrap(input).shape[axis])])
+
+
+def diagonal(input: Array, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Array:
+    """The diagonal of two dimensions, as the last dimension."""
+    array = unwrap(input)
+    a, b = axis_of(dim1, array.ndim), axis_of(dim2, array.ndim)
+    if a == b:
+        raise ValueError(f"diagonal expected two different dimensions, got {dim1} and {dim2}")
+    rows = np.arange(max(min(array.shape[a] + min(offset, 0), array.shape[b] - max(offset, 0)), 0))
+    moved = transpose_to_front(input, a, b)
+    taken = take_op(moved, index=(rows - min(offset, 0), rows + max(offset, 0)), unique=True)
+    return move_first_to_last(taken)
+
+
+def transpose_to_front(x: Array, a: int, b: int) -> Array:
+    from tinygrad_cnn.ops.shape import movedim
+
+    return movedim(x, (a, b), (0, 1))
+
+
+def move_first_to_last(x: Array) -> Array:
+    from tinygrad_cnn.ops.shape import movedim
+
+    return movedim(x, 0, -1) if np.ndim(unwrap(x)) > 1 else x
+
+
+def diag(input: Array, diagonal: int = 0) -> Array:
+    """The diagonal of a matrix, or the matrix with the given diagonal."""
+    ndim = np.ndim(unwrap(input))
+    if ndim == 1:
+        return diag_embed(input, diagonal)
+    if ndim == 2:
+        return globals()["diagonal"](input, diagonal)
+    raise ValueError(f"diag expected 1 or 2 dimensions, got {ndim}; use diagonal or diag_embed")
+
+
+def diag_embed(input: Array, offset: int = 0) -> Array:
+    """Matrices with the last dimension of `input` on their diagonal."""
+    shape = np.shape(unwrap(input))
+    size = shape[-1] + abs(offset)
+    rows = np.arange(shape[-1])
+    index = (Ellipsis, rows - min(offset, 0), rows + max(offset, 0))
+    return scatter_op(input, index=index, shape=(*shape[:-1], size, size), unique=True)
+
+
+def trace(input: Array) -> Array:
+    """The sum of the diagonal."""
+    from tinygrad_cnn.ops.reduce import sum
+
+    return sum(diagonal(input))
+
+
+# --- writing into a part ---------------------------------------------------------------------------
+
+
+def masked_fill(input: Array, mask: Array, value: Any) -> Array:
+    """`value` where `mask` holds, `input` elsewhere."""
+    from tinygrad_cnn.ops.elementwise import where
+
+    return where(np.asarray(unwrap(mask), dtype=bool), value, input)
+
+
+def masked_scatter(input: Array, mask: Array, source: Array) -> Array:
+    """The entries where `mask` holds replaced by the first values of `source`."""
+    chosen = np.broadcast_to(np.asarray(unwrap(mask), dtype=bool), np.shape(unwrap(input)))
+    values = getitem(ravel(source), slice(int(np.count_nonzero(chosen))))
+    return setitem_op(input, values, index=(chosen,))
+
+
+def _source(name: str, input: Array, dim: int, index: Any, src: Any) -> tuple[tuple[Any, ...], Any]:
+    places = _integers(name, index)
+    array = unwrap(input)
+    axis = axis_of(dim, array.ndim)
+    _within(name, places, array.shape[axis] if array.ndim else 1, axis)
+    if np.ndim(unwrap(src)):
+        # PyTorch reads only as much of the source as the index has.
+        corner = tuple([slice(n) for n in places.shape])
+        if np.shape(unwrap(src)) != places.shape:
+            src = getitem(src, corner)
+    return _along(places, axis), src
+
+
+def scatter(input: Array, dim: int, index: Array, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Array:
+    """y = input with y[i, index[i, j], k] = src[i, j, k] for dim 1; `reduce` 'add' adds instead."""
+    src = value if src is None else src
+    where, src = _source("scatter", input, dim, index, src)
+    if reduce == "add":
+        return scatter_add(input, dim, index, src)
+    if reduce is not None:
+        raise ValueError(f"scatter expected reduce None or 'add', got {reduce!r}")
+    return setitem_op(input, src, index=where)
+
+
+def scatter_add(input: Array, dim: int, index: Array, src: Array) -> Array:
+    """y = input with src[i, j, k] added at y[i, index[i, j, k], k] for dim 1; repeated places add up."""
+    where, src = _source("scatter_add", input, dim, index, src)
+    if not np.ndim(unwrap(src)):
+        src = np.full(np.shape(unwrap(index)), unwrap(src), unwrap(input).dtype)
+    return _plus(input, scatter_op(src, index=where, shape=np.shape(unwrap(input)), unique=False))
+
+
+def _plus(input: Array, scattered: Array) -> Array:
+    from tinygrad_cnn.ops.arithmetic import add_op
+
+    return add_op(input, scattered)
+
+
+def index_add(input: Array, dim: int, index: Array, source: Array, *, alpha: float = 1) -> Array:
+    """y = input with alpha · source[j] added at entry index[j] of dimension `dim`."""
+    from tinygrad_cnn.ops.arithmetic import mul_op
+
+    places = _integers("index_add", index).reshape(-1)
+    axis = axis_of(dim, np.ndim(unwrap(input)))
+    if np.ndim(unwrap(input)):
+        _within("index_add", places, np.shape(unwrap(input))[axis], axis)
+    if alpha != 1:
+        source = mul_op(source, alpha)
+    where = (slice(None),) * axis + (places,)
+    return _plus(input, scatter_op(source, index=where, shape=np.shape(unwrap(input)), unique=False))
+
+
+def index_copy(input: Array, dim: int, index: Array, source: Array) -> Array:
+    """y = input with entry index[j] of dimension `dim` replaced by source[j]."""
+    axis = axis_of(dim, np.ndim(unwrap(input)))
+    return setitem_op(input, source, index=(slice(None),) * axis + (_integers("index_copy", index).reshape(-1),))
+
+
+def index_fill(input: Array, dim: int, index: Array, value: Any) -> Array:
+    """y = input with the entries `index` of dimension `dim` set to `value`."""
+    axis = axis_of(dim, np.ndim(unwrap(input)))
+    return setitem_op(input, value, index=(slice(None),) * axis + (_integers("index_fill", index).reshape(-1),))
+
+
+def index_put(input: Array, indices: Sequence[Any], values: Any, accumulate: bool = False) -> Array:
+    """y = input with y[indices] = values, or += with `accumulate` (repeated places add up)."""
+    plain, _basic, unique = plain_index(tuple(indices))
+    if not accumulate:
+        return setitem_op(input, values, index=plain)
+    target = unwrap(input)
+    shape = target[plain].shape
+    from tinygrad_cnn.ops.shape import expand
+
+    values = values if isinstance(values, Handle) else np.asarray(values, target.dtype)
+    return _plus(input, scatter_op(expand(values, shape), index=plain, shape=target.shape, unique=unique))
+
+
+def one_hot(tensor: Array, num_classes: int = -1) -> Array:
+    """int64 rows with a 1 at each class. Raises ValueError for negative or too large classes."""
+    classes = _integers("one_hot", tensor)
+    if classes.size and classes.min() < 0:
+        raise ValueError(f"one_hot expected classes from 0 on, got {int(classes.min())}")
+    count = (int(classes.max()) + 1 if classes.size else 0) if num_classes == -1 else num_classes
+    if classes.size and classes.max() >= count:
+        raise ValueError(f"one_hot expected classes below num_classes={count}, got {int(classes.max())}")
+    return like((classes[..., None] == np.arange(count)).astype(np.int64), tensor)
+
+
+def nonzero(input: Array, *, as_tuple: bool = False) -> Any:
+    """Where it is non-zero: one row of indices per entry, or with `as_tuple` one tensor per dimension."""
+    found = np.nonzero(np.atleast_1d(unwrap(input)))
+    if as_tuple:
+        return tuple([like(k, input) for k in found])
+    return like(np.stack(found, axis=1) if np.ndim(unwrap(input)) else np.zeros((found[0].size, 0), np.int64), input)
+
+
+argwhere = nonzero
+
+# --- under NumPy's names ---------------------------------------------------------------------------
+
+
+@implements(np.take)
+def _np_take(a: Any, indices: Any, axis: Any = None, **_: Any) -> Any:
+    if axis is None:
+        return take(a, indices)
+    places = np.asarray(unwrap(indices))
+    return take_op(a, index=(slice(None),) * axis_of(axis, np.ndim(unwrap(a))) + (places,), unique=False)
+
+
+implements(np.take_along_axis)(lambda arr, indices, axis=-1: take_along_dim(arr, indices, axis))
+implements(np.diagonal)(lambda a, offset=0, axis1=0, axis2=1: diagonal(a, offset, axis1, axis2))
+implements(np.diag)(lambda v, k=0: diag(v, k))
+implements(np.trace)(lambda a: trace(a))
+
+
+@implements(np.split, np.array_split)
+def _np_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+    return list(tensor_split(ary, indices_or_sections, axis))
+
+
+def unravel_index(indices: Array, shape: Sequence[int]) -> tuple[Array, ...]:
+    """Flat positions as one index per dimension."""
+    return tuple([wrap(np.asarray(k)) for k in np.unravel_index(_integers("unravel_index", indices), tuple(shape))])
+
+
+__all__ = ["cat", "flatten", "transpose"]

@@ -1,0 +1,134 @@
+"""Changes in place: `t += 1`, `t.relu_()`, `t[index] = value`.
+
+Where no gradient is at stake the memory changes and its version is noted. A tensor that carries a graph gets
+a new value and a new node instead, so that whoever read it earlier keeps what was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd import modes, versions
+from tinygrad_cnn.autograd.handle import Handle, unwrap
+
+ndarray = np.ndarray
+
+
+def replace_by(t: Any, new: Any, name: str = "in-place op") -> Any:
+    """Give `t` the value (and, while recording, the graph) of `new`; returns `t`.
+
+    Raises RuntimeError for a leaf that requires grad and for a view while recording, ValueError when the
+    result has another shape, TypeError when its dtype does not fit into the tensor's.
+    """
+    value = unwrap(new)
+    if np.shape(value) != t.array.shape:
+        raise ValueError(f"{name} would give shape {np.shape(value)}, but in place the tensor keeps its shape {t.array.shape}")
+    node = new.node if isinstance(new, Handle) else None
+    if node is None and not (modes.state.grad and t.node is not None):
+        _write(t.array, value, name)
+        return t
+    check_recordable(t, name)
+    dtype = t.array.dtype
+    if value.dtype != dtype:
+        if not np.can_cast(value.dtype, dtype, "same_kind"):
+            raise TypeError(f"{name} gives {value.dtype}, which does not fit into the tensor's {dtype} in place")
+        if isinstance(new, Handle) and node is not None:
+            from tinygrad_cnn.ops.elementwise import cast_op
+
+            new = cast_op(new, dtype=dtype)
+            value, node = new.array, new.node
+        else:
+            value = value.astype(dtype)
+    old = t.node
+    retained = old is not None and old.target is not None and old.target() is t
+    t.array = np.asarray(value)
+    t.node = node
+    t._base = None
+    if retained and old is not None and not old.is_leaf and node is not None:
+        # retain_grad() speaks of the tensor's present value.
+        node.target, old.target = old.target, None
+    return t
+
+
+def check_recordable(t: Any, name: str) -> None:
+    """Raise RuntimeError where a recorded change in place would not mean what it says."""
+    if t.node is not None and t.node.is_leaf:
+        raise RuntimeError(
+            f"{name}: a leaf tensor that requires grad is changed in place while gradients are recorded. "
+            "Do it under no_grad(), or compute a new tensor."
+        )
+    base = getattr(t, "_base", None)
+    if (t.node is not None and t.node.op.is_view and base is None) or (base is not None and base() is not None):
+        made = f", made by {t.node.op.name}" if t.node is not None else ""
+        where = f" at {t.node.where}" if t.node is not None and t.node.where else ""
+        raise RuntimeError(
+            f"{name} on a view{made}{where}, while gradients are recorded: the change would have to reach the "
+            "tensor it looks at. Change a copy (t.clone()), or write x[index] = value on that tensor itself."
+        )
+
+
+def _write(array: ndarray, value: Any, name: str) -> None:
+    try:
+        np.copyto(array, value, casting="same_kind")
+    except TypeError:
+        raise TypeError(f"{name} gives {np.asarray(value).dtype}, which does not fit into the tensor's {array.dtype} in place") from None
+    versions.bump(array)
+
+
+def in_place(fn: Callable[..., Any], name: str | None = None) -> Callable[..., Any]:
+    """The in-place form of a function: computes it, then puts the result into its first argument."""
+    label = name or f"{fn.__name__}_"
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return replace_by(self, fn(self, *args, **kwargs), label)
+
+    method.__name__ = method.__qualname__ = label
+    method.__doc__ = f"`{fn.__name__}` in place."
+    return method
+
+
+def operator_in_place(ufunc: np.ufunc, op: Any, name: str) -> Callable[[Any, Any], Any]:
+    """`t += x` and its like: without a graph, one pass over the memory and no temporary."""
+
+    def method(self: Any, other: Any) -> Any:
+        live = self.node is not None or (isinstance(other, Handle) and other.node is not None)
+        if live and modes.state.grad:
+            check_recordable(self, name)
+            return replace_by(self, op(self, other), name)
+        value = other.array if isinstance(other, Handle) else other
+        array = self.array
+        try:
+            ufunc(array, value, out=array, casting="same_kind")
+        except TypeError:
+            replace_by(self, op(self, other), name)
+            return self
+        versions.bump(array)
+        return self
+
+    method.__name__ = method.__qualname__ = name
+    return method
+
+
+def set_item(t: Any, index: Any, value: Any) -> None:
+    """`t[index] = value`."""
+    from tinygrad_cnn.ops.index import plain_index, setitem_op
+
+    plain, _basic, _unique = plain_index(index)
+    if modes.state.grad and (t.node is not None or (isinstance(value, Handle) and value.node is not None)):
+        check_recordable(t, "t[index] = value")
+        replace_by(t, setitem_op(t, _fitting(value, t.array[plain].shape), index=plain), "t[index] = value")
+        return
+    t.array[plain] = _fitting(unwrap(value), None)
+    versions.bump(t.array)
+
+
+def _fitting(value: Any, shape: tuple[int, ...] | None) -> Any:
+    if shape is not None and isinstance(value, Handle) and value.array.ndim > len(shape):
+        from tinygrad_cnn.ops.shape import reshape
+
+        # Leading dimensions of size 1 may be more than the place has, as in NumPy.
+        return reshape(value, value.array.shape[value.array.ndim - len(shape) :])
+    return value

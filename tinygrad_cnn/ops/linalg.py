@@ -1,0 +1,321 @@
+"""Products of matrices and of tensors in general: matmul and its names, einsum, tensordot, norms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd.dispatch import implements
+from tinygrad_cnn.autograd.handle import unwrap
+from tinygrad_cnn.autograd.op import Multilinear, unbroadcast
+from tinygrad_cnn.ops.arithmetic import add_op, mul_op
+from tinygrad_cnn.ops.common import Array, axes_of
+from tinygrad_cnn.ops.reduce import amax, amin, sum, vector_norm
+from tinygrad_cnn.ops.shape import permute, reshape
+
+ndarray = np.ndarray
+
+# --- matrix products -------------------------------------------------------------------------------
+
+
+def _matmul(a: ndarray, b: ndarray) -> Any:
+    if b.ndim == 2 and a.ndim > 2:
+        # One large product instead of a stack of small ones.
+        return (a.reshape(-1, a.shape[-1]) @ b).reshape(*a.shape[:-1], b.shape[1])
+    return np.matmul(a, b)
+
+
+def _to_left(g: Any, a: Any, b: Any) -> Any:
+    if len(b.shape) == 1:
+        return g * b if len(a.shape) == 1 else np.expand_dims(g, -1) * b
+    if len(a.shape) == 1:
+        column = np.matmul(b, np.expand_dims(g, -1))
+        return unbroadcast(np.reshape(column, column.shape[:-1]), a.shape)
+    return unbroadcast(np.matmul(g, np.swapaxes(b, -1, -2)), a.shape)
+
+
+def _to_right(g: Any, a: Any, b: Any) -> Any:
+    if len(a.shape) == 1:
+        if len(b.shape) == 1:
+            return g * a
+        return unbroadcast(np.expand_dims(a, -1) * np.expand_dims(g, -2), b.shape)
+    if len(b.shape) == 1:
+        rows = np.reshape(a, (-1, a.shape[-1]))
+        return np.matmul(np.reshape(g, (-1,)), rows)
+    if len(b.shape) == 2 and len(a.shape) > 2:
+        rows = np.reshape(a, (-1, a.shape[-1]))
+        return np.matmul(np.swapaxes(rows, 0, 1), np.reshape(g, (-1, g.shape[-1])))
+    return unbroadcast(np.matmul(np.swapaxes(a, -1, -2), g), b.shape)
+
+
+matmul_op = Multilinear(
+    "matmul", _matmul, _to_left, _to_right, formula="A · B", local=("g · Bᵀ", "Aᵀ · g")
+)
+
+
+def matmul(input: Array, other: Array) -> Array:
+    """The matrix product of the last two dimensions, broadcast over the others; 1-d tensors count as vectors.
+
+    Raises ValueError when the inner sizes differ, and for 0-d tensors.
+    """
+    try:
+        return matmul_op.apply((input, other), {})[0]
+    except ValueError:
+        a, b = np.shape(unwrap(input)), np.shape(unwrap(other))
+        if not a or not b:
+            raise ValueError(f"matmul expected at least one dimension on both sides, got {a} and {b}; use *") from None
+        inner = a[-1], b[-2 if len(b) > 1 else 0]
+        what = f"inner sizes {inner[0]} and {inner[1]} differ" if inner[0] != inner[1] else "the stacks do not broadcast"
+        raise ValueError(f"matmul cannot multiply {a} by {b}: {what}") from None
+
+
+def _exactly(name: str, ndims: tuple[int, ...], *tensors: Array) -> None:
+    for x, ndim in zip(tensors, ndims):
+        if np.ndim(unwrap(x)) != ndim:
+            shapes = " and ".join(str(np.shape(unwrap(t))) for t in tensors)
+            raise ValueError(f"{name} expected tensors of {' and '.join(map(str, ndims))} dimensions, got {shapes}")
+
+
+def mm(input: Array, mat2: Array) -> Array:
+    """The product of two matrices."""
+    _exactly("mm", (2, 2), input, mat2)
+    return matmul(input, mat2)
+
+
+def bmm(input: Array, mat2: Array) -> Array:
+    """The products of two stacks of matrices, (B, n, k) and (B, k, m)."""
+    _exactly("bmm", (3, 3), input, mat2)
+    if np.shape(unwrap(input))[0] != np.shape(unwrap(mat2))[0]:
+        raise ValueError(f"bmm expected stacks of one length, got {np.shape(unwrap(input))} and {np.shape(unwrap(mat2))}")
+    return matmul(input, mat2)
+
+
+def mv(input: Array, vec: Array) -> Array:
+    """A matrix times a vector."""
+    _exactly("mv", (2, 1), input, vec)
+    return matmul(input, vec)
+
+
+def dot(input: Array, tensor: Array) -> Array:
+    """The inner product of two vectors."""
+    _exactly("dot", (1, 1), input, tensor)
+    return matmul(input, tensor)
+
+
+inner_product = dot
+
+
+def outer(input: Array, vec2: Array) -> Array:
+    """y[i, j] = input[i] · vec2[j]."""
+    _exactly("outer", (1, 1), input, vec2)
+    return mul_op(reshape(input, (-1, 1)), vec2)
+
+
+ger = outer
+
+
+def addmm(input: Array, mat1: Array, mat2: Array, *, beta: float = 1, alpha: float = 1) -> Array:
+    """beta · input + alpha · (mat1 @ mat2)."""
+    return _plus(input, mm(mat1, mat2), beta, alpha)
+
+
+def baddbmm(input: Array, batch1: Array, batch2: Array, *, beta: float = 1, alpha: float = 1) -> Array:
+    """beta · input + alpha · (batch1 @ batch2), for stacks of matrices."""
+    return _plus(input, bmm(batch1, batch2), beta, alpha)
+
+
+def addmv(input: Array, mat: Array, vec: Array, *, beta: float = 1, alpha: float = 1) -> Array:
+    """beta · input + alpha · (mat @ vec)."""
+    return _plus(input, mv(mat, vec), beta, alpha)
+
+
+def addr(input: Array, vec1: Array, vec2: Array, *, beta: float = 1, alpha: float = 1) -> Array:
+    """beta · input + alpha · outer(vec1, vec2)."""
+    return _plus(input, outer(vec1, vec2), beta, alpha)
+
+
+def _plus(input: Array, product: Array, beta: float, alpha: float) -> Array:
+    product = product if alpha == 1 else mul_op(product, alpha)
+    if beta == 0:  # PyTorch ignores the input then, NaN included
+        return product
+    return add_op(input if beta == 1 else mul_op(input, beta), product)
+
+
+def chain_matmul(*matrices: Array) -> Array:
+    """The product of several matrices, from left to right."""
+    result = matrices[0]
+    for matrix in matrices[1:]:
+        result = matmul(result, matrix)
+    return result
+
+
+# --- sums over named dimensions --------------------------------------------------------------------
+
+
+def _einsum(*xs: ndarray, subscripts: tuple[str, ...], result: str) -> Any:
+    return np.einsum(f"{','.join(subscripts)}->{result}", *xs, optimize=len(xs) > 1)
+
+
+def _einsum_rule(i: int) -> Any:
+    def rule(g: Any, *xs: Any, subscripts: tuple[str, ...], result: str) -> Any:
+        own = subscripts[i]
+        others = [k for k in range(len(subscripts)) if k != i]
+        known = set(result).union(*[subscripts[k] for k in others])
+        found = "".join(letter for letter in own if letter in known)
+        equation = ",".join([result, *[subscripts[k] for k in others]]) + "->" + found
+        d = np.einsum(equation, g, *[xs[k] for k in others])
+        if found == own:
+            return d
+        # A dimension that only this input has was summed away: its gradient is the same all along it.
+        shape = tuple([n if letter in known else 1 for letter, n in zip(own, xs[i].shape)])
+        return np.broadcast_to(np.reshape(d, shape), xs[i].shape)
+
+    return rule
+
+
+einsum_op = Multilinear(
+    "einsum", _einsum, *[_einsum_rule(i) for i in range(16)], formula="Σ x₁ · x₂ · …", local=("the product of the others",)
+)
+
+
+def einsum(equation: str, *operands: Any) -> Array:
+    """Sums of products by Einstein's convention, e.g. ``einsum("bij,bjk->bik", a, b)``.
+
+    Raises ValueError for an equation that does not fit the operands.
+    """
+    if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
+        operands = tuple(operands[0])
+    inputs, result = _parse(equation, [np.ndim(unwrap(x)) for x in operands])
+    xs, subscripts = [], []
+    for x, letters in zip(operands, inputs):
+        x, letters = _without_repeats(x, letters)
+        xs.append(x)
+        subscripts.append(letters)
+    lengths: dict[str, int] = {}
+    for x, letters in zip(xs, subscripts):
+        for letter, n in zip(letters, np.shape(unwrap(x))):
+            if lengths.setdefault(letter, n) != n:
+                if 1 not in (lengths[letter], n):
+                    raise ValueError(f"einsum {equation!r}: dimension {letter!r} has sizes {lengths[letter]} and {n}")
+                lengths[letter] = max(lengths[letter], n)
+    full = []
+    for x, letters in zip(xs, subscripts):
+        wanted = tuple([lengths[letter] for letter in letters])
+        if np.shape(unwrap(x)) != wanted:
+            from tinygrad_cnn.ops.shape import expand
+
+            x = expand(x, wanted)
+        full.append(x)
+    return einsum_op.apply(tuple(full), {"subscripts": tuple(subscripts), "result": result})[0]
+
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def _parse(equation: str, ndims: list[int]) -> tuple[list[str], str]:
+    text = equation.replace(" ", "")
+    left, arrow, result = text.partition("->")
+    inputs = left.split(",")
+    if len(inputs) != len(ndims):
+        raise ValueError(f"einsum {equation!r} names {len(inputs)} operands, got {len(ndims)}")
+    free = [letter for letter in _LETTERS if letter not in text]
+    widest = max([n - len(s.replace("...", "")) for s, n in zip(inputs, ndims) if "..." in s], default=0)
+    dots = "".join(free[:widest]) if widest > 0 else ""
+    for k, (letters, ndim) in enumerate(zip(inputs, ndims)):
+        count = ndim - len(letters.replace("...", ""))
+        if count < 0 or ("..." not in letters and count):
+            raise ValueError(f"einsum {equation!r}: {letters!r} does not fit an operand of {ndim} dimension(s)")
+        inputs[k] = letters.replace("...", dots[len(dots) - count :] if count else "")
+    if arrow:
+        result = result.replace("...", dots)
+    else:
+        joined = "".join(inputs)
+        once = sorted(letter for letter in set(joined) if joined.count(letter) == 1 and letter not in dots)
+        result = dots + "".join(once)
+    if any(letter not in "".join(inputs) for letter in result):
+        raise ValueError(f"einsum {equation!r}: the result names a dimension that no operand has")
+    return inputs, result
+
+
+def _without_repeats(x: Array, letters: str) -> tuple[Array, str]:
+    """A letter twice in one operand means its diagonal."""
+    from tinygrad_cnn.ops.index import diagonal
+
+    for letter in letters:
+        while letters.count(letter) > 1:
+            first = letters.index(letter)
+            second = letters.index(letter, first + 1)
+            x = diagonal(x, 0, first, second)
+            letters = letters[:first] + letters[first + 1 : second] + letters[second + 1 :] + letter
+    return x, letters
+
+
+@implements(np.einsum)
+def _np_einsum(equation: str, *operands: Any, **_: Any) -> Any:
+    return einsum(equation, *operands)
+
+
+def tensordot(a: Array, b: Array, dims: Any = 2) -> Array:
+    """Sums over the last `dims` dimensions of a and the first of b, or over ``dims=(those of a, those of b)``."""
+    na, nb = np.ndim(unwrap(a)), np.ndim(unwrap(b))
+    if isinstance(dims, (int, np.integer)):
+        over_a, over_b = tuple(range(na - dims, na)), tuple(range(dims))
+    else:
+        over_a, over_b = axes_of(dims[0], na) or (), axes_of(dims[1], nb) or ()
+    sa, sb = np.shape(unwrap(a)), np.shape(unwrap(b))
+    if [sa[k] for k in over_a] != [sb[k] for k in over_b]:
+        raise ValueError(f"tensordot over {over_a} and {over_b} needs equal sizes, got shapes {sa} and {sb}")
+    rest_a = [k for k in range(na) if k not in over_a]
+    rest_b = [k for k in range(nb) if k not in over_b]
+    inner = int(np.prod([sa[k] for k in over_a], dtype=np.int64))
+    rows = int(np.prod([sa[k] for k in rest_a], dtype=np.int64))
+    columns = int(np.prod([sb[k] for k in rest_b], dtype=np.int64))
+    left = reshape(permute(a, (*rest_a, *over_a)), (rows, inner))
+    right = reshape(permute(b, (*over_b, *rest_b)), (inner, columns))
+    return reshape(matmul(left, right), (*[sa[k] for k in rest_a], *[sb[k] for k in rest_b]))
+
+
+implements(np.tensordot)(lambda a, b, axes=2: tensordot(a, b, axes))
+implements(np.matmul)(matmul)
+implements(np.outer)(lambda a, b: outer(reshape(a, (-1,)), reshape(b, (-1,))))
+
+
+@implements(np.dot)
+def _np_dot(a: Any, b: Any) -> Any:
+    na, nb = np.ndim(unwrap(a)), np.ndim(unwrap(b))
+    if na == 0 or nb == 0:
+        return mul_op(a, b)
+    if nb > 2:
+        return tensordot(a, b, ((na - 1,), (nb - 2,)))
+    return matmul(a, b)
+
+
+# --- norms -----------------------------------------------------------------------------------------
+
+
+def linalg_norm(A: Array, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Array:  # noqa: N803
+    """A vector norm over one dimension (or all, flattened, without `ord`); a matrix norm over two.
+
+    Matrix norms: 'fro', 1, -1, ∞, -∞ (the ones without singular values).
+    """
+    ndim = np.ndim(unwrap(A))
+    if dim is None and ord is not None and ndim == 2:
+        dim = (0, 1)
+    if dim is None or isinstance(dim, (int, np.integer)) or len(dim) == 1:
+        return vector_norm(A, 2 if ord in (None, "fro") else ord, dim, keepdim, dtype=dtype)
+    return matrix_norm(A, "fro" if ord is None else ord, dim, keepdim, dtype=dtype)
+
+
+def matrix_norm(A: Array, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None) -> Array:  # noqa: N803
+    """'fro' √Σ x², 1 the largest column sum, ∞ the largest row sum of absolute values."""
+    if ord == "fro":
+        return vector_norm(A, 2, dim, keepdim, dtype=dtype)
+    if ord not in (1, -1, np.inf, -np.inf):
+        raise NotImplementedError(f"matrix_norm knows 'fro', 1, -1, inf and -inf, got {ord!r} (it needs singular values)")
+    ndim = np.ndim(unwrap(A))
+    row, column = axes_of(dim, ndim) or ()
+    inner, over = (row, column) if abs(ord) == 1 else (column, row)
+    total = vector_norm(A, 1, inner, True, dtype=dtype)
+    y = (amax if ord > 0 else amin)(total, over, True)
+    return y if keepdim else sum(y, (row, column))

@@ -1,0 +1,206 @@
+"""Sorting, ranking and running totals along one dimension.
+
+Sorting is a selection once its order is recorded, so it is indexing with an index that the values decided.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd.dispatch import implements
+from tinygrad_cnn.autograd.handle import unwrap
+from tinygrad_cnn.autograd.op import General, Multilinear
+from tinygrad_cnn.ops.common import Array, axis_of, like
+from tinygrad_cnn.ops.index import gather
+from tinygrad_cnn.ops.reduce import _cast, values_indices
+from tinygrad_cnn.ops.shape import ravel, squeeze
+
+ndarray = np.ndarray
+
+
+def _cumsum(x: ndarray, axis: int) -> Any:
+    return np.cumsum(x, axis=axis, dtype=np.int64 if x.dtype.kind in "biu" else None) if x.ndim else x.copy()
+
+
+def _from_behind(g: Any, _x: Any, axis: int) -> Any:
+    """Every entry went into all later totals."""
+    if not len(g.shape):
+        return g
+    return np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis)
+
+
+cumsum_op = Multilinear("cumsum", _cumsum, _from_behind, joint=True, formula="running Σ x", local=("1 in all later totals",))
+
+
+def cumsum(input: Array, dim: int, *, dtype: Any = None) -> Array:
+    """Running sums along `dim`; integers add up as int64."""
+    input = input if dtype is None else _cast(input, dtype)
+    return cumsum_op(input, axis=axis_of(dim, np.ndim(unwrap(input))))
+
+
+def _cumprod(x: ndarray, axis: int) -> Any:
+    return np.cumprod(x, axis=axis, dtype=np.int64 if x.dtype.kind in "biu" else None) if x.ndim else x.copy()
+
+
+def _cumprod_vjp(g: ndarray, _y: Any, x: ndarray, axis: int) -> Any:
+    """Horner's scheme from behind, r_k = g_k + x_{k+1} r_{k+1}, times the product of all before: no division."""
+    if not x.ndim or not x.size:
+        return g
+    xs, gs = np.moveaxis(x, axis, 0), np.moveaxis(g, axis, 0)
+    rest = np.empty_like(gs)
+    rest[-1] = gs[-1]
+    for k in range(len(gs) - 2, -1, -1):
+        rest[k] = gs[k] + xs[k + 1] * rest[k + 1]
+    before = np.concatenate([np.ones_like(xs[:1]), np.cumprod(xs[:-1], axis=0)])
+    return np.moveaxis(before * rest, 0, axis)
+
+
+def _cumprod_definition(x: Any, axis: int) -> Any:
+    if not len(x.shape) or not x.shape[axis]:
+        return x * 1
+    lead = (slice(None),) * axis
+    parts = [x[(*lead, slice(0, 1))]]
+    for k in range(1, x.shape[axis]):
+        parts.append(parts[-1] * x[(*lead, slice(k, k + 1))])
+    return np.concatenate(parts, axis=axis)
+
+
+cumprod_op = General(
+    "cumprod", _cumprod, vjp=_cumprod_vjp, definition=_cumprod_definition, formula="running Π x", local=("products of the others",)
+)
+
+
+def cumprod(input: Array, dim: int, *, dtype: Any = None) -> Array:
+    """Running products along `dim`."""
+    input = input if dtype is None else _cast(input, dtype)
+    return cumprod_op(input, axis=axis_of(dim, np.ndim(unwrap(input))))
+
+
+def _running(input: Array, dim: int, better: Any) -> values_indices:
+    x = unwrap(input)
+    axis = axis_of(dim, np.ndim(x))
+    if not np.ndim(x):
+        return values_indices(gather(input, 0, np.zeros((), np.int64)), like(np.zeros((), np.int64), input))
+    totals = better.accumulate(x, axis=axis)
+    # The latest place at which the running extreme was reached, as in PyTorch.
+    places = np.arange(x.shape[axis]).reshape([-1 if k == axis else 1 for k in range(x.ndim)])
+    indices = np.maximum.accumulate(np.where(x == totals, places, 0), axis=axis)
+    return values_indices(gather(input, axis, indices), like(indices, input))
+
+
+def cummax(input: Array, dim: int) -> values_indices:
+    """Running maxima along `dim`: (values, indices)."""
+    return _running(input, dim, np.maximum)
+
+
+def cummin(input: Array, dim: int) -> values_indices:
+    """Running minima along `dim`: (values, indices)."""
+    return _running(input, dim, np.minimum)
+
+
+def argsort(input: Array, dim: int = -1, descending: bool = False, stable: bool = True) -> Array:
+    """The indices that sort along `dim`; equal values keep their order."""
+    x = unwrap(input)
+    if not np.ndim(x):
+        return like(np.zeros((), np.int64), input)
+    if descending:
+        # Stable also downwards: sort what is reversed, then reverse.
+        backwards = np.argsort(np.flip(x, dim), axis=dim, kind="stable")
+        return like(np.flip(np.shape(x)[dim] - 1 - backwards, dim).copy(), input)
+    return like(np.argsort(x, axis=dim, kind="stable"), input)
+
+
+def sort(input: Array, dim: int = -1, descending: bool = False, stable: bool = True) -> values_indices:
+    """Sorted along `dim`: (values, indices)."""
+    indices = argsort(input, dim, descending)
+    return values_indices(gather(input, dim, indices), indices)
+
+
+def msort(input: Array) -> Array:
+    """Sorted along dimension 0."""
+    return sort(input, 0).values
+
+
+def topk(input: Array, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> values_indices:
+    """The k largest (or smallest) along `dim`, in order: (values, indices)."""
+    x = unwrap(input)
+    axis = axis_of(dim, np.ndim(x))
+    size = np.shape(x)[axis] if np.ndim(x) else 1
+    if not 0 <= k <= size:
+        raise ValueError(f"topk expected 0 <= k <= {size} (the size of dim {dim}), got {k}")
+    order = unwrap(argsort(input, axis, descending=largest))
+    indices = order[(slice(None),) * axis + (slice(0, k),)] if np.ndim(x) else order
+    return values_indices(gather(input, axis, indices), like(indices, input))
+
+
+def kthvalue(input: Array, k: int, dim: int = -1, keepdim: bool = False) -> values_indices:
+    """The k-th smallest along `dim`, counted from 1: (values, indices)."""
+    x = unwrap(input)
+    axis = axis_of(dim, np.ndim(x))
+    size = np.shape(x)[axis] if np.ndim(x) else 1
+    if not 1 <= k <= size:
+        raise ValueError(f"kthvalue expected 1 <= k <= {size}, got {k}")
+    order = unwrap(argsort(input, axis))
+    if not np.ndim(x):
+        return values_indices(gather(input, 0, order), like(order, input))
+    indices = order[(slice(None),) * axis + (slice(k - 1, k),)]
+    values = gather(input, axis, indices)
+    if keepdim:
+        return values_indices(values, like(indices, input))
+    return values_indices(squeeze(values, axis), like(np.squeeze(indices, axis), input))
+
+
+def median(input: Array, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The lower median; with `dim`, (values, indices)."""
+    if dim is None:
+        flat = ravel(input)
+        return kthvalue(flat, (np.size(unwrap(input)) + 1) // 2, 0).values
+    size = np.shape(unwrap(input))[dim] if np.ndim(unwrap(input)) else 1
+    return kthvalue(input, (size + 1) // 2, dim, keepdim)
+
+
+def diff(input: Array, n: int = 1, dim: int = -1) -> Array:
+    """Differences of neighbours along `dim`, n times."""
+    axis = axis_of(dim, np.ndim(unwrap(input)))
+    lead = (slice(None),) * axis
+    for _ in range(n):
+        input = input[(*lead, slice(1, None))] - input[(*lead, slice(None, -1))]
+    return input
+
+
+def unique(
+    input: Array, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+) -> Any:
+    """The distinct values in order, with the inverse mapping and the counts when asked."""
+    found = np.unique(unwrap(input), return_inverse=return_inverse, return_counts=return_counts, axis=dim)
+    if not isinstance(found, tuple):
+        return like(found, input)
+    return tuple([like(x, input) for x in found])
+
+
+def bincount(input: Array, weights: Array | None = None, minlength: int = 0) -> Array:
+    """How often each number from 0 on occurs."""
+    counts = np.bincount(unwrap(input), None if weights is None else unwrap(weights), minlength)
+    return like(counts, input)
+
+
+def searchsorted(sorted_sequence: Array, values: Array, *, right: bool = False) -> Array:
+    """Where each value would be put into a sorted 1-d tensor."""
+    found = np.searchsorted(unwrap(sorted_sequence), unwrap(values), side="right" if right else "left")
+    return like(np.asarray(found, np.int64), sorted_sequence)
+
+
+def histc(input: Array, bins: int = 100, min: float = 0, max: float = 0) -> Array:
+    """How many values fall into each of `bins` equal intervals of [min, max] (of the data's, when both are 0)."""
+    x = np.asarray(unwrap(input))
+    low, high = (float(x.min()), float(x.max())) if min == max == 0 and x.size else (min, max)
+    counts, _ = np.histogram(x, bins=bins, range=(low, high))
+    return like(counts.astype(x.dtype), input)
+
+
+implements(np.cumsum)(lambda a, axis=None, dtype=None, out=None: cumsum(ravel(a) if axis is None else a, axis or 0, dtype=dtype))
+implements(np.cumprod)(lambda a, axis=None, dtype=None, out=None: cumprod(ravel(a) if axis is None else a, axis or 0, dtype=dtype))
+implements(np.sort)(lambda a, axis=-1, **_: sort(ravel(a) if axis is None else a, 0 if axis is None else axis).values)
+implements(np.diff)(lambda a, n=1, axis=-1: diff(a, n, axis))

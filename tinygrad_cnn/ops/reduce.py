@@ -1,0 +1,501 @@
+"""Reductions: sums, means, extremes and what is built from them. Sorting and scans live in `order`.
+
+All take PyTorch's `dim`, `keepdim`; NumPy's `axis`, `keepdims` are accepted as other names for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_cnn.autograd.dispatch import implements
+from tinygrad_cnn.autograd.handle import Handle, unwrap
+from tinygrad_cnn.autograd.op import General, Multilinear
+from tinygrad_cnn.ops.common import Array, as_float, axes_of, axis_of, both_names, is_floating, kept_shape, like
+from tinygrad_cnn.ops.elementwise import abs, cast_op, sqrt, where
+
+ndarray = np.ndarray
+
+
+class values_indices(NamedTuple):
+    """What reductions that choose an entry give: the values, and where along `dim` they were."""
+
+    values: Any
+    indices: Any
+
+
+# --- sum, mean, prod -------------------------------------------------------------------------------
+
+
+def _spread(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    """The transpose of a sum: every entry gets the gradient of the sum it went into."""
+    if not keepdims and axis is not None and len(x.shape):
+        g = np.reshape(g, kept_shape(x.shape, axis))
+    return np.broadcast_to(g, x.shape)
+
+
+def _sum(x: ndarray, axis: Any, keepdims: bool) -> Any:
+    if x.dtype.kind in "biu":
+        return np.add.reduce(x, axis=axis, keepdims=keepdims, dtype=np.int64)
+    if x.dtype == np.float16:
+        return np.add.reduce(x, axis=axis, keepdims=keepdims, dtype=np.float32).astype(np.float16)
+    return np.add.reduce(x, axis=axis, keepdims=keepdims)
+
+
+def _count(shape: tuple[int, ...], axis: tuple[int, ...] | None) -> int:
+    count = 1
+    for k in range(len(shape)) if axis is None else axis:
+        count *= shape[k] if shape else 1
+    return count
+
+
+def _mean(x: ndarray, axis: Any, keepdims: bool) -> Any:
+    if x.dtype == np.float16:
+        return np.mean(x, axis=axis, keepdims=keepdims, dtype=np.float32).astype(np.float16)
+    count = _count(x.shape, axis)
+    return np.add.reduce(x, axis=axis, keepdims=keepdims) / (count if count else np.nan)
+
+
+sum_op = Multilinear("sum", _sum, _spread, joint=True, formula="Σ x", local=("1",))
+mean_op = Multilinear(
+    "mean", _mean,
+    lambda g, x, axis, keepdims: _spread(g / max(_count(x.shape, axis), 1), x, axis, keepdims),
+    joint=True, formula="Σ x / n", local=("1 / n",),
+)  # fmt: skip
+
+
+def _axes(input: Array, dim: Any) -> tuple[int, ...] | None:
+    shape = np.shape(unwrap(input))
+    axes = axes_of(dim, len(shape))
+    return None if axes is None or not shape or axes == () else axes
+
+
+def sum(
+    input: Array, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = None
+) -> Array:
+    """The sum over `dim` (a number, several, or None for all); integers and booleans add up as int64."""
+    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
+    if dtype is not None:
+        input = _cast(input, dtype)
+    if dim is None and not keepdim:
+        return sum_op(input, axis=None, keepdims=False)
+    return sum_op(input, axis=_axes(input, dim), keepdims=keepdim)
+
+
+def mean(
+    input: Array, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = None
+) -> Array:
+    """The mean over `dim`. Raises TypeError for integers: give dtype=float32 or convert, as in PyTorch."""
+    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
+    if dtype is not None:
+        input = _cast(input, dtype)
+    if not is_floating(input):
+        raise TypeError(
+            f"mean expected a floating dtype, got {getattr(input, 'dtype', type(input).__name__)}; "
+            "convert first: x.float().mean()"
+        )
+    if dim is None and not keepdim:
+        return mean_op(input, axis=None, keepdims=False)
+    return mean_op(input, axis=_axes(input, dim), keepdims=keepdim)
+
+
+def _cast(input: Array, dtype: Any) -> Array:
+    dtype = np.dtype(dtype)
+    if not isinstance(input, Handle):
+        return np.asarray(input, dtype=dtype)
+    return input if input.array.dtype == dtype else cast_op(input, dtype=dtype)
+
+
+def nansum(input: Array, dim: Any = None, keepdim: bool = False) -> Array:
+    """The sum that counts NaN as 0."""
+    return sum(where(np.isnan(unwrap(input)), 0, input), dim, keepdim)
+
+
+def nanmean(input: Array, dim: Any = None, keepdim: bool = False) -> Array:
+    """The mean over the entries that are not NaN."""
+    present = like(~np.isnan(unwrap(input)), input)
+    return nansum(input, dim, keepdim) / sum(present, dim, keepdim)
+
+
+def _prod(x: ndarray, axis: Any, keepdims: bool) -> Any:
+    dtype = np.int64 if x.dtype.kind in "biu" else None
+    return np.multiply.reduce(x, axis=axis, keepdims=keepdims, dtype=dtype)
+
+
+def _prod_vjp(g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    return _spread(g, x, axis, keepdims) * _prod_of_others(x, axis)
+
+
+def _prod_of_others(x: Any, axis: tuple[int, ...] | None) -> Any:
+    """For each entry the product of all the others: no division, so zeros are no trouble."""
+    shape = x.shape
+    if not shape:
+        return np.ones_like(x)
+    axes = tuple(range(len(shape))) if axis is None else axis
+    rest = tuple(k for k in range(len(shape)) if k not in axes)
+    order = rest + axes
+    inner = _count(shape, axes)
+    rows = np.reshape(np.transpose(x, order), (-1, inner) if inner else (0, 0))
+    one = np.ones((rows.shape[0], 1), x.dtype)
+    before = np.cumprod(np.concatenate([one, rows[:, :-1]], axis=1), axis=1)
+    after = np.flip(np.cumprod(np.concatenate([one, np.flip(rows[:, 1:], 1)], axis=1), axis=1), 1)
+    back = tuple(int(k) for k in np.argsort(order))
+    return np.transpose(np.reshape(before * after, tuple(shape[k] for k in order)), back)
+
+
+prod_op = General(
+    "prod", _prod, vjp=_prod_vjp, definition=lambda x, axis, keepdims: _prod_definition(x, axis, keepdims),
+    formula="Π x", local=("product of the others",),
+)  # fmt: skip
+
+
+def _prod_definition(x: Any, axis: Any, keepdims: bool) -> Any:
+    """One multiplication after the other."""
+    if not len(x.shape):
+        return x * 1
+    for k in sorted(range(len(x.shape)) if axis is None else axis, reverse=True):
+        parts = [x[(slice(None),) * k + (slice(j, j + 1),)] for j in range(x.shape[k])]
+        total = parts[0] if parts else np.ones(kept_shape(x.shape, (k,)), x.dtype)
+        for part in parts[1:]:
+            total = total * part
+        x = total if keepdims else np.reshape(total, total.shape[:k] + total.shape[k + 1 :])
+    return x
+
+
+def prod(
+    input: Array, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = None
+) -> Array:
+    """The product over `dim`, or over everything."""
+    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
+    if dtype is not None:
+        input = _cast(input, dtype)
+    return prod_op(input, axis=_axes(input, dim), keepdims=keepdim)
+
+
+# --- variance and norms ----------------------------------------------------------------------------
+
+
+def var_mean(
+    input: Array, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float = 1,
+    axis: Any = None, keepdims: Any = None,
+) -> tuple[Array, Array]:  # fmt: skip
+    """(variance, mean). The variance divides by n - correction; `unbiased` True or False means 1 or 0."""
+    if isinstance(dim, bool):  # PyTorch's older form var_mean(x, unbiased)
+        dim, unbiased = None, dim
+    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
+    if unbiased is not None:
+        correction = 1 if unbiased else 0
+    input = input if is_floating(input) else _refuse_integers("var", input)
+    shape = np.shape(unwrap(input))
+    count = _count(shape, _axes(input, dim))
+    center = mean(input, dim, True)
+    away = input - center
+    left = count - correction
+    total = sum(away * away, dim, keepdim)
+    variance = total / left if left > 0 else total * np.nan if count == 0 or left == 0 else total * np.inf
+    return variance, (center if keepdim else np.reshape(center, variance.shape))
+
+
+def _refuse_integers(name: str, input: Array) -> Array:
+    raise TypeError(f"{name} expected a floating dtype, got {getattr(input, 'dtype', type(input).__name__)}; use x.float()")
+
+
+def var(
+    input: Array, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float = 1,
+    axis: Any = None, keepdims: Any = None,
+) -> Array:  # fmt: skip
+    """The variance Σ (x - mean)² / (n - correction) over `dim`; unbiased (correction=1) by default."""
+    return var_mean(input, dim, unbiased, keepdim, correction=correction, axis=axis, keepdims=keepdims)[0]
+
+
+def std(
+    input: Array, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float = 1,
+    axis: Any = None, keepdims: Any = None,
+) -> Array:  # fmt: skip
+    """The square root of the variance over `dim`."""
+    return sqrt(var(input, dim, unbiased, keepdim, correction=correction, axis=axis, keepdims=keepdims))
+
+
+def std_mean(
+    input: Array, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float = 1
+) -> tuple[Array, Array]:
+    """(standard deviation, mean)."""
+    variance, center = var_mean(input, dim, unbiased, keepdim, correction=correction)
+    return sqrt(variance), center
+
+
+def _norm2(x: ndarray, axis: Any, keepdims: bool) -> Any:
+    return np.sqrt(np.add.reduce(x * x, axis=axis, keepdims=keepdims))
+
+
+norm2_op = General(
+    "norm2", _norm2,
+    # x / y, and 0 at the origin, where the norm has a kink: the subgradient PyTorch takes.
+    vjp=lambda g, y, x, axis, keepdims: x * _spread(g / np.where(y == 0, np.inf, y), x, axis, keepdims),
+    definition=lambda x, axis, keepdims: _norm2_definition(x, axis, keepdims),
+    formula="√(Σ x²)", local=("x / y",),
+)  # fmt: skip
+
+
+def _norm2_definition(x: Any, axis: Any, keepdims: bool) -> Any:
+    total = np.sum(x * x, axis=axis, keepdims=keepdims)
+    zero = unwrap(total) == 0
+    return np.where(zero, 0.0, np.sqrt(np.where(zero, 1.0, total)))
+
+
+def vector_norm(x: Array, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Array:
+    """(Σ |x|ᵖ)^(1/p) over `dim`, all of x by default; p may be 0 (count of non-zeros), ∞ and -∞."""
+    if dtype is not None:
+        x = _cast(x, dtype)
+    x = as_float(x)
+    if ord == 2:
+        return norm2_op(x, axis=_axes(x, dim), keepdims=keepdim)
+    if ord == 1:
+        return sum(abs(x), dim, keepdim)
+    if ord == 0:
+        return sum(_cast(like(unwrap(x) != 0, x), unwrap(x).dtype), dim, keepdim)
+    if ord == np.inf:
+        return amax(abs(x), dim, keepdim)
+    if ord == -np.inf:
+        return amin(abs(x), dim, keepdim)
+    total = sum(abs(x) ** ord, dim, keepdim)
+    zero = unwrap(total) == 0
+    return where(zero, 0.0, where(zero, 1.0, total) ** (1.0 / ord)) if ord > 0 else total ** (1.0 / ord)
+
+
+def norm(input: Array, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Array:
+    """The p-norm over `dim`; 'fro' (the default) is p = 2 over all of it."""
+    return vector_norm(input, 2 if p in ("fro", None) else p, dim, keepdim, dtype=dtype)
+
+
+def logsumexp(input: Array, dim: Any = None, keepdim: bool = False) -> Array:
+    """log Σ exp(x) over `dim`, without overflow."""
+    return _logsumexp_op(as_float(input), axis=_axes(input, dim), keepdims=keepdim)
+
+
+def _logsumexp(x: ndarray, axis: Any, keepdims: bool) -> Any:
+    peak = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    peak = np.where(np.isfinite(peak), peak, 0).astype(x.dtype, copy=False)
+    with np.errstate(divide="ignore"):
+        y = np.log(np.add.reduce(np.exp(x - peak), axis=axis, keepdims=True)) + peak
+    return y if keepdims or not x.ndim else np.squeeze(y, axis=axis)
+
+
+def _share_of_exp(y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    rest = y if keepdims or axis is None or not len(x.shape) else np.reshape(y, kept_shape(x.shape, axis))
+    return np.exp(x - rest)
+
+
+_logsumexp_op = General(
+    "logsumexp", _logsumexp,
+    vjp=lambda g, y, x, axis, keepdims: _spread(g, x, axis, keepdims) * _share_of_exp(y, x, axis, keepdims),
+    definition=lambda x, axis, keepdims: _logsumexp_definition(x, axis, keepdims),
+    formula="log Σ exp(x)", local=("exp(x - y)",),
+)  # fmt: skip
+
+
+def _logsumexp_definition(x: Any, axis: Any, keepdims: bool) -> Any:
+    values = unwrap(x)
+    peak = np.max(values, axis=axis, keepdims=True) if values.size else np.zeros((1,) * values.ndim, values.dtype)
+    peak = np.where(np.isfinite(peak), peak, 0).astype(values.dtype)
+    total = np.log(np.sum(np.exp(x - peak), axis=axis, keepdims=True)) + peak
+    return total if keepdims or not values.ndim else np.squeeze(total, axis)
+
+
+# --- extremes --------------------------------------------------------------------------------------
+
+
+def _extreme(reduce: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
+    def forward(x: ndarray, axis: Any, keepdims: bool, share: Any = None) -> tuple[Any, Any]:
+        if share is None:
+            y = reduce(x, axis=axis, keepdims=True)
+            chosen = (x == y) | np.isnan(x) if x.dtype.kind == "f" else x == y
+            dtype = x.dtype if x.dtype.kind == "f" else np.float64
+            share = chosen / np.add.reduce(chosen, axis=axis, keepdims=True, dtype=dtype)
+        else:
+            y = np.add.reduce(np.where(share != 0, x * share, 0), axis=axis, keepdims=True)
+        return (y if keepdims or not x.ndim else np.squeeze(y, axis=axis)), share
+
+    return forward
+
+
+def _shared(g: Any, x: Any, axis: Any, keepdims: bool, share: Any) -> Any:
+    return _spread(g, x, axis, keepdims) * share
+
+
+amax_op = Multilinear(
+    "amax", _extreme(np.max), _shared, joint=True, choice=("share",), formula="max x", local=("1 at the maximum, shared at ties",)
+)
+amin_op = Multilinear(
+    "amin", _extreme(np.min), _shared, joint=True, choice=("share",), formula="min x", local=("1 at the minimum, shared at ties",)
+)
+
+
+def _picked(pick: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
+    def forward(x: ndarray, axis: int, keepdims: bool, indices: Any = None) -> tuple[Any, Any]:
+        if not x.ndim:
+            return x.copy(), np.zeros((), np.int64)
+        if indices is None:
+            indices = pick(x, axis=axis, keepdims=True)
+        y = np.take_along_axis(x, indices, axis)
+        return (y if keepdims else np.squeeze(y, axis)), indices
+
+    return forward
+
+
+def _at_pick(g: Any, x: Any, axis: int, keepdims: bool, indices: Any) -> Any:
+    if not len(x.shape):
+        return g
+    from tinygrad_cnn.ops.index import scatter_along
+
+    if not keepdims:
+        g = np.expand_dims(g, axis)
+    return scatter_along(g, indices, axis, x.shape)
+
+
+max_op = Multilinear(
+    "max", _picked(np.argmax), _at_pick, joint=True, choice=("indices",), formula="max x", local=("1 at the first maximum",)
+)
+min_op = Multilinear(
+    "min", _picked(np.argmin), _at_pick, joint=True, choice=("indices",), formula="min x", local=("1 at the first minimum",)
+)
+
+
+def amax(input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Array:
+    """The largest value over `dim`; ties share the gradient. Raises ValueError when there is none."""
+    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
+    return amax_op(input, axis=_axes(input, dim), keepdims=keepdim)
+
+
+def amin(input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Array:
+    """The smallest value over `dim`; ties share the gradient. Raises ValueError when there is none."""
+    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
+    return amin_op(input, axis=_axes(input, dim), keepdims=keepdim)
+
+
+def aminmax(input: Array, *, dim: Any = None, keepdim: bool = False) -> tuple[Array, Array]:
+    """(smallest, largest)."""
+    return amin(input, dim, keepdim), amax(input, dim, keepdim)
+
+
+def _extremes(input: Array, dim: Any, keepdim: bool, along: Any, over_all: Any, pairwise: Any) -> Any:
+    if dim is None:
+        return over_all(input)
+    if isinstance(dim, (Handle, ndarray)):
+        return pairwise(input, dim)
+    axis = axis_of(dim, np.ndim(unwrap(input)))
+    y, params = along.apply((input,), {"axis": axis, "keepdims": keepdim})
+    indices = params["indices"]
+    if not keepdim and indices.ndim:
+        indices = np.squeeze(indices, axis)
+    return values_indices(y, like(indices, input))
+
+
+def max(input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Any:
+    """The largest value; with `dim`, (values, indices); with a second tensor in its place, `maximum`."""
+    from tinygrad_cnn.ops.arithmetic import maximum
+
+    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
+    return _extremes(input, dim, keepdim, max_op, amax, maximum)
+
+
+def min(input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Any:
+    """The smallest value; with `dim`, (values, indices); with a second tensor in its place, `minimum`."""
+    from tinygrad_cnn.ops.arithmetic import minimum
+
+    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
+    return _extremes(input, dim, keepdim, min_op, amin, minimum)
+
+
+def argmax(input: Array, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Array:
+    """Where the (first) maximum is along `dim`, or in the flattened tensor; int64."""
+    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
+    return like(np.argmax(unwrap(input), axis=dim, keepdims=keepdim), input)
+
+
+def argmin(input: Array, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Array:
+    """Where the (first) minimum is along `dim`, or in the flattened tensor; int64."""
+    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
+    return like(np.argmin(unwrap(input), axis=dim, keepdims=keepdim), input)
+
+
+def any(input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Array:
+    """Whether something is non-zero over `dim`."""
+    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
+    return like(np.any(unwrap(input), axis=_axes(input, dim), keepdims=keepdim), input)
+
+
+def all(input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Array:
+    """Whether everything is non-zero over `dim`."""
+    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
+    return like(np.all(unwrap(input), axis=_axes(input, dim), keepdims=keepdim), input)
+
+
+def count_nonzero(input: Array, dim: Any = None) -> Array:
+    """How many entries are non-zero over `dim`."""
+    return like(np.count_nonzero(unwrap(input), axis=_axes(input, dim)), input)
+
+
+# --- under NumPy's names ---------------------------------------------------------------------------
+
+
+def _numpy_form(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """np.f(a, axis, dtype, out, keepdims) in terms of ours; `out` and `where` are refused by name."""
+
+    def register(own: Callable[..., Any]) -> Callable[..., Any]:
+        def adapter(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, **rest: Any) -> Any:
+            _refuse(own.__name__, out, rest)
+            return own(a if dtype is None else _cast(a, dtype), axis, bool(keepdims))
+
+        implements(*functions)(adapter)
+        return own
+
+    return register
+
+
+def _refuse(name: str, out: Any, rest: dict[str, Any]) -> None:
+    given = [k for k, v in rest.items() if v is not np._NoValue and v is not True] + (["out"] if out is not None else [])
+    if given:
+        raise TypeError(f"np.{name} on tensors does not take {', '.join(given)}")
+
+
+for _own, _theirs in ((sum, np.sum), (mean, np.mean), (prod, np.prod)):
+    _numpy_form(_theirs)(_own)
+
+
+@implements(np.max)
+def _np_max(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, **rest: Any) -> Any:
+    _refuse("max", out, rest)
+    return amax(a, axis, bool(keepdims))
+
+
+@implements(np.min)
+def _np_min(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, **rest: Any) -> Any:
+    _refuse("min", out, rest)
+    return amin(a, axis, bool(keepdims))
+
+
+@implements(np.var)
+def _np_var(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: int = 0, keepdims: bool = False, **rest: Any
+) -> Any:
+    _refuse("var", out, rest)
+    return var(a if dtype is None else _cast(a, dtype), axis, keepdim=bool(keepdims), correction=ddof)
+
+
+@implements(np.std)
+def _np_std(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: int = 0, keepdims: bool = False, **rest: Any
+) -> Any:
+    _refuse("std", out, rest)
+    return std(a if dtype is None else _cast(a, dtype), axis, keepdim=bool(keepdims), correction=ddof)
+
+
+@implements(np.linalg.norm)
+def _np_norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    from tinygrad_cnn.ops.linalg import linalg_norm
+
+    return linalg_norm(x, ord, axis, bool(keepdims))
+

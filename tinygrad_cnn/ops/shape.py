@@ -1,0 +1,469 @@
+"""The same values in another shape: views, joins, repetition, padding, flips.
+
+Views look at their input's memory, as NumPy's do; all others copy. Indexing lives in `index`.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd.dispatch import implements
+from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
+from tinygrad_cnn.autograd.op import Multilinear, Op, identity, unbroadcast
+from tinygrad_cnn.ops.common import Array, axes_of, axis_of, like, sizes
+
+# --- views -----------------------------------------------------------------------------------------
+
+reshape_op = Multilinear(
+    "reshape", lambda x, shape: np.reshape(x, shape), lambda g, x, shape: np.reshape(g, x.shape),
+    joint=True, view=True, formula="x in another shape", local=("1",),
+)  # fmt: skip
+permute_op = Multilinear(
+    "permute", lambda x, dims: np.transpose(x, dims), lambda g, _x, dims: np.transpose(g, _inverse(dims)),
+    joint=True, view=True, formula="x with its dimensions permuted", local=("1, permuted back",),
+)  # fmt: skip
+expand_op = Multilinear(
+    "expand", lambda x, shape: np.broadcast_to(x, shape), lambda g, x, shape: unbroadcast(g, x.shape),
+    joint=True, view=True, formula="x repeated without a copy", local=("1, summed over the repetitions",),
+)  # fmt: skip
+
+
+def view_of(op: Op, x: Any, params: dict[str, Any]) -> Any:
+    """Apply a view op and note, for in-place changes, whose memory the result looks at."""
+    y = op.apply((x,), params)[0]
+    if isinstance(y, Handle) and isinstance(x, Handle):
+        y._base = weakref.ref(x)  # type: ignore[attr-defined]
+    return y
+
+
+def _inverse(dims: Sequence[int]) -> tuple[int, ...]:
+    back = [0] * len(dims)
+    for k, d in enumerate(dims):
+        back[d] = k
+    return tuple(back)
+
+
+def reshape(input: Array, *shape: Any) -> Array:
+    """The values in the same order in another shape; one size may be -1. Raises ValueError if it does not fit."""
+    wanted = sizes(shape)
+    array = unwrap(input)
+    try:
+        return view_of(reshape_op, input, {"shape": wanted})
+    except ValueError:
+        raise ValueError(
+            f"reshape cannot give {np.size(array)} value(s) of shape {np.shape(array)} the shape {wanted}"
+        ) from None
+
+
+def view(input: Array, *shape: Any) -> Array:
+    """As `reshape`; a dtype instead of a shape reinterprets the memory (no gradient), as in PyTorch."""
+    if len(shape) == 1 and isinstance(shape[0], (np.dtype, type)):
+        return wrap(unwrap(input).view(shape[0]))
+    return reshape(input, *shape)
+
+
+def reshape_as(input: Array, other: Array) -> Array:
+    """`input` in the shape of `other`."""
+    return reshape(input, np.shape(unwrap(other)))
+
+
+def flatten(input: Array, start_dim: int = 0, end_dim: int = -1) -> Array:
+    """Dimensions start_dim to end_dim (both included) made one."""
+    shape = np.shape(unwrap(input))
+    if not shape:
+        return reshape(input, (1,))
+    first, last = axis_of(start_dim, len(shape)), axis_of(end_dim, len(shape))
+    if first > last:
+        raise ValueError(f"flatten expected start_dim <= end_dim, got {start_dim} and {end_dim}")
+    if first == last:
+        return input
+    size = 1
+    for n in shape[first : last + 1]:
+        size *= n
+    return view_of(reshape_op, input, {"shape": (*shape[:first], size, *shape[last + 1 :])})
+
+
+def unflatten(input: Array, dim: int, sizes: Sequence[int]) -> Array:
+    """Dimension `dim` split into `sizes`."""
+    shape = np.shape(unwrap(input))
+    axis = axis_of(dim, len(shape))
+    return reshape(input, (*shape[:axis], *sizes, *shape[axis + 1 :]))
+
+
+def ravel(input: Array) -> Array:
+    """All values in one dimension."""
+    return reshape(input, (-1,)) if np.size(unwrap(input)) else reshape(input, (0,))
+
+
+def permute(input: Array, *dims: Any) -> Array:
+    """The dimensions in another order: dimension k of the result is dims[k] of the input."""
+    order = sizes(dims)
+    ndim = np.ndim(unwrap(input))
+    axes = tuple([axis_of(d, ndim) for d in order]) if ndim else ()
+    if sorted(axes) != list(range(ndim)):
+        raise ValueError(f"permute expected each of {ndim} dimensions once, got {order}")
+    return view_of(permute_op, input, {"dims": axes})
+
+
+def transpose(input: Array, dim0: int, dim1: int) -> Array:
+    """Two dimensions exchanged."""
+    ndim = np.ndim(unwrap(input))
+    order = list(range(ndim))
+    a, b = axis_of(dim0, ndim), axis_of(dim1, ndim)
+    if ndim:
+        order[a], order[b] = order[b], order[a]
+    return view_of(permute_op, input, {"dims": tuple(order)})
+
+
+swapaxes = swapdims = transpose
+
+
+def t(input: Array) -> Array:
+    """The transpose of a matrix; 0-d and 1-d as they are. Raises ValueError for more dimensions."""
+    ndim = np.ndim(unwrap(input))
+    if ndim > 2:
+        raise ValueError(f"t() expected at most 2 dimensions, got {ndim}; use transpose(dim0, dim1) or .mT")
+    return view_of(permute_op, input, {"dims": tuple(reversed(range(ndim)))})
+
+
+def adjoint(input: Array) -> Array:
+    """The last two dimensions exchanged (`.mT`)."""
+    if np.ndim(unwrap(input)) < 2:
+        raise ValueError(f".mT expected at least 2 dimensions, got {np.ndim(unwrap(input))}")
+    return transpose(input, -2, -1)
+
+
+def movedim(input: Array, source: Any, destination: Any) -> Array:
+    """Dimensions at `source` moved to `destination`, the others in order around them."""
+    ndim = np.ndim(unwrap(input))
+    start, end = axes_of(source, ndim) or (), axes_of(destination, ndim) or ()
+    if len(start) != len(end):
+        raise ValueError(f"movedim expected as many sources as destinations, got {source} and {destination}")
+    order = [k for k in range(ndim) if k not in start]
+    for to, where_from in sorted(zip(end, start)):
+        order.insert(to, where_from)
+    return view_of(permute_op, input, {"dims": tuple(order)})
+
+
+moveaxis = movedim
+
+
+def squeeze(input: Array, dim: Any = None) -> Array:
+    """Without the dimensions of size 1, or without those of them that `dim` names."""
+    shape = np.shape(unwrap(input))
+    axes = axes_of(dim, len(shape))
+    drop = [k for k, n in enumerate(shape) if n == 1 and (axes is None or k in axes)]
+    return view_of(reshape_op, input, {"shape": tuple([n for k, n in enumerate(shape) if k not in drop])})
+
+
+def unsqueeze(input: Array, dim: int) -> Array:
+    """With a dimension of size 1 at `dim`."""
+    shape = np.shape(unwrap(input))
+    axis = axis_of(dim, len(shape) + 1)
+    return view_of(reshape_op, input, {"shape": (*shape[:axis], 1, *shape[axis:])})
+
+
+def expand(input: Array, *size: Any) -> Array:
+    """Dimensions of size 1 repeated up to `size` without a copy; -1 leaves one as it is."""
+    wanted = sizes(size)
+    shape = np.shape(unwrap(input))
+    lead = len(wanted) - len(shape)
+    full = tuple([shape[k - lead] if n == -1 and k >= lead else n for k, n in enumerate(wanted)])
+    fits = lead >= 0 and all(n in (1, m) for n, m in zip(shape, full[lead:]))
+    if not fits:
+        raise ValueError(f"expand cannot repeat shape {shape} up to {wanted}: only dimensions of size 1 grow")
+    return view_of(expand_op, input, {"shape": full})
+
+
+def expand_as(input: Array, other: Array) -> Array:
+    """`input` repeated up to the shape of `other`."""
+    return expand(input, np.shape(unwrap(other)))
+
+
+def broadcast_to(input: Array, size: Sequence[int]) -> Array:
+    """As `expand`."""
+    return expand(input, *size)
+
+
+def broadcast_tensors(*tensors: Array) -> tuple[Array, ...]:
+    """All of them in their common shape."""
+    shape = np.broadcast_shapes(*[np.shape(unwrap(x)) for x in tensors])
+    return tuple([expand(x, shape) for x in tensors])
+
+
+def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
+    """The shape that arrays of these shapes broadcast to."""
+    return np.broadcast_shapes(*shapes)
+
+
+def view_as(input: Array, other: Array) -> Array:
+    """As `reshape_as`."""
+    return reshape_as(input, other)
+
+
+def alias(input: Array) -> Array:
+    """The same values as a node of their own."""
+    return identity(input)
+
+
+def atleast_1d(input: Array) -> Array:
+    """At least one dimension."""
+    return input if np.ndim(unwrap(input)) >= 1 else reshape(input, (1,))
+
+
+# --- joins -----------------------------------------------------------------------------------------
+
+
+def _cut(i: int, g: Any, *xs: Any, axis: int, starts: tuple[int, ...]) -> Any:
+    end = starts[i] + xs[i].shape[axis]
+    return g[(slice(None),) * axis + (slice(starts[i], end),)]
+
+
+cat_op = Multilinear(
+    "cat", lambda *xs, axis, starts: np.concatenate(xs, axis=axis), joint=True, each=_cut,
+    formula="x₁, x₂, … joined", local=("1 in its own part",),
+)  # fmt: skip
+
+
+def cat(tensors: Sequence[Array], dim: int = 0, *, axis: int | None = None) -> Array:
+    """The tensors joined along `dim`; their other sizes must agree. Raises ValueError when they do not."""
+    tensors = list(tensors)
+    if not tensors:
+        raise ValueError("cat expected at least one tensor, got an empty list")
+    arrays = [np.asarray(unwrap(x)) for x in tensors]
+    # PyTorch lets an empty 1-d tensor join anything: loops start with `torch.tensor([])`.
+    if any(a.ndim != 1 or a.size for a in arrays):
+        kept = [k for k, a in enumerate(arrays) if not (a.ndim == 1 and not a.size)]
+        tensors, arrays = [tensors[k] for k in kept], [arrays[k] for k in kept]
+    along = axis_of(dim if axis is None else axis, arrays[0].ndim)
+    starts, position = [], 0
+    for a in arrays:
+        starts.append(position)
+        position += a.shape[along] if a.ndim > along else 0
+    try:
+        return cat_op.apply(tuple(tensors), {"axis": along, "starts": tuple(starts)})[0]
+    except ValueError:
+        raise ValueError(
+            f"cat expected shapes that agree in all dimensions but {along}, got {[a.shape for a in arrays]}"
+        ) from None
+
+
+concat = concatenate = cat
+
+
+def stack(tensors: Sequence[Array], dim: int = 0, *, axis: int | None = None) -> Array:
+    """The tensors side by side along a new dimension `dim`. Raises ValueError for unequal shapes."""
+    tensors = list(tensors)
+    shapes = [np.shape(unwrap(x)) for x in tensors]
+    if not shapes or any(s != shapes[0] for s in shapes):
+        raise ValueError(f"stack expected tensors of one shape, got {shapes}")
+    along = dim if axis is None else axis
+    return cat([unsqueeze(x, along) for x in tensors], axis_of(along, len(shapes[0]) + 1))
+
+
+def hstack(tensors: Sequence[Array]) -> Array:
+    """Joined along dimension 1 (along 0 for 1-d tensors)."""
+    tensors = [atleast_1d(x) for x in tensors]
+    return cat(tensors, 0 if np.ndim(unwrap(tensors[0])) == 1 else 1)
+
+
+def vstack(tensors: Sequence[Array]) -> Array:
+    """Joined along dimension 0, 1-d tensors as rows."""
+    return cat([x if np.ndim(unwrap(x)) > 1 else reshape(x, (1, -1)) for x in tensors], 0)
+
+
+row_stack = vstack
+
+
+def column_stack(tensors: Sequence[Array]) -> Array:
+    """1-d tensors as columns, others as they are, joined along dimension 1."""
+    return cat([x if np.ndim(unwrap(x)) > 1 else reshape(x, (-1, 1)) for x in tensors], 1)
+
+
+# --- repetition ------------------------------------------------------------------------------------
+
+
+def repeat(input: Array, *repeats: Any) -> Array:
+    """The whole tensor repeated repeats[k] times along dimension k, as np.tile; new dimensions come in front."""
+    counts = sizes(repeats)
+    shape = np.shape(unwrap(input))
+    if len(counts) < len(shape):
+        raise ValueError(f"repeat expected at least {len(shape)} numbers for shape {shape}, got {counts}")
+    full = (1,) * (len(counts) - len(shape)) + tuple(shape)
+    pairs: list[int] = []
+    grown: list[int] = []
+    for n, size in zip(counts, full):
+        pairs += [1, size]
+        grown += [n, size]
+    spread = expand_op(reshape_op(input, shape=tuple(pairs)), shape=tuple(grown))
+    return reshape_op(spread, shape=tuple([n * size for n, size in zip(counts, full)]))
+
+
+def tile(input: Array, *dims: Any) -> Array:
+    """As `repeat`; too few numbers are filled up with ones in front."""
+    counts = sizes(dims)
+    return repeat(input, (1,) * (np.ndim(unwrap(input)) - len(counts)) + counts)
+
+
+def repeat_interleave(input: Array, repeats: Any, dim: int | None = None, *, output_size: int | None = None) -> Array:
+    """Each entry along `dim` repeated in place; `repeats` is one number or one per entry."""
+    from tinygrad_cnn.ops.index import index_select
+
+    if dim is None:
+        input, dim = ravel(input), 0
+    count = np.shape(unwrap(input))[axis_of(dim, np.ndim(unwrap(input)))]
+    return index_select(input, dim, np.repeat(np.arange(count), unwrap(repeats)))
+
+
+# --- the same size, other places -------------------------------------------------------------------
+
+flip_op = Multilinear(
+    "flip", lambda x, axis: np.flip(x, axis).copy(), lambda g, _x, axis: np.flip(g, axis),
+    joint=True, formula="x in reverse order", local=("1, reversed",),
+)  # fmt: skip
+roll_op = Multilinear(
+    "roll", lambda x, shift, axis: np.roll(x, shift, axis), lambda g, _x, shift, axis: np.roll(g, _negative(shift), axis),
+    joint=True, formula="x shifted round", local=("1, shifted back",),
+)  # fmt: skip
+
+
+def _negative(shift: Any) -> Any:
+    return tuple([-s for s in shift]) if isinstance(shift, tuple) else -shift
+
+
+def flip(input: Array, *dims: Any) -> Array:
+    """Reversed along `dims`."""
+    return flip_op(input, axis=axes_of(sizes(dims), np.ndim(unwrap(input))))
+
+
+def fliplr(input: Array) -> Array:
+    """Reversed along dimension 1."""
+    return flip(input, 1)
+
+
+def flipud(input: Array) -> Array:
+    """Reversed along dimension 0."""
+    return flip(input, 0)
+
+
+def roll(input: Array, shifts: Any, dims: Any = None) -> Array:
+    """Shifted along `dims`; what leaves at one end comes in at the other. Without `dims`, of the flat tensor."""
+    if dims is None:
+        return roll_op(input, shift=int(shifts) if isinstance(shifts, (int, np.integer)) else tuple(shifts), axis=None)
+    shift = (shifts,) if isinstance(shifts, (int, np.integer)) else tuple(shifts)
+    axis = (dims,) if isinstance(dims, (int, np.integer)) else tuple(dims)
+    if len(shift) != len(axis):
+        raise ValueError(f"roll expected as many shifts as dims, got {shifts} and {dims}")
+    return roll_op(input, shift=shift, axis=axis)
+
+
+def rot90(input: Array, k: int = 1, dims: Sequence[int] = (0, 1)) -> Array:
+    """Turned by k · 90° in the plane of two dimensions, from the first towards the second."""
+    first, second = dims
+    k %= 4
+    if k == 0:
+        return clone(input)
+    if k == 2:
+        return flip(input, first, second)
+    return flip(transpose(input, first, second), first) if k == 1 else transpose(flip(input, first), first, second)
+
+
+tril_op = Multilinear(
+    "tril", lambda x, k: np.tril(x, k), lambda g, _x, k: np.tril(g, k), joint=True, formula="lower triangle of x", local=("1 in the triangle",)
+)
+triu_op = Multilinear(
+    "triu", lambda x, k: np.triu(x, k), lambda g, _x, k: np.triu(g, k), joint=True, formula="upper triangle of x", local=("1 in the triangle",)
+)
+
+
+def tril(input: Array, diagonal: int = 0) -> Array:
+    """The lower triangle of the last two dimensions, zeros above `diagonal`."""
+    return tril_op(input, k=diagonal)
+
+
+def triu(input: Array, diagonal: int = 0) -> Array:
+    """The upper triangle of the last two dimensions, zeros below `diagonal`."""
+    return triu_op(input, k=diagonal)
+
+
+clone_op = Multilinear("clone", lambda x: np.array(x, order="K"), lambda g, _x: g, joint=True, formula="x", local=("1",))
+contiguous_op = Multilinear(
+    "contiguous", lambda x: np.array(x, order="C"), lambda g, _x: g, joint=True, formula="x", local=("1",)
+)
+
+
+def clone(input: Array, *, memory_format: Any = None) -> Array:
+    """A copy of the values; gradients flow through."""
+    return clone_op(input)
+
+
+def contiguous(input: Array, *, memory_format: Any = None) -> Array:
+    """The same values in row-major memory: itself when they are already, else a copy."""
+    return input if unwrap(input).flags.c_contiguous else contiguous_op(input)
+
+
+def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Array, ...]:
+    """Coordinate grids of 1-d tensors; `indexing` 'ij' (rows first, PyTorch's default) or 'xy'."""
+    if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+        tensors = tuple(tensors[0])
+    if indexing not in ("ij", "xy"):
+        raise ValueError(f"meshgrid expected indexing 'ij' or 'xy', got {indexing!r}")
+    lengths = [np.size(unwrap(x)) for x in tensors]
+    grids = [
+        expand(reshape(x, (1,) * k + (-1,) + (1,) * (len(tensors) - k - 1)), lengths) for k, x in enumerate(tensors)
+    ]
+    if indexing == "xy" and len(grids) > 1:
+        grids = [transpose(g, 0, 1) for g in (grids[0], grids[1], *grids[2:])]
+        # (x, y) varies x along columns: the grids were made rows first, so exchange the first two dimensions.
+    return tuple(grids)
+
+
+# --- under NumPy's names ---------------------------------------------------------------------------
+
+implements(np.flip)(lambda m, axis=None: flip_op(m, axis=axes_of(axis, np.ndim(unwrap(m)))))
+implements(np.roll)(lambda a, shift, axis=None: roll_op(a, shift=shift, axis=axis))
+implements(np.tril)(lambda m, k=0: tril_op(m, k=k))
+implements(np.triu)(lambda m, k=0: triu_op(m, k=k))
+implements(np.reshape)(lambda a, /, shape, order="C", **_: view_of(reshape_op, a, {"shape": shape}))
+implements(np.ravel)(lambda a, order="C": ravel(a))
+implements(np.swapaxes)(lambda a, axis1, axis2: transpose(a, axis1, axis2))
+implements(np.moveaxis)(lambda a, source, destination: movedim(a, source, destination))
+implements(np.squeeze)(lambda a, axis=None: squeeze(a, axis))
+implements(np.broadcast_to)(lambda array, shape, subok=False: expand_op(array, shape=sizes((shape,))))
+implements(np.tile)(lambda A, reps: tile(A, reps))
+implements(np.repeat)(lambda a, repeats, axis=None: repeat_interleave(a, repeats, axis))
+implements(np.rot90)(lambda m, k=1, axes=(0, 1): rot90(m, k, axes))
+implements(np.copy)(lambda a, order="K", subok=False: clone(a))
+implements(np.atleast_1d)(lambda *arrays: atleast_1d(arrays[0]) if len(arrays) == 1 else [atleast_1d(a) for a in arrays])
+
+
+@implements(np.transpose)
+def _np_transpose(a: Any, axes: Any = None) -> Any:
+    ndim = np.ndim(unwrap(a))
+    return view_of(permute_op, a, {"dims": tuple(reversed(range(ndim))) if axes is None else axes_of(axes, ndim)})
+
+
+@implements(np.expand_dims)
+def _np_expand_dims(a: Any, axis: Any) -> Any:
+    return view_of(reshape_op, a, {"shape": np.expand_dims(unwrap(a), axis).shape})
+
+
+@implements(np.concatenate)
+def _np_concatenate(arrays: Any, /, axis: Any = 0, **_: Any) -> Any:
+    return cat([ravel(a) for a in arrays] if axis is None else arrays, 0 if axis is None else axis)
+
+
+@implements(np.stack)
+def _np_stack(arrays: Any, axis: int = 0, **_: Any) -> Any:
+    return stack(arrays, axis)
+
+
+implements(np.hstack)(lambda tup, **_: hstack(tup))
+implements(np.vstack)(lambda tup, **_: vstack(tup))
+implements(np.column_stack)(lambda tup: column_stack(tup))
+implements(np.meshgrid)(lambda *xi, indexing="xy", **_: meshgrid(*xi, indexing=indexing))
+implements(np.broadcast_arrays)(lambda *args, subok=False: broadcast_tensors(*args))

@@ -1,0 +1,320 @@
+"""Random numbers: one default generator that `manual_seed` sets, and generators of one's own.
+
+A generator is NumPy's PCG64 behind a lock, so threads may share one. Equal seeds give equal numbers on every
+machine; they are not PyTorch's numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import threading
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd import modes, versions
+from tinygrad_cnn.autograd.handle import unwrap, wrap
+from tinygrad_cnn.creation import _finish, _shape
+from tinygrad_cnn.device import check_device
+from tinygrad_cnn.ops.common import sizes
+
+ndarray = np.ndarray
+
+
+class Generator:
+    """A source of random numbers with a state of its own.
+
+    `numpy` is the underlying np.random.Generator; hold `lock` while drawing from it directly.
+    """
+
+    def __init__(self, device: Any = "cpu") -> None:
+        check_device(device)
+        self.device = check_device(device)
+        self.lock = threading.RLock()
+        self.seed()
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start again from `seed`; returns itself."""
+        self._seed = int(seed)
+        with self.lock:
+            self.numpy = np.random.Generator(np.random.PCG64(self._seed % 2**64))
+        return self
+
+    def seed(self) -> int:
+        """Start from a seed of the operating system's; returns it."""
+        self.manual_seed(int.from_bytes(os.urandom(8), "little"))
+        return self._seed
+
+    def initial_seed(self) -> int:
+        """The seed it was last started from."""
+        return self._seed
+
+    def get_state(self) -> Any:
+        """The state as a uint8 tensor, for `set_state`."""
+        with self.lock:
+            text = json.dumps({"seed": self._seed, "state": self.numpy.bit_generator.state})
+        return wrap(np.frombuffer(text.encode(), dtype=np.uint8).copy())
+
+    def set_state(self, new_state: Any) -> Generator:
+        """Go on from a state that `get_state` gave. Raises ValueError for anything else."""
+        try:
+            found = json.loads(np.asarray(unwrap(new_state), dtype=np.uint8).tobytes())
+            generator = np.random.Generator(np.random.PCG64())
+            generator.bit_generator.state = found["state"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"set_state expected what get_state gave: {error}") from None
+        with self.lock:
+            self._seed, self.numpy = int(found["seed"]), generator
+        return self
+
+    def clone_state(self) -> Generator:
+        """Another generator that will draw the same numbers."""
+        return Generator().set_state(self.get_state())
+
+    def __getstate__(self) -> bytes:
+        return unwrap(self.get_state()).tobytes()
+
+    def __setstate__(self, state: bytes) -> None:
+        self.__init__()  # type: ignore[misc]
+        self.set_state(np.frombuffer(state, np.uint8))
+
+    def __repr__(self) -> str:
+        return f"<Generator seed={self._seed}>"
+
+
+default_generator = Generator()
+
+
+def manual_seed(seed: int) -> Generator:
+    """Seed the default generator, which everything random uses unless given another."""
+    return default_generator.manual_seed(seed)
+
+
+def seed() -> int:
+    """Seed the default generator from the operating system."""
+    return default_generator.seed()
+
+
+def initial_seed() -> int:
+    """The seed the default generator was last started from."""
+    return default_generator.initial_seed()
+
+
+def get_rng_state() -> Any:
+    """The default generator's state as a uint8 tensor."""
+    return default_generator.get_state()
+
+
+def set_rng_state(new_state: Any) -> None:
+    """Put the default generator into a state that `get_rng_state` gave."""
+    default_generator.set_state(new_state)
+
+
+class fork_rng:
+    """Inside, draw as one likes; behind, the default generator goes on as if nothing was drawn."""
+
+    def __init__(self, devices: Any = None, enabled: bool = True) -> None:
+        self.enabled = enabled
+
+    def __enter__(self) -> None:
+        self._state = get_rng_state() if self.enabled else None
+
+    def __exit__(self, *_exc: object) -> None:
+        if self._state is not None:
+            set_rng_state(self._state)
+
+
+# --- arrays: what other rooms draw -----------------------------------------------------------------
+
+
+def _narrow(dtype: Any) -> Any:
+    """The dtype NumPy draws in: it knows float32 and float64."""
+    return np.float32 if np.dtype(dtype).itemsize <= 4 else np.float64
+
+
+def uniform_array(shape: Any, dtype: Any = None, low: float = 0.0, high: float = 1.0, generator: Generator | None = None) -> ndarray:
+    """Uniform numbers of [low, high) as an array."""
+    dtype = np.dtype(dtype or modes.get_default_dtype())
+    source = generator or default_generator
+    with source.lock:
+        u = source.numpy.random(shape, dtype=_narrow(dtype))
+    if (low, high) != (0.0, 1.0):
+        u = u * (high - low) + low
+    return np.asarray(u, dtype=dtype)
+
+
+def normal_array(shape: Any, dtype: Any = None, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> ndarray:
+    """Normal numbers as an array."""
+    dtype = np.dtype(dtype or modes.get_default_dtype())
+    source = generator or default_generator
+    with source.lock:
+        z = source.numpy.standard_normal(shape, dtype=_narrow(dtype))
+    if (mean, std) != (0.0, 1.0):
+        z = z * std + mean
+    return np.asarray(z, dtype=dtype)
+
+
+def permutation_array(n: int, generator: Generator | None = None) -> ndarray:
+    """0 to n - 1 in random order, int64."""
+    source = generator or default_generator
+    with source.lock:
+        return source.numpy.permutation(n)
+
+
+# --- tensors ---------------------------------------------------------------------------------------
+
+
+def rand(
+    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    **_layout: Any,
+) -> Any:  # fmt: skip
+    """Uniform numbers of [0, 1)."""
+    return _finish(uniform_array(_shape(size, _layout), dtype, generator=generator), device, requires_grad)
+
+
+def randn(
+    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    **_layout: Any,
+) -> Any:  # fmt: skip
+    """Standard normal numbers."""
+    return _finish(normal_array(_shape(size, _layout), dtype, generator=generator), device, requires_grad)
+
+
+def randint(
+    low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = None,
+    device: Any = None, requires_grad: bool = False,
+) -> Any:  # fmt: skip
+    """Integers of [low, high), or of [0, low) as ``randint(high, size)``."""
+    if size is None:
+        low, high, size = 0, low, high
+    if not isinstance(high, (int, np.integer)) or high <= low:
+        raise ValueError(f"randint expected integers low < high and a size, got low={low}, high={high}, size={size}")
+    source = generator or default_generator
+    with source.lock:
+        array = source.numpy.integers(int(low), int(high), sizes((size,)))
+    return _finish(np.asarray(array, dtype=dtype or np.int64), device, requires_grad)
+
+
+def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Any:
+    """0 to n - 1 in random order."""
+    return _finish(permutation_array(int(n), generator).astype(dtype or np.int64, copy=False), device, False)
+
+
+def rand_like(input: Any, *, generator: Generator | None = None, dtype: Any = None, requires_grad: bool = False, **_: Any) -> Any:
+    """Uniform numbers of [0, 1) in the same shape and dtype."""
+    array = unwrap(input)
+    return _finish(uniform_array(array.shape, dtype or array.dtype, generator=generator), None, requires_grad)
+
+
+def randn_like(input: Any, *, generator: Generator | None = None, dtype: Any = None, requires_grad: bool = False, **_: Any) -> Any:
+    """Standard normal numbers in the same shape and dtype."""
+    array = unwrap(input)
+    return _finish(normal_array(array.shape, dtype or array.dtype, generator=generator), None, requires_grad)
+
+
+def randint_like(input: Any, low: int, high: int | None = None, *, generator: Generator | None = None, dtype: Any = None) -> Any:
+    """Integers of [low, high) in the same shape and dtype."""
+    array = unwrap(input)
+    if high is None:
+        low, high = 0, low
+    return randint(low, high, array.shape, generator=generator, dtype=dtype or array.dtype)
+
+
+def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: Any = None) -> Any:
+    """Normal numbers; mean and std are numbers (with `size`) or tensors that broadcast."""
+    m, s = unwrap(mean), unwrap(std)
+    if np.any(np.less(s, 0)):
+        raise ValueError(f"normal expected std >= 0, got {s}")
+    shape = sizes((size,)) if size is not None else np.broadcast_shapes(np.shape(m), np.shape(s))
+    if dtype is None:
+        dtype = next((v.dtype for v in (m, s) if isinstance(v, ndarray) and v.dtype.kind == "f"), None)
+    z = normal_array(shape, dtype, generator=generator)
+    return wrap(np.asarray(z * s + m, dtype=z.dtype))
+
+
+def bernoulli(input: Any, p: float | None = None, *, generator: Generator | None = None) -> Any:
+    """1 with the probability each entry states (or `p` everywhere), else 0."""
+    probabilities = unwrap(input)
+    u = uniform_array(probabilities.shape, np.float64, generator=generator)
+    chance = probabilities if p is None else p
+    if np.any(np.less(chance, 0) | np.greater(chance, 1)):
+        raise ValueError("bernoulli expected probabilities between 0 and 1")
+    return wrap(np.asarray(u < chance).astype(probabilities.dtype))
+
+
+def multinomial(input: Any, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Any:
+    """Positions drawn with probabilities proportional to each row (1-d or 2-d); int64.
+
+    Raises ValueError for negative or all-zero weights, and for more samples than non-zero weights without
+    replacement.
+    """
+    weights = np.asarray(unwrap(input), dtype=np.float64)
+    rows = np.atleast_2d(weights)
+    if weights.ndim not in (1, 2) or (rows < 0).any() or not np.isfinite(rows).all() or (rows.sum(1) <= 0).any():
+        raise ValueError(f"multinomial expected 1-d or 2-d non-negative weights with a positive sum, got shape {weights.shape}")
+    if not replacement and ((rows > 0).sum(1) < num_samples).any():
+        raise ValueError(f"multinomial cannot draw {num_samples} different positions: a row has fewer non-zero weights")
+    if replacement:
+        u = uniform_array((len(rows), num_samples), np.float64, generator=generator)
+        ends = np.cumsum(rows, axis=1)
+        # Strictly below the row's end, and never on a weight of 0 (side="right" steps over it).
+        drawn = np.stack([np.searchsorted(e, v * e[-1], side="right") for e, v in zip(ends, u)])
+        drawn = np.minimum(drawn, rows.shape[1] - 1)
+    else:
+        # Exponential races: sorting E / w is sampling without replacement.
+        race = -np.log1p(-uniform_array(rows.shape, np.float64, generator=generator))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            drawn = np.argsort(np.where(rows > 0, race / rows, np.inf), axis=1, kind="stable")[:, :num_samples]
+    drawn = drawn.astype(np.int64)
+    return wrap(drawn if weights.ndim == 2 else drawn[0])
+
+
+# --- in place, as Tensor methods -------------------------------------------------------------------
+
+
+def _fill(t: Any, values: ndarray, name: str) -> Any:
+    from tinygrad_cnn.ops.inplace import replace_by
+
+    return replace_by(t, values, name)
+
+
+def uniform_(self: Any, a: float = 0.0, b: float = 1.0, *, generator: Generator | None = None) -> Any:
+    """Filled with uniform numbers of [a, b)."""
+    return _fill(self, uniform_array(self.array.shape, self.array.dtype, a, b, generator), "uniform_")
+
+
+def normal_(self: Any, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Any:
+    """Filled with normal numbers."""
+    return _fill(self, normal_array(self.array.shape, self.array.dtype, mean, std, generator), "normal_")
+
+
+def bernoulli_(self: Any, p: Any = 0.5, *, generator: Generator | None = None) -> Any:
+    """Filled with 1 (probability p) and 0."""
+    u = uniform_array(self.array.shape, np.float64, generator=generator)
+    return _fill(self, (u < unwrap(p)).astype(self.array.dtype), "bernoulli_")
+
+
+def exponential_(self: Any, lambd: float = 1.0, *, generator: Generator | None = None) -> Any:
+    """Filled with exponentially distributed numbers of rate `lambd`."""
+    u = uniform_array(self.array.shape, np.float64, generator=generator)
+    return _fill(self, (-np.log1p(-u) / lambd).astype(self.array.dtype), "exponential_")
+
+
+def random_(self: Any, low: int = 0, high: int | None = None, *, generator: Generator | None = None) -> Any:
+    """Filled with integers of [low, high), or of [0, low)."""
+    if high is None:
+        low, high = (0, low) if low else (0, 2 ** min(np.finfo(self.array.dtype).nmant + 1, 62)) if self.array.dtype.kind == "f" else (0, np.iinfo(self.array.dtype).max)  # fmt: skip
+    return _fill(self, randint(low, high, self.array.shape, generator=generator).array.astype(self.array.dtype), "random_")
+
+
+def trunc_normal_array(
+    shape: Any, dtype: Any, mean: float, std: float, a: float, b: float, generator: Generator | None = None
+) -> ndarray:
+    """Normal numbers that fall into [a, b], by inverting the distribution function."""
+    from tinygrad_cnn.ops.special import erfinv_array
+
+    low, high = (math.erf((edge - mean) / (std * math.sqrt(2))) for edge in (a, b))
+    u = uniform_array(shape, np.float64, low, high, generator)
+    return np.clip(erfinv_array(u) * (std * math.sqrt(2)) + mean, a, b).astype(dtype)

@@ -1,0 +1,675 @@
+"""The Tensor: a NumPy array, the node of the graph behind it, and everything one can do with the two.
+
+What a method computes lives in `ops`; here are only the handle, Python's and NumPy's protocols, and the list
+of names. `data`, `grad`, `requires_grad` and the rest mean what they mean in PyTorch.
+"""
+
+from __future__ import annotations
+
+import copyreg
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn import random as _random
+from tinygrad_cnn.autograd import dispatch, modes, versions
+from tinygrad_cnn.autograd.backward import backward as _backward
+from tinygrad_cnn.autograd.graph import Node
+from tinygrad_cnn.autograd.handle import Handle, make_leaf, register_tensor_type, unwrap, wrap
+from tinygrad_cnn.autograd.hooks import Hooks, RemovableHandle, add_hook
+from tinygrad_cnn.device import CPU, check_device
+from tinygrad_cnn.ops import activation as _act
+from tinygrad_cnn.ops import arithmetic as _ari
+from tinygrad_cnn.ops import compare as _cmp
+from tinygrad_cnn.ops import elementwise as _ele
+from tinygrad_cnn.ops import index as _idx
+from tinygrad_cnn.ops import linalg as _lin
+from tinygrad_cnn.ops import order as _ord
+from tinygrad_cnn.ops import padding as _pad
+from tinygrad_cnn.ops import reduce as _red
+from tinygrad_cnn.ops import shape as _shp
+from tinygrad_cnn.ops import special as _spe
+from tinygrad_cnn.ops.inplace import in_place, operator_in_place, replace_by, set_item
+from tinygrad_cnn.printing import tensor_str
+
+_add, _sub, _mul, _div = _ari.add_op.apply, _ari.sub_op.apply, _ari.mul_op.apply, _ari.div_op.apply
+_neg, _matmul = _ari.neg_op.apply, _lin.matmul_op.apply
+
+
+class Tensor(Handle):
+    """An n-dimensional array through which gradients flow; make one with `tensor`, `zeros`, `randn`, …
+
+    `Tensor(data)` copies data as float32, as in PyTorch. Attributes: `array` (the ndarray), `grad` (a Tensor
+    or None), `name`, and `node`, the value's node in the graph (None while no gradient is wanted).
+    """
+
+    # A tensor may be given attributes of the user's own, as in PyTorch, hence __dict__.
+    __slots__ = ("__dict__", "_base")
+
+    def __init__(self, data: Any = (), *, requires_grad: bool = False) -> None:
+        from tinygrad_cnn.creation import _array_of
+
+        self.array = _array_of(data, modes.get_default_dtype() if not isinstance(data, (Handle, np.ndarray)) else None, True)
+        self.node = None
+        self.grad = None
+        self.name = None
+        if requires_grad:
+            self.requires_grad_()
+
+    # --- the array -------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.array.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.array.ndim
+
+    @property
+    def itemsize(self) -> int:
+        return self.array.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.array.nbytes
+
+    @property
+    def device(self) -> Any:
+        return CPU
+
+    @property
+    def is_cuda(self) -> bool:
+        return False
+
+    @property
+    def layout(self) -> str:
+        return "strided"
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the size of one dimension."""
+        return self.array.shape if dim is None else self.array.shape[dim]
+
+    def dim(self) -> int:
+        """The number of dimensions."""
+        return self.array.ndim
+
+    ndimension = dim
+
+    def numel(self) -> int:
+        """The number of entries."""
+        return self.array.size
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        """Bytes per entry."""
+        return self.array.itemsize
+
+    def stride(self, dim: int | None = None) -> Any:
+        """Steps between neighbours, in entries."""
+        steps = tuple([s // self.array.itemsize for s in self.array.strides])
+        return steps if dim is None else steps[dim]
+
+    def data_ptr(self) -> int:
+        """The address of the first entry."""
+        return self.array.ctypes.data
+
+    def is_contiguous(self, memory_format: Any = None) -> bool:
+        """Whether the memory is in row-major order."""
+        return bool(self.array.flags.c_contiguous)
+
+    def is_floating_point(self) -> bool:
+        """Whether the dtype is a floating one."""
+        return self.array.dtype.kind == "f"
+
+    def is_complex(self) -> bool:
+        """False: there are no complex tensors."""
+        return False
+
+    def numpy(self, *, force: bool = False) -> np.ndarray:
+        """The array itself, sharing memory. Raises RuntimeError for a tensor that requires grad (unless `force`)."""
+        if self.node is not None and not force:
+            raise RuntimeError("numpy() on a tensor that requires grad would lose its gradient; use t.detach().numpy()")
+        return self.array
+
+    def item(self) -> Any:
+        """The only entry as a Python number. Raises ValueError when there are more or none."""
+        if self.array.size != 1:
+            raise ValueError(f"item() expected a tensor with one entry, got shape {self.array.shape}; use tolist()")
+        return self.array.item()
+
+    def tolist(self) -> Any:
+        """Nested lists of Python numbers."""
+        return self.array.tolist()
+
+    # --- the graph -------------------------------------------------------------------------------
+
+    @property
+    def requires_grad(self) -> bool:
+        return self.node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Have gradients collected in `.grad` (or not). Raises RuntimeError for integers, and for a result of
+        recorded operations whose gradient cannot be switched off: use detach()."""
+        if requires_grad:
+            if self.node is None:
+                if self.array.dtype.kind != "f":
+                    raise RuntimeError(f"only floating tensors can require gradients, got {self.array.dtype}")
+                self.node = make_leaf(self)
+        elif self.node is not None:
+            if not self.node.is_leaf:
+                raise RuntimeError(
+                    f"requires_grad cannot be switched off on the result of {self.node.op.name}; use t.detach()"
+                )
+            self.node = None
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded operation made it."""
+        return self.node is None or self.node.is_leaf
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The node of the operation that made it; None for leaves."""
+        return None if self.node is None or self.node.is_leaf else self.node
+
+    @property
+    def data(self) -> Tensor:
+        """A detached tensor on the same memory."""
+        return wrap(self.array)
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        array = np.asarray(unwrap(value))
+        if self.node is not None:
+            if not self.node.is_leaf:
+                self.node = None
+            elif (array.shape, array.dtype) != (self.node.shape, self.node.dtype):
+                hooks = self.node.hooks
+                self.array = array
+                self.node = make_leaf(self)
+                self.node.hooks = hooks
+        self.array = array
+
+    @property
+    def _version(self) -> int:
+        return versions.version(self.array)
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether it is no leaf and its gradient will be kept in `.grad`."""
+        return self.node is not None and not self.node.is_leaf and self.node.target is not None
+
+    def backward(
+        self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
+    ) -> None:
+        """Accumulate the gradient of this tensor into the `.grad` of the leaves it depends on.
+
+        Parameters
+            gradient: ∂L/∂self, of this tensor's shape; may be left out for a single entry (it is 1 then)
+            retain_graph: keep the saved values for a second pass
+            create_graph: record the pass, so that the gradients can be differentiated
+            inputs: accumulate into these leaves only
+
+        Raises RuntimeError for a tensor without a graph, for a missing `gradient`, for a released graph, and for a
+        saved value that was changed in place.
+        """
+        _backward(self, gradient, retain_graph, create_graph, inputs)
+
+    def detach(self) -> Tensor:
+        """The same memory outside the graph."""
+        return wrap(self.array)
+
+    def detach_(self) -> Tensor:
+        """Taken out of the graph itself."""
+        self.node = None
+        return self
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of a non-leaf in `.grad` as well. Raises RuntimeError when there will be none."""
+        if self.node is None:
+            raise RuntimeError("retain_grad() on a tensor that does not require grad: there will be no gradient")
+        if not self.node.is_leaf and self.node.target is None:
+            import weakref
+
+            self.node.target = weakref.ref(self)
+
+    def register_hook(self, hook: Callable[[Any], Any]) -> RemovableHandle:
+        """Call `hook(gradient)` when this tensor's gradient is complete; what it returns replaces it."""
+        if self.node is None:
+            raise RuntimeError("register_hook expected a tensor that requires grad")
+        if self.node.hooks is None:
+            self.node.hooks = Hooks()
+        return add_hook(self.node.hooks.tensor, hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Any], Any]) -> RemovableHandle:
+        """Call `hook(tensor)` each time a gradient was accumulated into this leaf's `.grad`."""
+        if self.node is None or not self.node.is_leaf:
+            raise RuntimeError("register_post_accumulate_grad_hook expected a leaf tensor that requires grad")
+        if self.node.hooks is None:
+            self.node.hooks = Hooks()
+        return add_hook(self.node.hooks.after_accumulate, hook)
+
+    # --- Python's protocols ----------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        return tensor_str(self)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.array.item(), spec) if self.array.ndim == 0 and self.node is None else (
+            format(self.array.item(), spec) if self.array.ndim == 0 and spec else object.__format__(self, spec)
+        )  # fmt: skip
+
+    def __len__(self) -> int:
+        if not self.array.ndim:
+            raise TypeError("len() of a 0-d tensor")
+        return len(self.array)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.array.ndim:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter(_idx.unbind(self, 0))
+
+    def __bool__(self) -> bool:
+        if self.array.size != 1:
+            raise ValueError(
+                f"the truth of a tensor of shape {self.array.shape} is ambiguous; use .any() or .all()"
+            )
+        return bool(self.array.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __index__(self) -> int:
+        if self.array.dtype.kind not in "iub":
+            raise TypeError(f"only integer tensors with one entry can be an index, got {self.array.dtype}")
+        return int(self.item())
+
+    def __contains__(self, item: Any) -> bool:
+        return bool((self.array == unwrap(item)).any())
+
+    __hash__ = object.__hash__
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if self.node is not None and not self.node.is_leaf:
+            raise RuntimeError(
+                f"only leaf tensors can be deep-copied, got the result of {self.node.op.name}; use t.detach().clone()"
+            )
+        import copy
+
+        twin: Tensor = object.__new__(type(self))
+        memo[id(self)] = twin
+        twin.array = np.array(self.array, order="K")
+        twin.name = self.name
+        twin.node = make_leaf(twin) if self.node is not None else None
+        twin.grad = copy.deepcopy(self.grad, memo)
+        if self.__dict__:
+            twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return twin
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if self.node is not None and not self.node.is_leaf:
+            raise RuntimeError(
+                f"only leaf tensors can be pickled, got the result of {self.node.op.name}; use t.detach()"
+            )
+        return _rebuilt, (type(self), self.array, self.node is not None, self.name, self.grad, dict(self.__dict__))
+
+    # --- NumPy's protocols -----------------------------------------------------------------------
+
+    __array_priority__ = 1000
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return dispatch.array_ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return dispatch.array_function(func, args, kwargs)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if self.node is not None:
+            raise RuntimeError(
+                "a tensor that requires grad cannot become an array without losing its gradient; use t.detach()"
+            )
+        return np.array(self.array, dtype=dtype, copy=copy)
+
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        if self.node is not None:
+            raise BufferError("a tensor that requires grad cannot be exported; use t.detach()")
+        return self.array.__dlpack__(**kwargs)
+
+    def __dlpack_device__(self) -> Any:
+        return self.array.__dlpack_device__()
+
+    # --- operators -------------------------------------------------------------------------------
+
+    def __add__(self, other: Any) -> Tensor:
+        return _add((self, other), {})[0]
+
+    def __radd__(self, other: Any) -> Tensor:
+        return _add((other, self), {})[0]
+
+    def __sub__(self, other: Any) -> Tensor:
+        return _sub((self, other), {})[0]
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return _sub((other, self), {})[0]
+
+    def __mul__(self, other: Any) -> Tensor:
+        return _mul((self, other), {})[0]
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return _mul((other, self), {})[0]
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return _div((self, other), {})[0]
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return _div((other, self), {})[0]
+
+    def __neg__(self) -> Tensor:
+        return _neg((self,), {})[0]
+
+    def __pos__(self) -> Tensor:
+        return _ari.positive_op(self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return _lin.matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return _lin.matmul(other, self)
+
+    def __pow__(self, exponent: Any) -> Tensor:
+        return _ari.pow(self, exponent)
+
+    def __rpow__(self, base: Any) -> Tensor:
+        return _ari.pow_op(base, self)
+
+    def __mod__(self, other: Any) -> Tensor:
+        return _ari.remainder_op(self, other)
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return _ari.remainder_op(other, self)
+
+    def __floordiv__(self, other: Any) -> Tensor:
+        return _ari.floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return _ari.floor_divide(other, self)
+
+    __abs__ = _ele.abs
+    __eq__ = _cmp.eq
+    __ne__ = _cmp.ne
+    __lt__ = _cmp.lt
+    __le__ = _cmp.le
+    __gt__ = _cmp.gt
+    __ge__ = _cmp.ge
+    __and__ = __rand__ = _cmp.bitwise_and
+    __or__ = __ror__ = _cmp.bitwise_or
+    __xor__ = __rxor__ = _cmp.bitwise_xor
+    __invert__ = _cmp.bitwise_not
+    __lshift__ = _cmp.bitwise_left_shift
+    __rshift__ = _cmp.bitwise_right_shift
+    __getitem__ = _idx.getitem
+    __setitem__ = set_item
+
+    __iadd__ = operator_in_place(np.add, _ari.add_op, "+=")
+    __isub__ = operator_in_place(np.subtract, _ari.sub_op, "-=")
+    __imul__ = operator_in_place(np.multiply, _ari.mul_op, "*=")
+    __itruediv__ = operator_in_place(np.true_divide, _ari.div_op, "/=")
+    __ipow__ = in_place(_ari.pow, "**=")
+    __imod__ = in_place(_ari.remainder, "%=")
+    __ifloordiv__ = in_place(_ari.floor_divide, "//=")
+    __iand__ = in_place(_cmp.bitwise_and, "&=")
+    __ior__ = in_place(_cmp.bitwise_or, "|=")
+    __ixor__ = in_place(_cmp.bitwise_xor, "^=")
+
+    T = property(lambda self: _shp.permute(self, tuple(reversed(range(self.array.ndim)))))
+    mT = property(_shp.adjoint)
+    H = property(_shp.t)
+
+    # --- dtype and device ------------------------------------------------------------------------
+
+    def to(self, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, **_ignored: Any) -> Tensor:
+        """Another dtype, or the dtype of another tensor: ``t.to(tg.float64)``, ``t.to(other)``, ``t.to("cpu")``.
+
+        Comes back as itself when nothing changes. Raises RuntimeError for a device other than the CPU.
+        """
+        for arg in args:
+            if isinstance(arg, Handle):
+                dtype = arg.array.dtype
+            elif isinstance(arg, (np.dtype, type)):
+                dtype = arg
+            elif isinstance(arg, bool):
+                pass  # non_blocking
+            elif arg is not None:
+                device = arg
+        if device is not None:
+            check_device(device)
+        if dtype is None or self.array.dtype == dtype:
+            return _shp.clone(self) if copy else self
+        return _ele.cast_op(self, dtype=np.dtype(dtype))
+
+    def type(self, dtype: Any = None) -> Any:
+        """In another dtype; without an argument, the dtype's name."""
+        return str(self.array.dtype) if dtype is None else self.to(np.dtype(dtype))
+
+    def type_as(self, other: Any) -> Tensor:
+        """In the dtype of another tensor."""
+        return self.to(other)
+
+    def float(self) -> Tensor:
+        """As float32."""
+        return self.to(np.float32)
+
+    def double(self) -> Tensor:
+        """As float64."""
+        return self.to(np.float64)
+
+    def half(self) -> Tensor:
+        """As float16."""
+        return self.to(np.float16)
+
+    def long(self) -> Tensor:
+        """As int64."""
+        return self.to(np.int64)
+
+    def int(self) -> Tensor:
+        """As int32."""
+        return self.to(np.int32)
+
+    def short(self) -> Tensor:
+        """As int16."""
+        return self.to(np.int16)
+
+    def byte(self) -> Tensor:
+        """As uint8."""
+        return self.to(np.uint8)
+
+    def bool(self) -> Tensor:
+        """Whether each entry is non-zero."""
+        return self.to(np.bool_)
+
+    def cpu(self) -> Tensor:
+        """Itself: everything is on the CPU."""
+        return self
+
+    def cuda(self, *_args: Any, **_kwargs: Any) -> Tensor:
+        """Raises RuntimeError: there is no GPU here."""
+        check_device("cuda")
+        return self
+
+    def pin_memory(self) -> Tensor:
+        """Itself: there is no GPU to copy to."""
+        return self
+
+    # --- new tensors of the same dtype -----------------------------------------------------------
+
+    def new_zeros(self, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
+        """Zeros of this dtype."""
+        return _creation().zeros(*size, dtype=dtype or self.array.dtype, **options)
+
+    def new_ones(self, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
+        """Ones of this dtype."""
+        return _creation().ones(*size, dtype=dtype or self.array.dtype, **options)
+
+    def new_empty(self, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
+        """Uninitialised memory of this dtype."""
+        return _creation().empty(*size, dtype=dtype or self.array.dtype, **options)
+
+    def new_full(self, size: Any, fill_value: Any, *, dtype: Any = None, **options: Any) -> Tensor:
+        """`fill_value` in this dtype."""
+        return _creation().full(size, fill_value, dtype=dtype or self.array.dtype, **options)
+
+    def new_tensor(self, data: Any, *, dtype: Any = None, **options: Any) -> Tensor:
+        """`data` in this dtype."""
+        return _creation().tensor(data, dtype=dtype or self.array.dtype, **options)
+
+    # --- in place --------------------------------------------------------------------------------
+
+    def copy_(self, src: Any, non_blocking: Any = False) -> Tensor:
+        """Given the values of `src`, broadcast to this shape and cast to this dtype."""
+        if isinstance(src, Handle):
+            new = src.to(self.array.dtype) if src.array.dtype != self.array.dtype else src  # type: ignore[attr-defined]
+            if new.array.shape != self.array.shape:
+                new = _shp.expand(new, self.array.shape)
+            return replace_by(self, _shp.clone(new) if new.node is not None else new, "copy_")
+        return replace_by(self, np.broadcast_to(np.asarray(src, dtype=self.array.dtype), self.array.shape), "copy_")
+
+    def fill_(self, value: Any) -> Tensor:
+        """Filled with one number."""
+        if isinstance(value, Handle):
+            return self.copy_(value)
+        return replace_by(self, np.full(self.array.shape, value, self.array.dtype), "fill_")
+
+    def zero_(self) -> Tensor:
+        """Filled with zeros."""
+        return self.fill_(0)
+
+    def set_(self, source: Any) -> Tensor:
+        """Put on the memory of `source`."""
+        self.data = source
+        return self
+
+    def masked_fill_(self, mask: Any, value: Any) -> Tensor:
+        """`masked_fill` in place."""
+        return replace_by(self, _idx.masked_fill(self, mask, value), "masked_fill_")
+
+    # --- the rest of the names -------------------------------------------------------------------
+
+    def where(self, condition: Any, other: Any) -> Tensor:
+        """Itself where `condition` holds, else `other`."""
+        return _ele.where(condition, self, other)
+
+    def repeat(self, *repeats: Any) -> Tensor:
+        """The whole tensor repeated, as np.tile."""
+        return _shp.repeat(self, *repeats)
+
+    def norm(self, p: Any = "fro", dim: Any = None, keepdim: Any = False, dtype: Any = None) -> Tensor:
+        """The p-norm."""
+        return _red.norm(self, p, dim, keepdim, dtype)
+
+    def expand(self, *size: Any) -> Tensor:
+        """Dimensions of size 1 repeated without a copy."""
+        return _shp.expand(self, *size)
+
+    def apply_(self, fn: Callable[[Any], Any]) -> Tensor:
+        """Each entry replaced by fn(entry); slow."""
+        values = [fn(v) for v in self.array.ravel().tolist()]
+        return replace_by(self, np.array(values, self.array.dtype).reshape(self.array.shape), "apply_")
+
+
+def _rebuilt(cls: Any, array: np.ndarray, requires_grad: bool, name: Any, grad: Any, attributes: dict[str, Any]) -> Any:
+    t = object.__new__(cls)
+    t.array, t.node, t.grad, t.name = array, None, grad, name
+    if requires_grad:
+        t.node = make_leaf(t)
+    t.__dict__.update(attributes)
+    return t
+
+
+def _creation() -> Any:
+    from tinygrad_cnn import creation
+
+    return creation
+
+
+# Methods that are functions of the same name. A module may hold more than its public names, hence the lists.
+_METHODS: dict[Any, str] = {
+    _ari: "add sub rsub mul div floor_divide pow neg positive square remainder fmod maximum minimum fmax fmin hypot atan2 "
+    "logaddexp lerp addcmul addcdiv subtract multiply divide true_divide negative arctan2",
+    _ele: "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal sin cos tan asin acos atan sinh cosh tanh asinh "
+    "acosh atanh deg2rad rad2deg sinc abs absolute sign sgn floor ceil trunc fix round frac clamp clamp_min clamp_max "
+    "clip nan_to_num copysign arcsin arccos arctan arcsinh arccosh arctanh",
+    _spe: "erf erfc erfinv lgamma digamma logit xlogy",
+    _act: "relu sigmoid softmax log_softmax prelu hardshrink",
+    _cmp: "eq ne lt le gt ge not_equal less less_equal greater greater_equal logical_and logical_or logical_xor "
+    "logical_not bitwise_and bitwise_or bitwise_xor bitwise_not isnan isinf isfinite isposinf isneginf signbit isclose "
+    "allclose equal",
+    _red: "sum mean nansum nanmean prod var std logsumexp amax amin aminmax max min argmax argmin any all count_nonzero",
+    _ord: "cumsum cumprod cummax cummin sort argsort msort topk kthvalue median diff unique bincount histc",
+    _shp: "reshape view reshape_as view_as flatten unflatten ravel permute transpose swapaxes swapdims t adjoint movedim "
+    "moveaxis squeeze unsqueeze expand_as broadcast_to tile repeat_interleave flip fliplr flipud roll rot90 tril triu "
+    "clone contiguous",
+    _idx: "gather take_along_dim index_select take masked_select select narrow split chunk tensor_split unbind diagonal "
+    "diag diag_embed trace masked_fill masked_scatter scatter scatter_add index_add index_copy index_fill index_put "
+    "nonzero argwhere",
+    _lin: "matmul mm bmm mv dot outer ger addmm baddbmm addmv addr",
+    _random: "uniform_ normal_ bernoulli_ exponential_ random_ bernoulli multinomial",
+}
+#: Functions that also exist with an underscore behind the name, changing the tensor itself.
+_IN_PLACE: dict[Any, str] = {
+    _ari: "add sub mul div floor_divide pow neg square remainder fmod hypot atan2 lerp addcmul addcdiv subtract multiply "
+    "divide true_divide negative",
+    _ele: "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal sin cos tan asin acos atan sinh cosh tanh asinh "
+    "acosh atanh deg2rad rad2deg sinc abs absolute sign sgn floor ceil trunc fix round frac clamp clamp_min clamp_max "
+    "clip nan_to_num copysign",
+    _spe: "erf erfc erfinv lgamma digamma logit xlogy",
+    _act: "relu sigmoid",
+    _cmp: "eq ne lt le gt ge logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor bitwise_not",
+    _ord: "cumsum cumprod",
+    _shp: "tril triu",
+    _idx: "scatter scatter_add index_add index_copy index_fill index_put masked_scatter",
+    _lin: "addmm baddbmm addmv addr",
+}
+#: Functions that rebind a tensor to another view of its memory.
+_RESHAPED_IN_PLACE = "squeeze unsqueeze transpose t swapaxes swapdims"
+
+
+def _reshaped_in_place(fn: Callable[..., Any]) -> Callable[..., Any]:
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        new = fn(self, *args, **kwargs)
+        self.array, self.node, self._base = new.array, new.node, None
+        return self
+
+    method.__doc__ = f"`{fn.__name__}` in place."
+    return method
+
+
+for _module, _names in _METHODS.items():
+    for _name in _names.split():
+        if _name not in Tensor.__dict__:
+            setattr(Tensor, _name, getattr(_module, _name))
+for _module, _names in _IN_PLACE.items():
+    for _name in _names.split():
+        setattr(Tensor, f"{_name}_", in_place(getattr(_module, _name), f"{_name}_"))
+for _name in _RESHAPED_IN_PLACE.split():
+    setattr(Tensor, f"{_name}_", _reshaped_in_place(getattr(_shp, _name)))
+Tensor.pad = _pad.pad  # type: ignore[attr-defined]
+register_tensor_type(Tensor)
+copyreg.constructor(_rebuilt)
