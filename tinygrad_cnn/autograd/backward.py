@@ -117,9 +117,12 @@ class BackwardPass:
             g = pop(node.seq, None)
             if g is None:
                 continue
-            if type(g) is not ndarray and isinstance(g, Lazy):
-                g = g.dense()
-                self.owned.add(node.seq)
+            if type(g) is not ndarray:
+                if isinstance(g, Lazy):
+                    g = g.dense()
+                    self.owned.add(node.seq)
+                elif isinstance(g, np.generic):  # what NumPy makes of 0-d arrays
+                    g = np.asarray(g)
             extra = node.extra
             hooks = None
             if extra is not None:
@@ -215,8 +218,8 @@ class BackwardPass:
             grads[seq] = fresh
             self.owned.add(seq)
         else:
-            grads[seq] = total + d
-            if not self.create_graph:
+            grads[seq] = total = total + d
+            if type(total) is ndarray:  # neither a tensor nor one of the scalars that 0-d sums give
                 self.owned.add(seq)
 
     def _write_grad(self, node: Node, g: Any, owned: bool) -> None:
