@@ -17,8 +17,16 @@ _WHERE = {
     "Graph": "graph",
     "compare": "compare",
     "graph": "graph",
-    "curves": "plots.training",
-    "confusion_matrix": "plots.training",
+    **dict.fromkeys(("confusion_matrix", "curves"), "plots.training"),
+    **dict.fromkeys(
+        (
+            "activation_histograms", "feature_maps", "filters", "gradient_flow", "gradient_histograms", "histograms",
+            "update_ratio",
+        ),
+        "plots.layers",
+    ),
+    **dict.fromkeys(("grad_cam", "grad_cam_map", "receptive_field", "saliency", "saliency_map"), "plots.explain"),
+    **dict.fromkeys(("maxpool_choices", "sliding_window"), "plots.windows"),
 }
 
 

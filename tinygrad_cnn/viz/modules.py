@@ -29,7 +29,7 @@ class Tree:
     def __init__(self) -> None:
         self.modules: dict[str, Module] = {}
         self._paths: dict[int, tuple[Scope, str]] = {}
-        self._roots: dict[tuple[str, str], str] = {}
+        self._roots: dict[tuple[str, str, int], str] = {}
 
     def path(self, scope: Scope | None) -> str | None:
         """The path of the module of a scope; None outside modules."""
@@ -50,7 +50,9 @@ class Tree:
 
     def _enter(self, scope: Scope) -> str:
         if scope.parent is None:
-            key = (scope.name, scope.kind)
+            # Two networks of one class are two networks, where their scopes tell which module they stand for.
+            owner = getattr(scope, "owner", None)
+            key = (scope.name, scope.kind, id(owner()) if owner is not None else 0)
             path = self._roots.get(key)
             if path is None:
                 path = self._roots[key] = "" if not self._roots else self._free(scope.name or scope.kind)
