@@ -270,6 +270,11 @@ class BackwardSession:
         tensor = node.tensor
         return tensor.grad.array if tensor is not None and tensor.grad is not None else None
 
+    def arrived(self, node: Node) -> ndarray | None:
+        """The gradient that waits at a node which is not done yet; None where nothing has arrived."""
+        g = self._pass.grads.get(node.seq)
+        return None if g is None else _array(g)
+
     def visits(self) -> list[Visit]:
         """The steps done so far, oldest first."""
         return [
