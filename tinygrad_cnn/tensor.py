@@ -33,9 +33,6 @@ from tinygrad_cnn.ops import special as _spe
 from tinygrad_cnn.ops.inplace import in_place, operator_in_place, replace_by, set_item
 from tinygrad_cnn.printing import tensor_str
 
-_add, _sub, _mul, _div = _ari.add_op.apply, _ari.sub_op.apply, _ari.mul_op.apply, _ari.div_op.apply
-_neg, _matmul = _ari.neg_op.apply, _lin.matmul_op.apply
-
 
 class Tensor(Handle):
     """An n-dimensional array through which gradients flow; make one with `tensor`, `zeros`, `randn`, …
@@ -358,32 +355,12 @@ class Tensor(Handle):
 
     # --- operators -------------------------------------------------------------------------------
 
-    def __add__(self, other: Any) -> Tensor:
-        return _add((self, other), {})[0]
-
-    def __radd__(self, other: Any) -> Tensor:
-        return _add((other, self), {})[0]
-
-    def __sub__(self, other: Any) -> Tensor:
-        return _sub((self, other), {})[0]
-
-    def __rsub__(self, other: Any) -> Tensor:
-        return _sub((other, self), {})[0]
-
-    def __mul__(self, other: Any) -> Tensor:
-        return _mul((self, other), {})[0]
-
-    def __rmul__(self, other: Any) -> Tensor:
-        return _mul((other, self), {})[0]
-
-    def __truediv__(self, other: Any) -> Tensor:
-        return _div((self, other), {})[0]
-
-    def __rtruediv__(self, other: Any) -> Tensor:
-        return _div((other, self), {})[0]
-
-    def __neg__(self) -> Tensor:
-        return _neg((self,), {})[0]
+    # The op's own short path for two operands: these are what small tensors spend their time in.
+    __add__, __radd__ = _ari.add_op.method(), _ari.add_op.method(reflected=True)
+    __sub__, __rsub__ = _ari.sub_op.method(), _ari.sub_op.method(reflected=True)
+    __mul__, __rmul__ = _ari.mul_op.method(), _ari.mul_op.method(reflected=True)
+    __truediv__, __rtruediv__ = _ari.div_op.method(), _ari.div_op.method(reflected=True)
+    __neg__ = _ari.neg_op.method()
 
     def __pos__(self) -> Tensor:
         return _ari.positive_op(self)

@@ -85,6 +85,15 @@ class Interpreter:
         self._collecting: Breakpoint | None = None
 
     @property
+    def watches(self) -> list[Any]:
+        """The watched expressions of the outermost session."""
+        return (self.outer[0] if self.outer else self.session).watches
+
+    def arrived(self) -> Reply:
+        """What to show when a session is taken up: log messages, the stop, the breakpoint's commands."""
+        return self.moved()
+
+    @property
     def collecting(self) -> bool:
         """Whether lines are being read into a breakpoint's `commands` (until ``end``)."""
         return self._collecting is not None
@@ -148,7 +157,7 @@ class Interpreter:
         except (KeyboardInterrupt, SystemExit):
             raise
         except Exception as error:  # a rule or a hook of the program failed: that is news, not our end
-            return Reply([_error(f"{type(error).__name__}: {error}")], error=True, moved=True)
+            return Reply([*self.show(), _error(f"{type(error).__name__}: {error}")], error=True, moved=True)
 
     def _python(self, line: str) -> Reply:
         """pdb's habit: what is no command is Python."""
@@ -296,7 +305,15 @@ def _continue(self: Interpreter, _rest: str) -> Reply:
     if session.at_end:
         session.finish()
         return Reply([], resume=True)
-    session.continue_()
+    failed = session.stop.kind == "exception"
+    try:
+        session.continue_()
+    except Exception as error:
+        if not failed:
+            raise
+        return Reply(
+            [_error(f"{type(error).__name__} again: it goes on to the program")], error=True, resume=True
+        )
     if session.at_end:
         messages = list(session.breakpoints.messages)
         session.breakpoints.messages.clear()

@@ -174,6 +174,13 @@ def table(rows: list[tuple[str, ...]], headers: tuple[str, ...]) -> Table:
     return made
 
 
+def shortly(value: Any) -> str:
+    """A value in a few words."""
+    if isinstance(value, (tuple, list)):
+        return ", ".join(map(shortly, value))
+    return f"array {value.shape}" if isinstance(value, np.ndarray) and value.ndim else str(value)[:200]
+
+
 def to_text(renderables: list[Any], *, width: int = 80) -> str:
     """Plain text, without colours or control codes."""
     file = io.StringIO()

@@ -13,7 +13,7 @@ import numpy as np
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
-from tinygrad_cnn.autograd.op import Op
+from tinygrad_cnn.autograd.op import Elementwise, Op
 
 ndarray = np.ndarray
 Array = Any  #: a Tensor or an ndarray: functions give back the kind they were given
@@ -26,12 +26,12 @@ def unary(op: Op, *numpy: Any, floats: bool = True) -> Callable[[Any], Any]:
     With `floats`, integers are computed in the default floating dtype, as in PyTorch (NumPy would give
     float16 for bytes and float64 for long integers). The given NumPy functions are answered by it.
     """
-    apply = op.apply
+    call = op.method() if isinstance(op, Elementwise) else op
 
     def function(input: Any) -> Any:
         if floats and isinstance(input, Handle) and input.array.dtype.kind in _INTEGRAL:
             input = wrap(input.array.astype(modes.get_default_dtype()))
-        return apply((input,), {})[0]
+        return call(input)
 
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = op.__doc__

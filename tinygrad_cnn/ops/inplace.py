@@ -27,7 +27,7 @@ def replace_by(t: Any, new: Any, name: str = "in-place op") -> Any:
     if np.shape(value) != t.array.shape:
         raise ValueError(f"{name} would give shape {np.shape(value)}, but in place the tensor keeps its shape {t.array.shape}")
     node = new.node if isinstance(new, Handle) else None
-    if node is None and not (modes.state.grad and t.node is not None):
+    if node is None and not (modes.is_grad_enabled() and t.node is not None):
         _write(t.array, value, name)
         return t
     check_recordable(t, name)
@@ -95,7 +95,7 @@ def operator_in_place(ufunc: np.ufunc, op: Any, name: str) -> Callable[[Any, Any
 
     def method(self: Any, other: Any) -> Any:
         live = self.node is not None or (isinstance(other, Handle) and other.node is not None)
-        if live and modes.state.grad:
+        if live and modes.is_grad_enabled():
             check_recordable(self, name)
             return replace_by(self, op(self, other), name)
         value = other.array if isinstance(other, Handle) else other
@@ -117,7 +117,7 @@ def set_item(t: Any, index: Any, value: Any) -> None:
     from tinygrad_cnn.ops.index import plain_index, setitem_op
 
     plain, _basic, _unique = plain_index(index)
-    if modes.state.grad and (t.node is not None or (isinstance(value, Handle) and value.node is not None)):
+    if modes.is_grad_enabled() and (t.node is not None or (isinstance(value, Handle) and value.node is not None)):
         check_recordable(t, "t[index] = value")
         replace_by(t, setitem_op(t, _fitting(value, t.array[plain].shape), index=plain), "t[index] = value")
         return

@@ -118,7 +118,8 @@ class NAdam(_Moments):
         super().__init__(
             params,
             options(
-                hints, lr=lr, betas=tuple(betas), eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay,
+                hints, lr=lr, betas=tuple(betas), eps=eps, weight_decay=weight_decay,
+                momentum_decay=momentum_decay,
                 decoupled_weight_decay=decoupled_weight_decay, maximize=maximize,
             ),
         )  # fmt: skip
@@ -145,7 +146,8 @@ class RAdam(_Moments):
 
     def __init__(
         self, params: Iterable[Any], lr: float = 1e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8,
-        weight_decay: float = 0, decoupled_weight_decay: bool = False, *, maximize: bool = False, **hints: Any,
+        weight_decay: float = 0, decoupled_weight_decay: bool = False, *, maximize: bool = False,
+        **hints: Any,
     ) -> None:  # fmt: skip
         super().__init__(
             params,

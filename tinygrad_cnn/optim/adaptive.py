@@ -1,4 +1,4 @@
-"""Optimisers that scale each parameter's step by the size of its past gradients: RMSprop, Adagrad, Adadelta."""
+"""Optimisers that scale each step by the size of past gradients: RMSprop, Adagrad, Adadelta."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ class Adadelta(Optimizer):
     """Steps in the parameter's own units, √(past steps² + ε)/√(past gradients² + ε) · g (Zeiler 2012)."""
 
     def __init__(
-        self, params: Iterable[Any], lr: float = 1.0, rho: float = 0.9, eps: float = 1e-6, weight_decay: float = 0,
-        *, maximize: bool = False, **hints: Any,
+        self, params: Iterable[Any], lr: float = 1.0, rho: float = 0.9, eps: float = 1e-6,
+        weight_decay: float = 0, *, maximize: bool = False, **hints: Any,
     ) -> None:  # fmt: skip
         super().__init__(
             params, options(hints, lr=lr, rho=rho, eps=eps, weight_decay=weight_decay, maximize=maximize)

@@ -153,7 +153,8 @@ class Optimizer:
             if len(theirs["params"]) != len(ours["params"]):
                 raise ValueError(
                     "loaded state dict contains a parameter group that doesn't match the size of optimizer's "
-                    f"group: group {k} has {len(theirs['params'])} parameters instead of {len(ours['params'])}"
+                    f"group: group {k} has {len(theirs['params'])} parameters instead of "
+                    f"{len(ours['params'])}"
                 )
             by_index.update(zip(theirs["params"], ours["params"]))
         state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)

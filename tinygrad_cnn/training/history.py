@@ -42,6 +42,11 @@ class History:
     def __contains__(self, key: object) -> bool:
         return any(key in record for record in self.records)
 
+    @property
+    def history(self) -> dict[str, list[Any]]:
+        """Each column by its name, as Keras has it."""
+        return {key: self[key] for key in self.columns()}
+
     def columns(self) -> list[str]:
         """The names of what was measured, in the order of their first appearance."""
         return list(dict.fromkeys(key for record in self.records for key in record))

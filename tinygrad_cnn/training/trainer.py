@@ -220,7 +220,7 @@ class Trainer:
             callback.load_state_dict(its_state)
 
     def _generator_states(self) -> list[Any]:
-        return [g.bit_generator.state for g in self._generators]
+        return [numpy_generator(owner).bit_generator.state for owner in self._generators]
 
     def _put_generators(self, states: list[Any]) -> None:
         if len(states) != len(self._generators):
@@ -228,8 +228,8 @@ class Trainer:
                 f"the checkpoint holds {len(states)} random generators, this data loader uses "
                 f"{len(self._generators)}: continue with the loader it was made with"
             )
-        for generator, state in zip(self._generators, states):
-            generator.bit_generator.state = state
+        for owner, state in zip(self._generators, states):
+            numpy_generator(owner).bit_generator.state = state
 
 
 def _length(loader: Any) -> int | None:
@@ -240,14 +240,12 @@ def _length(loader: Any) -> int | None:
 
 
 def _generators_of(loader: Any) -> list[Any]:
-    """NumPy's generators behind everything that draws: the global one (dropout), and the loader's own."""
-    found = [numpy_generator(None)]
+    """Everything that draws: None for the global generator (dropout does), and the loader's own."""
+    found: list[Any] = [None]
     sampler = getattr(loader, "sampler", None)
     batch_sampler = getattr(loader, "batch_sampler", None)
     for owner in (loader, sampler, batch_sampler, getattr(batch_sampler, "sampler", None)):
         own = getattr(owner, "generator", None)
-        if own is not None:
-            rng = numpy_generator(own)
-            if all(rng is not other for other in found):
-                found.append(rng)
+        if own is not None and all(own is not other for other in found):
+            found.append(own)
     return found

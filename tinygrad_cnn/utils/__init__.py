@@ -1,1 +1,1 @@
-"""Utilities under PyTorch's paths: `utils.data` feeds a training, `utils.checkpoint` trades time for memory."""
+"""Utilities under PyTorch's paths: `utils.data` feeds a training, `utils.checkpoint` saves memory."""

@@ -21,8 +21,8 @@ class SequentialLR(LRScheduler):
         _check(schedulers, optimizer, "SequentialLR")
         if len(milestones) != len(schedulers) - 1:
             raise ValueError(
-                "SequentialLR expects number of schedulers provided to be one more than the number of milestone "
-                f"points, but got {len(schedulers)} schedulers and {len(milestones)} milestones"
+                "SequentialLR expects number of schedulers provided to be one more than the number of "
+                f"milestone points, but got {len(schedulers)} schedulers and {len(milestones)} milestones"
             )
         self._schedulers = list(schedulers)
         self._milestones = list(milestones)

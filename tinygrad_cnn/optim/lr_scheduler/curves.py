@@ -122,8 +122,8 @@ class LinearLR(LRScheduler):
     """lr / base goes in a straight line from `start_factor` to `end_factor` over `total_iters` steps."""
 
     def __init__(
-        self, optimizer: Optimizer, start_factor: float = 1 / 3, end_factor: float = 1.0, total_iters: int = 5,
-        last_epoch: int = -1,
+        self, optimizer: Optimizer, start_factor: float = 1 / 3, end_factor: float = 1.0,
+        total_iters: int = 5, last_epoch: int = -1,
     ) -> None:  # fmt: skip
         if not 0 < start_factor <= 1:
             raise ValueError(f"Starting multiplicative factor expected to be in (0, 1], got {start_factor}")

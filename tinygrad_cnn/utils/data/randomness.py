@@ -20,7 +20,7 @@ def numpy_generator(generator: Any = None) -> np.random.Generator:
         generator = random.default_generator
     if isinstance(generator, np.random.Generator):
         return generator
-    inner = getattr(generator, "numpy", None) or getattr(generator, "rng", None)
+    inner = getattr(generator, "numpy", None)
     if not isinstance(inner, np.random.Generator):
         raise TypeError(f"generator expected a Generator, got {type(generator).__name__}")
     return inner

@@ -112,20 +112,25 @@ const Boxes = (() => {
     return `${what}${Format.plural(box.size, 'node')}`;
   }
 
-  /** The frame of an open module, drawn behind its inside. */
+  /** The frame of an open module, drawn behind its inside; its head lies above the lines that enter there. */
   function frame(place) {
     const { box, w, h } = place;
     const g = group(place, `box module open${box.cls === 'group' ? ' made-up' : ''} level-${box.depth % 2}`);
+    g.append(Dom.svg('rect', { class: 'body', width: w, height: h, rx: 12 }));
+    return g;
+  }
+
+  function frameHead(place) {
+    const { box, x, y, w } = place;
     const title = fit(box.name, w - 60, TITLE);
-    const title_room = pen.measureText ? textWidth(title, TITLE) : 0;
-    g.append(
-      Dom.svg('rect', { class: 'body', width: w, height: h, rx: 12 }),
+    const titleWidth = textWidth(title, TITLE);
+    const room = Math.min(w - 36 - titleWidth - 22, 200);
+    const more = room > 60 ? fit(moduleText(box), room, SMALL) : '';
+    return Dom.svg('g', { class: `frame-head level-${box.depth % 2}`, transform: `translate(${x.toFixed(1)},${y.toFixed(1)})`, data: { key: box.key } },
+      Dom.svg('rect', { class: 'backing', x: 6, y: 6, width: 30 + titleWidth + (more ? 16 + textWidth(more, SMALL) : 8), height: 24, rx: 7 }),
       toggle(box, 8, 7, true),
       Dom.svg('text', { class: 'title', x: 36, y: 24, text: title }),
-    );
-    const room = w - 36 - title_room - 22;
-    if (room > 40) g.append(Dom.svg('text', { class: 'shape', x: 36 + title_room + 10, y: 24, text: fit(moduleText(box), room, SMALL) }));
-    return g;
+      more ? Dom.svg('text', { class: 'shape', x: 46 + titleWidth, y: 24, text: more }) : null);
   }
 
   function textWidth(text, font) {
@@ -177,19 +182,23 @@ const Boxes = (() => {
     return d;
   }
 
-  /** A line with its arrow head, and the local gradient written beside it where it is one edge. */
-  function line(item, horizontal) {
+  const HEAD = 10;
+
+  /** A line with its arrow head, and the local gradient written beside it. */
+  function line(item, { horizontal, flipped }) {
     const g = Dom.svg('g', { class: 'line', data: { line: item.key } });
     const points = item.points;
     const [ex, ey] = points[points.length - 1];
+    const back = flipped ? HEAD : -HEAD;
+    const stroke = [...points.slice(0, -1), horizontal ? [ex + back, ey] : [ex, ey + back]];
+    const turn = horizontal ? (flipped ? 90 : -90) : flipped ? 180 : 0;
     g.append(
-      Dom.svg('path', { class: 'reach', d: pathOf(points, horizontal) }),
-      Dom.svg('path', { class: 'stroke', d: pathOf(points, horizontal) }),
-      Dom.svg('path', { class: 'head', d: 'M0 0 L-5 -9 L0 -7 L5 -9 Z', transform: `translate(${ex.toFixed(1)},${ey.toFixed(1)})${horizontal ? ' rotate(-90)' : ''}` }),
+      Dom.svg('path', { class: 'stroke', d: pathOf(stroke, horizontal) }),
+      Dom.svg('path', { class: 'head', d: `M0 -1 L-6.5 ${-HEAD - 2} L6.5 ${-HEAD - 2} Z`, transform: `translate(${ex.toFixed(1)},${ey.toFixed(1)}) rotate(${turn})` }),
     );
     const text = localText(item);
     if (text) {
-      const [lx, ly] = labelPlace(points, horizontal);
+      const [lx, ly] = labelPlace(points);
       const short = fit(text, 130, SMALL);
       const w = textWidth(short, SMALL) + 12;
       const label = Dom.svg('g', { class: 'local', transform: `translate(${lx.toFixed(1)},${ly.toFixed(1)})` });
@@ -202,21 +211,24 @@ const Boxes = (() => {
     return g;
   }
 
-  /** Beside the consumer: the local gradient is the consumer's. */
-  function labelPlace(points, horizontal) {
+  /** Beside the consumer, since the local gradient is the consumer's: on the last bend, in its middle. */
+  function labelPlace(points) {
     const [x1, y1] = points[points.length - 1];
     const [x0, y0] = points[points.length - 2];
-    const t = points.length === 2 ? 0.55 : 0.4;
-    return horizontal ? [x1 - 46, y1 + (y0 - y1) * 0.12] : [x1 + (x0 - x1) * (1 - t) * 0.6, y1 + (y0 - y1) * 0.45];
+    return [(x0 + x1) / 2, (y0 + y1) / 2];
   }
 
   function localText(item) {
-    if (item.edges.length !== 1) return item.edges.length > 1 ? `${item.edges.length} edges` : '';
-    const local = item.edges[0].record.local;
+    if (item.edges.length > 2 || (item.edges.length > 1 && (item.from.isModule || item.to.isModule))) return `${item.edges.length} edges`;
+    return item.edges.map(oneLocal).filter(Boolean).join('  ');
+  }
+
+  function oneLocal(edge) {
+    const local = edge.record.local;
     if (!local) return '';
     if (local.number !== undefined && local.number !== null) return `× ${Format.number(local.number, 3)}`;
     return local.structure === 'identity' ? '× 1' : local.structure || '';
   }
 
-  return { node, closed, frame, line, pathOf, fit, role, speak, SMALL };
+  return { node, closed, frame, frameHead, line, pathOf, fit, role, speak, SMALL };
 })();

@@ -92,7 +92,7 @@ const Controls = (() => {
       const { player } = this;
       if (!player.hasSteps) return 'No backward pass in this graph';
       const step = player.current;
-      if (!step) return 'Before the first step';
+      if (!step) return player.position ? 'The whole backward pass' : 'Before the first step';
       const into = step.downstream.map((d) => `${Format.clip(d.edge.from.label, 40)} receives ${Format.brief(d.edge.record.contribution)}`);
       return [`Step ${player.position} of ${player.steps.length}: ${Format.clip(step.node.label, 60)}`, ...into].join(', ');
     }
@@ -102,7 +102,9 @@ const Controls = (() => {
       const step = this.player.current;
       if (!step) {
         const text = !this.player.hasSteps
-          ? 'This graph carries no backward pass: only what flowed forward is shown.'
+          ? 'This graph carries no backward pass that could be played.'
+          : this.player.position > 0
+            ? `The whole backward pass, all ${Format.plural(this.player.steps.length, 'step')} of it, is shown. Press play to watch it from the loss on, or drag the slider.`
           : `Nothing has flowed back yet. The pass begins with ∂L/∂L = ${Format.brief(this.player.upstreamOf(this.player.steps[0]))}. Press play, or step.`;
         place.replaceChildren(Dom.el('p', { class: 'end', text }));
         return;

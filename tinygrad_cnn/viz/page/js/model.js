@@ -55,8 +55,8 @@ const Model = (() => {
     settle(root, 0, boxes, containers);
     return {
       description, root, nodes, edges, steps, boxes, containers, edgeById, nodeById: byId, modules,
-      title: description.title || 'Graph', horizontal: (description.direction || 'TB') === 'LR',
-      compare: description.kind === 'compare',
+      title: description.title || 'Graph', horizontal: ['LR', 'RL'].includes(description.direction), flipped: ['BT', 'RL'].includes(description.direction),
+      compare: description.kind === 'compare', sides: description.sides || ['A', 'B'],
     };
   }
 

@@ -22,6 +22,7 @@ const Player = (() => {
       this.reset();
       this.position = 0;
       this.seek(this.steps.length);
+      this.moved = false; // the page begins with everything known, and no step singled out
     }
 
     *sizes() {
@@ -33,9 +34,9 @@ const Player = (() => {
       this.listeners.push(listener);
     }
 
-    /** The step just made; null at the very beginning. */
+    /** The step just made; null at the very beginning, and until somebody moves. */
     get current() {
-      return this.position > 0 ? this.steps[this.position - 1] : null;
+      return this.moved && this.position > 0 ? this.steps[this.position - 1] : null;
     }
 
     get node() {
@@ -65,6 +66,7 @@ const Player = (() => {
         this.apply(this.steps[this.position]);
         this.position += 1;
       }
+      this.moved = true;
       for (const listener of this.listeners) listener(this);
     }
 

@@ -7,7 +7,7 @@
 'use strict';
 
 const Scene = (() => {
-  const NODE = { w: 168, h: 66 };
+  const NODE = { w: 184, h: 66 };
   const CLOSED = { w: 188, h: 74 };
   const PAD = 16;
   const HEADER = 34;
@@ -110,14 +110,16 @@ const Scene = (() => {
         const size = this.isOpen(child) ? this.inside(child) : child.isModule ? CLOSED : NODE;
         sizes.set(child.key, size);
         const hint = hints && hints[child.isModule ? 'module:' + child.path : child.id];
-        const turned = hint ? (across ? { x: hint.y, y: hint.x } : { x: hint.x, y: hint.y }) : null;
+        const sign = this.model.flipped ? -1 : 1;
+        const turned = hint ? (across ? { x: hint.y, y: sign * hint.x } : { x: hint.x, y: sign * hint.y }) : null;
         return { key: child.key, w: across ? size.h : size.w, h: across ? size.w : size.h, hint: turned };
       });
       const made = Layout.layers(items, this.pairs.get(box.key) || []);
       const outermost = !box.parent;
       const top = outermost ? 0 : HEADER;
       const pad = outermost ? 0 : PAD;
-      const turn = across ? ([x, y]) => [y + pad, x + top + pad / 2] : ([x, y]) => [x + pad, y + top];
+      const along = this.model.flipped ? (y) => made.h - y : (y) => y;
+      const turn = across ? ([x, y]) => [along(y) + pad, x + top + pad / 2] : ([x, y]) => [x + pad, along(y) + top];
       const result = { at: new Map(), routes: new Map(), sizes };
       result.w = (across ? made.h : made.w) + 2 * pad;
       result.h = (across ? made.w + pad : made.h) + top + pad;
@@ -191,7 +193,11 @@ const Scene = (() => {
       const down = chain(line.to);
       let common = 0;
       while (up[common] === down[common]) common += 1;
-      const points = [across ? [start.x + start.w, start.y + start.h / 2] : [start.x + start.w / 2, start.y + start.h]];
+      const side = (place, far) => {
+        const share = far === this.model.flipped ? 0 : 1;
+        return across ? [place.x + share * place.w, place.y + place.h / 2] : [place.x + place.w / 2, place.y + share * place.h];
+      };
+      const points = [side(start, true)];
       const follow = (module, name) => {
         const place = this.places.get(module.key);
         for (const [x, y] of this.cache.get(module.key).routes.get(name) || []) points.push([place.x + x, place.y + y]);
@@ -199,7 +205,7 @@ const Scene = (() => {
       for (let i = up.length - 1; i > common; i -= 1) follow(up[i - 1], `${up[i].key}>${Layout.OUT}`);
       follow(up[common - 1], `${up[common].key}>${down[common].key}`);
       for (let i = common + 1; i < down.length; i += 1) follow(down[i - 1], `${Layout.IN}>${down[i].key}`);
-      points.push(across ? [end.x, end.y + end.h / 2] : [end.x + end.w / 2, end.y]);
+      points.push(side(end, false));
       return points;
     }
 
@@ -214,14 +220,37 @@ const Scene = (() => {
           const here = lines.filter((line) => (incoming ? line.to : line.from).key === key);
           if (here.length < 2) continue;
           const end = (line) => (incoming ? line.points.length - 1 : 0);
-          const next = (line) => line.points[incoming ? line.points.length - 2 : 1][across];
-          // One consumer of a value is reached straight from below the box; inputs keep apart.
-          here.sort((a, b) => next(a) - next(b) || firstInput(a) - firstInput(b));
-          const gap = Math.min(26, (0.7 * width) / (here.length - 1));
-          here.forEach((line, i) => (line.points[end(line)][across] = middle + (i - (here.length - 1) / 2) * gap));
+          // Seen from this box: how the line goes on. Lines through the same bends share one place.
+          const course = (line) => (incoming ? line.points.slice(0, -1).reverse() : line.points.slice(1));
+          const courses = new Map(here.map((line) => [line, course(line)]));
+          here.sort((a, b) => compareCourses(courses.get(a), courses.get(b), across) || firstInput(a) - firstInput(b));
+          const slots = [];
+          here.forEach((line, i) => {
+            const before = i && courses.get(here[i - 1]);
+            const mine = courses.get(line);
+            const shared = before && mine.length > 1 && before.length > 1 && samePoint(before[0], mine[0]);
+            slots.push(i ? slots[i - 1] + (shared ? 0 : 1) : 0);
+          });
+          const last = slots[slots.length - 1];
+          if (!last) continue;
+          const gap = Math.min(26, (0.7 * width) / last);
+          here.forEach((line, i) => (line.points[end(line)][across] = middle + (slots[i] - last / 2) * gap));
         }
       }
     }
+  }
+
+  function samePoint(a, b) {
+    return a[0] === b[0] && a[1] === b[1];
+  }
+
+  /** Which of two courses lies further to the left, where they first part. */
+  function compareCourses(a, b, across) {
+    for (let i = 0; i < Math.min(a.length, b.length); i += 1) {
+      const off = a[i][across] - b[i][across];
+      if (Math.abs(off) > 0.01) return off;
+    }
+    return 0;
   }
 
   function firstInput(line) {

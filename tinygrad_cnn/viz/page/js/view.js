@@ -17,7 +17,7 @@ const View = (() => {
       this.stage = Dom.byId('stage');
       this.svg = Dom.byId('graph');
       this.far = Dom.byId('far');
-      this.layers = { frames: Dom.svg('g'), lines: Dom.svg('g'), boxes: Dom.svg('g') };
+      this.layers = { frames: Dom.svg('g'), lines: Dom.svg('g'), heads: Dom.svg('g'), boxes: Dom.svg('g') };
       this.world = Dom.svg('g', {}, Object.values(this.layers));
       this.svg.append(this.world);
       this.at = { x: 0, y: 0, k: 1 };
@@ -113,7 +113,7 @@ const View = (() => {
 
     /** After something opened or closed: every place is new; `anchor` keeps its place on the screen. */
     rearranged(anchor = null, before = null) {
-      for (const { element } of this.drawn.values()) element.remove();
+      for (const item of this.drawn.values()) remove(item);
       this.drawn.clear();
       if (anchor && before) {
         const now = this.place(anchor);
@@ -161,7 +161,7 @@ const View = (() => {
       }
       for (const [key, item] of this.drawn) {
         if (wanted.has(key)) continue;
-        item.element.remove();
+        remove(item);
         this.drawn.delete(key);
       }
       this.tabStop();
@@ -175,14 +175,16 @@ const View = (() => {
       const make = place.open ? Boxes.frame : place.box.isModule ? Boxes.closed : Boxes.node;
       const element = make(place);
       (place.open ? this.layers.frames : this.layers.boxes).append(element);
-      this.drawn.set(key, { element, place });
+      const head = place.open ? Boxes.frameHead(place) : null;
+      if (head) this.layers.heads.append(head);
+      this.drawn.set(key, { element, place, head });
     }
 
     ensureLine(line, wanted) {
       const key = `line ${line.key}`;
       wanted.add(key);
       if (this.drawn.has(key)) return;
-      const element = Boxes.line(line, this.model.horizontal);
+      const element = Boxes.line(line, this.model);
       this.layers.lines.append(element);
       this.drawn.set(key, { element, line });
     }
@@ -264,6 +266,11 @@ const View = (() => {
       item.element.style.setProperty('--flow', colour || 'var(--line)');
       item.element.style.setProperty('--width', share === null ? '1.5' : (1.5 + 5 * share).toFixed(2));
     }
+  }
+
+  function remove(item) {
+    item.element.remove();
+    if (item.head) item.head.remove();
   }
 
   return { View };
