@@ -1,0 +1,254 @@
+"""`train`: from a data set and a name to a run folder with everything that came of it."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tinygrad_cnn import datasets, models
+from tinygrad_cnn.cli import artifacts
+from tinygrad_cnn.cli.arguments import fraction, natural, positive, positive_int
+from tinygrad_cnn.cli.console import EpochTable, console, human
+from tinygrad_cnn.cli.recipes import RECIPES, SCHEDULES
+from tinygrad_cnn.cli.runs import Config, choose_folder, load_data, newest_run
+from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.io.atomic import make_folder
+from tinygrad_cnn.training.checkpoint import LAST, RunCheckpoint, load_run
+from tinygrad_cnn.training.loading import as_dataset
+from tinygrad_cnn.training.loop import OPTIMIZERS, make_optimizer
+from tinygrad_cnn.training.trainer import Trainer
+from tinygrad_cnn.utils.data import DataLoader, random_split
+
+#: Options that decide a run's numbers; `--resume` takes them from the run and refuses others.
+_DECIDING = ("model", "data", "data_dir", "epochs", "batch_size", "optimizer", "lr", "schedule", "validation", "seed")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    # No defaults here: what was not given comes from the data set's recipe, or from the run that is continued.
+    add = parser.add_argument
+    add("--model", metavar="NAME", help=f"network, one of: {', '.join(models.names())}")
+    add("--data", metavar="NAME", help=f"data set, one of: {', '.join(datasets.NAMES)} (default: digits)")
+    add("--data-dir", metavar="DIR", help="folder of IDX files, for mnist and fashion-mnist")
+    add("--epochs", type=positive_int, metavar="N")
+    add("--batch-size", type=positive_int, metavar="N")
+    add("--lr", type=positive, metavar="X", help="learning rate (the highest, for a schedule)")
+    add("--optimizer", metavar="NAME", help=f"one of: {', '.join([*OPTIMIZERS, 'momentum'])}")
+    add("--schedule", metavar="NAME", help=f"of the learning rate, one of: {', '.join(SCHEDULES)}")
+    add("--validation", type=fraction, metavar="SHARE", help="share of the training data held out to pick the best")
+    add("--seed", type=natural, metavar="N", help="decides weights and order (default: 0)")
+    add("--threads", type=positive_int, metavar="N", help="threads of the kernels (default: all cores)")
+    add("--out", metavar="DIR", help="run folder (default: a new one in runs/)")
+    add("--resume", action="store_true", help="continue the run in --out, or the newest in runs/")
+    add("--overwrite", action="store_true", help="start anew in a folder that holds an unfinished run")
+    add("--checkpoint-every", type=positive_int, metavar="N", help="save after every N batches, not every 30 s")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.resume and args.overwrite:
+        raise UsageError("--resume continues a run and --overwrite starts anew: give one of them")
+    folder, config = _continued(args) if args.resume else _new(args)
+    out = console()
+    with _threads(args.threads or config.threads):
+        return _train(folder, config, args, out)
+
+
+def _train(folder: Path, config: Config, args: argparse.Namespace, out: Any) -> int:
+    from tinygrad_cnn import manual_seed
+
+    train, test = load_data(config.data, config.data_dir)
+    manual_seed(config.seed)
+    model = models.create(config.model)
+    _check_fit(model, train, config)
+    loader, validation = _loaders(train, config)
+    optimizer = make_optimizer(config.optimizer, model.parameters(), config.lr)
+    schedule = SCHEDULES[config.schedule](optimizer, config.lr, config.epochs * len(loader))
+    table = EpochTable(out, config.epochs, "signals" if config.data == "mnist1d" else "images")
+    checkpoint = RunCheckpoint(
+        folder,
+        "accuracy" if validation is None else "val_accuracy",
+        every_batches=args.checkpoint_every,
+        every_seconds=None if args.checkpoint_every else 30.0,
+    )
+    trainer = Trainer(
+        model, optimizer, scheduler=schedule, schedule_per="batch", callbacks=[checkpoint, table]
+    )
+    # Opened before anything is said, so that a folder that cannot be written to stops the run at once.
+    make_folder(folder)
+    if args.resume and (folder / LAST).exists():
+        trainer.load_state_dict(load_run(folder))
+    elif not args.resume:
+        artifacts.clear(folder)
+    config.save(folder)
+    _announce(out, folder, config, model, trainer)
+
+    with _graceful(trainer), _closing(table):
+        trainer.fit(loader, config.epochs, validation)
+    if trainer.interrupted:
+        place = f"epoch {trainer.epoch + 1}, batch {trainer.batch} of {trainer.batches}"
+        out.print(f"\ninterrupted after {place}; saved to {folder / LAST}. To go on:", soft_wrap=True)
+        out.print(f"  tinygrad-cnn train --resume --out {shlex.quote(str(folder))}", soft_wrap=True)
+        return 130
+    artifacts.finish(folder, config, model, trainer.history, train, test, out)
+    return 0
+
+
+def _new(args: argparse.Namespace) -> tuple[Path, Config]:
+    from tinygrad_cnn import __version__
+
+    data = args.data or _data_for(args.model) or "digits"
+    if data not in RECIPES:
+        raise UsageError(f"unknown data set {data!r}; known: {', '.join(RECIPES)}")
+    recipe = RECIPES[data]
+    name = args.model or recipe.model
+    models.entry(name)  # an unknown name is complained about before any data are read
+    config = Config(
+        model=name,
+        data=data,
+        data_dir=str(Path(args.data_dir).resolve()) if args.data_dir else None,
+        epochs=args.epochs or recipe.epochs,
+        batch_size=args.batch_size or recipe.batch_size,
+        optimizer=args.optimizer or recipe.optimizer,
+        lr=args.lr or (recipe.lr if args.optimizer in (None, recipe.optimizer) else _usual_rate(args.optimizer)),
+        schedule=args.schedule or recipe.schedule,
+        validation=recipe.validation if args.validation is None else args.validation,
+        seed=args.seed or 0,
+        threads=args.threads,
+        version=__version__,
+    )
+    _check_names(config)
+    return choose_folder(args.out, name, data, args.overwrite), config
+
+
+def _continued(args: argparse.Namespace) -> tuple[Path, Config]:
+    folder = Path(args.out) if args.out else newest_run()
+    config = Config.load(folder)
+    given = {name: getattr(args, name) for name in _DECIDING if getattr(args, name) is not None}
+    if "data_dir" in given:  # the same files may have moved
+        config = replace(config, data_dir=str(Path(given.pop("data_dir")).resolve()))
+    for name, value in given.items():
+        before = getattr(config, name)
+        if name == "epochs" and value >= before and config.schedule == "constant":
+            config = replace(config, epochs=value)
+        elif value != before:
+            why = f" (its {config.schedule} schedule is made for them)" if name == "epochs" else ""
+            raise UsageError(
+                f"the run in {folder} has --{name.replace('_', '-')} {before}{why}, not {value}: leave the option out, "
+                "or start a new run with another --out"
+            )
+    _check_names(config)
+    return folder, config
+
+
+def _check_names(config: Config) -> None:
+    if config.optimizer not in OPTIMIZERS and config.optimizer != "momentum":
+        raise UsageError(f"unknown optimizer {config.optimizer!r}; known: {', '.join([*OPTIMIZERS, 'momentum'])}")
+    if config.schedule not in SCHEDULES:
+        raise UsageError(f"unknown schedule {config.schedule!r}; known: {', '.join(SCHEDULES)}")
+
+
+def _data_for(model: str | None) -> str | None:
+    """The data set a network that cannot take digits is made for."""
+    return "mnist1d" if model is not None and models.entry(model).input_size == (1, 40) else None
+
+
+def _usual_rate(optimizer: str) -> float:
+    return {"sgd": 0.1, "momentum": 0.05, "adagrad": 1e-2, "adadelta": 1.0}.get(optimizer, 1e-3)
+
+
+def _check_fit(model: Any, data: Any, config: Config) -> None:
+    """One sample through the network, so that a misfit is one clear error before the training starts."""
+    from tinygrad_cnn import tensor
+    from tinygrad_cnn.training.evaluation import evaluating
+
+    shape = data[0][0].shape
+    wanted = models.entry(config.model).input_size
+    try:
+        with evaluating(model):
+            outputs = model(tensor(data[0][0][None]))
+    except (ValueError, RuntimeError, TypeError, IndexError) as error:
+        raise UsageError(
+            f"the model {config.model!r} takes inputs of shape {wanted}, the data set {config.data!r} has {shape}: {error}"
+        ) from error
+    if outputs.shape[1:] != (len(data.classes),):
+        raise UsageError(
+            f"the model {config.model!r} answers with {tuple(outputs.shape[1:])} scores, the data set {config.data!r} "
+            f"has {len(data.classes)} classes"
+        )
+
+
+def _loaders(train: Any, config: Config) -> tuple[DataLoader, Any]:
+    """Batches to train on, and the held-out part (None if there is none). Both depend on the seed alone."""
+    from tinygrad_cnn import Generator
+
+    dataset = as_dataset(train)
+    held_out = None
+    if config.validation:
+        split = Generator().manual_seed(config.seed + 1)
+        count = max(1, round(len(dataset) * config.validation))
+        if count >= len(dataset):
+            raise UsageError(f"--validation {config.validation} leaves nothing to train on")
+        dataset, held_out = random_split(dataset, [len(dataset) - count, count], split)
+    order = Generator().manual_seed(config.seed)
+    return DataLoader(dataset, config.batch_size, shuffle=True, generator=order), held_out
+
+
+def _announce(out: Any, folder: Path, config: Config, model: Any, trainer: Trainer) -> None:
+    count = sum(p.numel() for p in model.parameters())
+    out.print(
+        f"{config.model} ({count:,} parameters, {human(4 * count, 'B')}) on {config.data}: {config.epochs} epochs, "
+        f"batch {config.batch_size}, {config.optimizer} lr {config.lr:g} ({config.schedule}), seed {config.seed}",
+        soft_wrap=True,
+    )
+    out.print(f"run folder: {folder}", soft_wrap=True)
+    if trainer.step:
+        out.print(f"continuing after epoch {trainer.epoch}, batch {trainer.batch}", soft_wrap=True)
+    out.print()
+
+
+@contextmanager
+def _graceful(trainer: Trainer) -> Iterator[None]:
+    """The first Ctrl-C (or SIGTERM) ends the training after the batch under way; the second one at once."""
+
+    def ask(number: int, _frame: Any) -> None:
+        if trainer.interrupted:
+            raise KeyboardInterrupt
+        trainer.interrupted = True
+        print("\nstopping after this batch (again to stop at once)", file=sys.stderr)
+
+    before = {}
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, ask)
+    except ValueError:  # not in the main thread, where signals cannot be caught
+        pass
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _closing(table: EpochTable) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        table.close()
+
+
+def _threads(n: int | None) -> Any:
+    """Limit the kernels to n threads; with one, BLAS too, so that nothing at all runs in parallel."""
+    from tinygrad_cnn import kernels
+    from tinygrad_cnn.kernels.threads import one_blas_thread
+
+    if n is None:
+        return nullcontext()
+    kernels.set_num_threads(n)
+    return one_blas_thread() if n == 1 else nullcontext()
