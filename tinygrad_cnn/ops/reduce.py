@@ -61,7 +61,7 @@ def _mean(x: ndarray, axis: Any, keepdims: bool) -> Any:
 sum_op = Multilinear("sum", _sum, _spread, joint=True, formula="Σ x", local=("1",))
 mean_op = Multilinear(
     "mean", _mean,
-    lambda g, x, axis, keepdims: _spread(g / max(_count(x.shape, axis), 1), x, axis, keepdims),
+    lambda g, x, axis, keepdims: _spread(g / (_count(x.shape, axis) or 1), x, axis, keepdims),
     joint=True, formula="Σ x / n", local=("1 / n",),
 )  # fmt: skip
 
