@@ -1,0 +1,175 @@
+"""Dense layers, embeddings and dropout with PyTorch's arguments."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
+from tinygrad_cnn.ops import conv as conv_ops
+from tinygrad_cnn.ops import dense as ops
+from tinygrad_cnn.ops.expect import where, wrong_shape
+from tinygrad_cnn.ops.inplace import replace_by
+from tinygrad_cnn.ops.linalg import einsum
+from tinygrad_cnn.random import uniform_array
+
+
+def linear(input: Any, weight: Any, bias: Any = None) -> Any:
+    """input·weightᵀ + bias: input (…, in), weight (out, in) or (in,), bias (out,).
+
+    Raises ValueError when the last dimension is not the weight's.
+    """
+    x, w = input.shape, weight.shape
+    if len(w) == 1:
+        y = input @ weight
+        return y if bias is None else y + bias
+    if len(w) != 2 or not len(x) or x[-1] != w[1]:
+        hint = ""
+        if len(x) > 2 and len(w) == 2 and math.prod(x[1:]) == w[1]:
+            hint = ": flatten it first (x.flatten(1))"
+        elif len(x) == 2 and len(w) == 2:
+            hint = ": the layer before gives another number of features"
+        raise wrong_shape("linear", f"{w[-1]} input features, got {x[-1] if len(x) else 'a scalar'}: input {tuple(x)}, weight {tuple(w)}{hint}")
+    if bias is not None and tuple(bias.shape) != (w[0],):
+        raise wrong_shape("linear", f"a bias of shape ({w[0]},), got {tuple(bias.shape)}: weight {tuple(w)}")
+    y = ops.linear(input, weight)
+    if bias is None:
+        return y
+    return conv_ops.bias_add(y, bias) if len(x) == 2 else y + bias
+
+
+def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
+    """x₁ᵀ·W_k·x₂ + b_k: inputs (…, in1) and (…, in2), weight (out, in1, in2), bias (out,)."""
+    if input1.shape[-1] != weight.shape[1] or input2.shape[-1] != weight.shape[2] or input1.shape[:-1] != input2.shape[:-1]:
+        raise wrong_shape(
+            "bilinear", f"inputs (…, {weight.shape[1]}) and (…, {weight.shape[2]}), got {tuple(input1.shape)} and "
+            f"{tuple(input2.shape)}: weight {tuple(weight.shape)}",
+        )  # fmt: skip
+    lead = tuple(input1.shape[:-1])
+    a, b = (x.reshape((-1, x.shape[-1])) for x in (input1, input2))
+    y = einsum("ni,kij,nj->nk", a, weight, b).reshape((*lead, weight.shape[0]))
+    return y if bias is None else y + bias
+
+
+def embedding(
+    input: Any, weight: Any, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False, sparse: bool = False,
+) -> Any:  # fmt: skip
+    """Rows of `weight` (rows, size) at the integers of `input`; the row `padding_idx` gets no gradient."""
+    if max_norm is not None or scale_grad_by_freq:
+        raise NotImplementedError("embedding(max_norm=…, scale_grad_by_freq=True) is not there")
+    indices = np.asarray(unwrap(input))
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"embedding expected integers, got {indices.dtype}: convert them with .long()")
+    rows = weight.shape[0]
+    if indices.size and (indices.min() < 0 or indices.max() >= rows):
+        worst = int(indices.min() if indices.min() < 0 else indices.max())
+        raise IndexError(f"embedding expected integers from 0 to {rows - 1}, got {worst}{where()}")
+    y = ops.embedding(weight, indices=indices)
+    if padding_idx is None:
+        return y
+    padding = (indices == padding_idx % rows)[..., None]
+    return np.where(padding, unwrap(y), y)
+
+
+def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    """In training, drop each entry with probability p and divide the others by 1 − p (Srivastava et al. 2014)."""
+    _check_p("dropout", p)
+    if not training or p == 0:
+        return input
+    return _dropped(input, p, tuple(input.shape), inplace)
+
+
+def dropout1d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    """Drop whole channels of (N, C, L) or (C, L)."""
+    return _dropout_nd("dropout1d", 1, input, p, training, inplace)
+
+
+def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    """Drop whole channels of (N, C, H, W) or (C, H, W) (Tompson et al. 2015)."""
+    return _dropout_nd("dropout2d", 2, input, p, training, inplace)
+
+
+def dropout3d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    """Drop whole channels of (N, C, D, H, W) or (C, D, H, W)."""
+    return _dropout_nd("dropout3d", 3, input, p, training, inplace)
+
+
+def feature_dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    """Drop whole channels of (N, C, …)."""
+    _check_p("feature_dropout", p)
+    if not training or p == 0:
+        return input
+    return _dropped(input, p, (*input.shape[:2], *(1,) * (input.ndim - 2)), inplace)
+
+
+def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Any:
+    """Dropout to SELU's negative saturation, keeping mean and variance (Klambauer et al. 2017)."""
+    _check_p("alpha_dropout", p)
+    return _alpha(input, p, tuple(input.shape), inplace) if training and p else input
+
+
+def feature_alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Any:
+    """`alpha_dropout` of whole channels."""
+    _check_p("feature_alpha_dropout", p)
+    shape = (*input.shape[:2], *(1,) * (input.ndim - 2))
+    return _alpha(input, p, shape, inplace) if training and p else input
+
+
+def _dropout_nd(name: str, d: int, input: Any, p: float, training: bool, inplace: bool) -> Any:
+    _check_p(name, p)
+    if input.ndim not in (d + 1, d + 2):
+        # 2-d and 3-d inputs of other meaning are dropped by their first two dimensions, as PyTorch does.
+        if input.ndim < 2:
+            raise wrong_shape(name, f"an input of {d + 1} or {d + 2} dimensions, got {tuple(input.shape)}")
+        shape = (*input.shape[:2], *(1,) * (input.ndim - 2))
+    else:
+        shape = (*input.shape[:-d], *(1,) * d)
+    if not training or p == 0:
+        return input
+    return _dropped(input, p, shape, inplace)
+
+
+def _dropped(input: Any, p: float, shape: tuple[int, ...], inplace: bool) -> Any:
+    x = unwrap(input)
+    if p == 1:
+        mask = np.zeros(shape, x.dtype)
+    else:
+        # Dividing here costs nothing extra: the mask is multiplied with anyway.
+        mask = (uniform_array(shape, np.float32) >= p).astype(x.dtype)
+        mask /= x.dtype.type(1 - p)
+    return _settle(input, ops.dropout(input, mask=mask), inplace)
+
+
+def _alpha(input: Any, p: float, shape: tuple[int, ...], inplace: bool) -> Any:
+    x = unwrap(input)
+    low = -1.7580993408473766  # −scale · alpha of SELU
+    keep = (uniform_array(shape, np.float32) >= p).astype(x.dtype)
+    a = 1 / math.sqrt((1 - p) * (1 + p * low * low)) if p < 1 else 0.0
+    b = -a * p * low
+    return _settle(input, ops.dropout(input, mask=keep * x.dtype.type(a)) + (low * a * (1 - keep) + b).astype(x.dtype), inplace)
+
+
+def _settle(input: Any, result: Any, inplace: bool) -> Any:
+    return replace_by(input, result, "dropout") if inplace and isinstance(input, Handle) else result
+
+
+def _check_p(name: str, p: float) -> None:
+    if not 0 <= p <= 1:
+        raise ValueError(f"{name} expected a probability to drop from 0 to 1, got {p}")
+
+
+def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
+    """x₁·x₂ / (max(‖x₁‖, ε)·max(‖x₂‖, ε)) along `dim`."""
+    n1 = np.maximum(x1.norm(2, dim, keepdim=True), eps)
+    n2 = np.maximum(x2.norm(2, dim, keepdim=True), eps)
+    return ((x1 / n1) * (x2 / n2)).sum(dim)
+
+
+def pdist(input: Any, p: float = 2.0) -> Any:
+    """The distances between all pairs of rows (N, M), in the order of the upper triangle."""
+    n = input.shape[0]
+    first, second = np.triu_indices(n, 1)
+    return (input[wrap(first)] - input[wrap(second)]).norm(p, -1)

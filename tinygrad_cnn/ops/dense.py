@@ -1,0 +1,53 @@
+"""The dense layer's product and the table look-up: x·Wᵀ, and rows of a table.
+
+The weight keeps PyTorch's shape (outputs, inputs), so one op does what would be a transposition and a
+product. Arguments are checked in `nn.functional`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd.op import Multilinear
+
+
+def _rows(x: Any) -> Any:
+    return x if len(x.shape) == 2 else np.reshape(x, (-1, x.shape[-1]))
+
+
+linear = Multilinear(
+    "linear", lambda x, w: np.matmul(x, w.T),
+    lambda g, _x, w: np.matmul(g, w),
+    lambda g, x, _w: np.matmul(_rows(g).T, _rows(x)),
+    formula="x · wᵀ", local=("g · w", "gᵀ · x"),
+    doc="x (…, inputs) times w (outputs, inputs) transposed; gives (…, outputs).",
+)  # fmt: skip
+
+
+def _add_rows(g: Any, *, indices: Any, rows: int) -> Any:
+    table = np.zeros((rows, g.shape[-1]), g.dtype)
+    np.add.at(table, indices.reshape(-1), g.reshape(-1, g.shape[-1]))
+    return table
+
+
+embedding = Multilinear(
+    "embedding", lambda w, *, indices: w[indices],
+    lambda g, w, *, indices: add_rows(g, indices=indices, rows=w.shape[0]),
+    selection=True, formula="w[indices]", local=("g added to its rows",),
+    doc="Rows of the table w (rows, size) at integer `indices` of any shape.",
+)  # fmt: skip
+add_rows = Multilinear(
+    "add_rows", _add_rows, lambda u, _g, *, indices, rows: embedding(u, indices=indices),
+    formula="zeros (rows, size) with x added at the indices", local=("u[indices]",),
+)  # fmt: skip
+
+
+dropout = Multilinear(
+    "dropout", lambda x, *, mask: x * mask, lambda g, _x, *, mask: dropout(g, mask=mask),
+    formula="x · mask", local=("mask: 0 or 1 / (1 − p)",),
+    doc="x times a recorded mask that is 0 with probability p, else 1 / (1 − p).",
+)  # fmt: skip
+
+__all__ = ["add_rows", "dropout", "embedding", "linear"]

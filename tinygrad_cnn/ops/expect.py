@@ -1,0 +1,34 @@
+"""Errors about shapes, in one voice: who expected what, what came, and in which module.
+
+    raise wrong_shape("conv2d", "3 input channels, got 1: input (8, 1, 28, 28), weight (16, 3, 3, 3)")
+    -> Conv2d expected 3 input channels, got 1: input (8, 1, 28, 28), weight (16, 3, 3, 3) [module features.0]
+
+It reads the running module from the engine's state and hands an exception back; callers raise it.
+"""
+
+from __future__ import annotations
+
+from tinygrad_cnn.autograd import modes
+
+
+class ShapeError(ValueError, RuntimeError):
+    """Shapes or settings that do not fit together: a ValueError, and to whoever comes from PyTorch a RuntimeError."""
+
+
+def wrong_shape(function: str, expected: str) -> ShapeError:
+    """The error `<who> expected <expected>`, where who is the running layer if it does that function."""
+    return ShapeError(f"{who(function)} expected {expected}{where()}")
+
+
+def who(function: str) -> str:
+    """The running layer's class when it is the layer of `function` (Conv2d for conv2d), else the function."""
+    scope = modes.state.scope
+    if scope is not None and scope.kind.lower() == function.replace("_", ""):
+        return scope.kind
+    return function
+
+
+def where() -> str:
+    """` [module features.0]` while a named module runs, else nothing."""
+    scope = modes.state.scope
+    return f" [module {scope.path}]" if scope is not None and scope.path else ""

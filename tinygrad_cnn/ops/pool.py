@@ -1,0 +1,207 @@
+"""Pooling and resampling: linear maps of each channel's plane.
+
+Maximum pooling chooses, and is linear once its choice is recorded: its local gradient is the visible
+selection `indices`. Average pooling, adaptive pooling and interpolation are linear as they stand; the last
+two are one small matrix per spatial dimension (`resample`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn import kernels
+from tinygrad_cnn.autograd.op import Multilinear
+
+Ints = tuple[int, ...]
+
+# --- choosing ---------------------------------------------------------------------------------------
+
+
+def _max_pool(x: Any, *, indices: Any = None, **geometry: Any) -> tuple[Any, Any]:
+    if indices is not None:
+        return kernels.take_windows(x, indices), indices
+    return kernels.max_pool(x, **geometry)
+
+
+max_pool = Multilinear(
+    "max_pool", _max_pool,
+    lambda g, x, *, indices, **_geometry: scatter_windows(g, indices=indices, shape=tuple(x.shape)),
+    choice=("indices",), formula="max over each window of x", local=("1 at the chosen positions, else 0",),
+    doc="Maximum of each window of x (N, C, *spatial); params kernel, stride, padding, dilation, ceil_mode.",
+)  # fmt: skip
+
+
+def _adaptive_max_pool(x: Any, *, size: Ints, indices: Any = None) -> tuple[Any, Any]:
+    if indices is None:
+        indices = np.empty((*x.shape[:2], *size), np.int32)
+        spatial = x.shape[2:]
+        cells = [adaptive_windows(n, m) for n, m in zip(spatial, size, strict=True)]
+        for at in product(*map(range, size)):
+            low, high = zip(*(window[i] for window, i in zip(cells, at, strict=True)), strict=True)
+            part = x[(slice(None), slice(None), *map(slice, low, high))]
+            best = np.unravel_index(part.reshape(*x.shape[:2], -1).argmax(axis=2), part.shape[2:])
+            inside = [b + lo for b, lo in zip(best, low, strict=True)]
+            indices[(slice(None), slice(None), *at)] = np.ravel_multi_index(inside, spatial)
+    return kernels.take_windows(x, indices), indices
+
+
+adaptive_max_pool = Multilinear(
+    "adaptive_max_pool", _adaptive_max_pool,
+    lambda g, x, *, indices, **_size: scatter_windows(g, indices=indices, shape=tuple(x.shape)),
+    choice=("indices",), formula="max over each cell of a `size` grid", local=("1 at the chosen positions, else 0",),
+    doc="Maximum of each cell when the plane is divided into `size` cells, which may overlap by one.",
+)  # fmt: skip
+
+
+def adaptive_windows(n: int, m: int) -> list[tuple[int, int]]:
+    """Where the m cells of n positions begin and end: floor(i·n/m) to ceil((i+1)·n/m)."""
+    return [(i * n // m, -(-(i + 1) * n // m)) for i in range(m)]
+
+
+take_windows = Multilinear(
+    "take_windows", lambda x, *, indices: kernels.take_windows(x, indices),
+    lambda g, x, *, indices: scatter_windows(g, indices=indices, shape=tuple(x.shape)),
+    selection=True, formula="x[n, c].ravel()[indices[n, c]]", local=("1 at the chosen positions, else 0",),
+)  # fmt: skip
+
+scatter_windows = Multilinear(
+    "scatter_windows", lambda g, *, indices, shape: kernels.scatter_windows(g, indices, shape=shape),
+    lambda u, _g, *, indices, **_shape: take_windows(u, indices=indices),
+    formula="zeros of `shape` with x added at the indices", local=("u at the indices",),
+)  # fmt: skip
+
+
+def _max_unpool(x: Any, *, indices: Any, shape: Ints) -> Any:
+    # Written, not added: where windows overlapped and chose the same position, the last one wins (as in PyTorch).
+    out = np.zeros((*x.shape[:2], int(np.prod(shape[2:], dtype=np.int64))), x.dtype)
+    np.put_along_axis(out, indices.reshape(*x.shape[:2], -1).astype(np.int64), x.reshape(*x.shape[:2], -1), axis=2)
+    return out.reshape(shape)
+
+
+max_unpool = Multilinear(
+    "max_unpool", _max_unpool, lambda g, _x, *, indices, **_shape: take_windows(g, indices=indices),
+    formula="zeros of `shape` with x at the indices", local=("g at the indices",),
+    doc="The partial inverse of `max_pool`: x goes back to where the maxima were.",
+)  # fmt: skip
+
+# --- averaging --------------------------------------------------------------------------------------
+
+avg_pool = Multilinear(
+    "avg_pool", kernels.avg_pool,
+    lambda g, x, **geometry: avg_pool_input(g, shape=tuple(x.shape), **geometry),
+    formula="mean over each window of x", local=("g / window size, spread over the window",),
+    doc="Average of each window of x (N, C, *spatial).",
+)  # fmt: skip
+
+avg_pool_input = Multilinear(
+    "avg_pool_input", kernels.avg_pool_input,
+    lambda u, _g, *, shape, **geometry: avg_pool(u, **geometry),
+    formula="x / window size, spread over each window", local=("mean of u over each window",),
+)  # fmt: skip
+
+
+def _resample(x: Any, *, matrices: Sequence[Any]) -> Any:
+    spatial = len(matrices)
+    for k, matrix in enumerate(matrices):
+        if matrix is not None:
+            axis = x.ndim - spatial + k
+            x = np.moveaxis(np.matmul(np.moveaxis(x, axis, -1), matrix.T.astype(x.dtype)), -1, axis)
+    return x
+
+
+def _transposed(matrices: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(None if matrix is None else matrix.T for matrix in matrices)
+
+
+resample = Multilinear(
+    "resample", _resample,
+    lambda g, _x, *, matrices: resample(g, matrices=_transposed(matrices)),
+    formula="A · x along each spatial dimension", local=("Aᵀ · g along each spatial dimension",),
+    doc="One matrix (out, in) per trailing dimension of x (None: leave it): separable resampling.",
+)  # fmt: skip
+
+
+def _repeat(x: Any, *, factors: Ints) -> Any:
+    for k, factor in enumerate(factors):
+        if factor != 1:
+            x = np.repeat(x, factor, axis=x.ndim - len(factors) + k)
+    return x
+
+
+def _block_sum(x: Any, *, factors: Ints) -> Any:
+    lead = x.ndim - len(factors)
+    blocks: list[int] = []
+    for n, factor in zip(x.shape[lead:], factors, strict=True):
+        blocks += [n // factor, factor]
+    return x.reshape(*x.shape[:lead], *blocks).sum(axis=tuple(range(lead + 1, lead + 2 * len(factors), 2)))
+
+
+nearest_upsample = Multilinear(
+    "nearest_upsample", _repeat, lambda g, _x, **factors: block_sum(g, **factors),
+    selection=True, formula="each entry repeated `factors` times", local=("g summed over each block",),
+)  # fmt: skip
+block_sum = Multilinear(
+    "block_sum", _block_sum, lambda g, _x, **factors: nearest_upsample(g, **factors),
+    formula="x summed over each block of `factors`", local=("g repeated over each block",),
+)  # fmt: skip
+
+# --- the matrices of resampling ---------------------------------------------------------------------
+
+
+def adaptive_average_matrix(n: int, m: int) -> np.ndarray:
+    """(m, n): row i averages cell i of `adaptive_windows`."""
+    matrix = np.zeros((m, n))
+    for i, (low, high) in enumerate(adaptive_windows(n, m)):
+        matrix[i, low:high] = 1 / (high - low)
+    return matrix
+
+
+def interpolation_matrix(n: int, m: int, mode: str, *, align_corners: bool = False, scale: float | None = None) -> np.ndarray:
+    """(m, n): row i holds the weights of the inputs from which output i is interpolated.
+
+    `mode` is nearest, nearest-exact, linear or cubic; `scale` the factor the caller gave (else m / n), which
+    PyTorch uses for the positions.
+    """
+    matrix = np.zeros((m, n))
+    rows = np.arange(m)
+    step = 1 / scale if scale else n / m
+    if mode in ("nearest", "nearest-exact"):
+        # float32 as in PyTorch: at such products rounding decides which neighbour is nearest
+        shifted = (rows + 0.5) if mode == "nearest-exact" else rows
+        source = np.floor(shifted.astype(np.float32) * np.float32(step)).astype(np.int64)
+        matrix[rows, np.minimum(source, n - 1)] = 1
+        return matrix
+    if align_corners:
+        position = rows * ((n - 1) / (m - 1) if m > 1 else 0.0)
+    else:
+        position = (rows + 0.5) * step - 0.5
+    weigh: Callable[[np.ndarray], list[tuple[int, np.ndarray]]] = _linear_weights
+    if mode == "linear":
+        position = np.maximum(position, 0)
+    else:
+        weigh = _cubic_weights
+    base = np.floor(position).astype(np.int64)
+    for offset, weight in weigh(position - base):
+        np.add.at(matrix, (rows, np.clip(base + offset, 0, n - 1)), weight)
+    return matrix
+
+
+def _linear_weights(t: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    return [(0, 1 - t), (1, t)]
+
+
+def _cubic_weights(t: np.ndarray, a: float = -0.75) -> list[tuple[int, np.ndarray]]:
+    """Keys' cubic convolution (1981) with a = -0.75, as PyTorch and OpenCV use it."""
+    near = lambda s: ((a + 2) * s - (a + 3)) * s * s + 1
+    far = lambda s: ((a * s - 5 * a) * s + 8 * a) * s - 4 * a
+    return [(-1, far(t + 1)), (0, near(t)), (1, near(1 - t)), (2, far(2 - t))]
+
+
+__all__ = [
+    "adaptive_average_matrix", "adaptive_max_pool", "adaptive_windows", "avg_pool", "avg_pool_input", "block_sum",
+    "interpolation_matrix", "max_pool", "max_unpool", "nearest_upsample", "resample", "scatter_windows", "take_windows",
+]  # fmt: skip
