@@ -6,6 +6,12 @@ functions). None of them knows an op by name.
 """
 
 from tinygrad_cnn.autograd import functional
+from tinygrad_cnn.autograd.anomaly import (
+    detect_anomaly,
+    is_anomaly_check_nan_enabled,
+    is_anomaly_enabled,
+    set_detect_anomaly,
+)
 from tinygrad_cnn.autograd.backward import Step, backward, backward_steps, grad
 from tinygrad_cnn.autograd.function import Function, once_differentiable
 from tinygrad_cnn.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
@@ -15,7 +21,9 @@ from tinygrad_cnn.autograd.modes import enable_grad, inference_mode, no_grad, se
 from tinygrad_cnn.autograd.observe import keep_values
 
 __all__ = [
-    "Function", "GradcheckError", "LinearMap", "Node", "Step", "backward", "backward_steps", "enable_grad",
-    "functional", "grad", "gradcheck", "gradgradcheck", "inference_mode", "keep_values", "no_grad",
-    "once_differentiable", "set_grad_enabled",
+    "Function", "GradcheckError", "LinearMap", "Node", "Step", "backward", "backward_steps", "detect_anomaly",
+    "enable_grad", "functional", "grad", "gradcheck", "gradgradcheck", "inference_mode",
+    "is_anomaly_check_nan_enabled",
+    "is_anomaly_enabled", "keep_values", "no_grad",
+    "once_differentiable", "set_detect_anomaly", "set_grad_enabled",
 ]  # fmt: skip

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("evaluate", "measure a trained network on its test set"),
     "predict": ("predict", "say what is on an image"),
     "summary": ("summary", "layers, shapes, parameters, multiply-adds and memory of a network"),
+    "graph": ("graph", "draw the graph of a network, a script or a run, with its gradients"),
     "debug": ("debug", "run a script and step its backward passes, or replay a recorded one"),
     "doctor": ("doctor", "versions, BLAS and its kernels, threads, optional extras"),
 }

@@ -17,8 +17,14 @@
 Selectors and conditions: `selectors`, `conditions`. Breakpoints: `breakpoints`.
 """
 
+from tinygrad_cnn.debug.anomaly import Anomaly, AnomalyError, Finding, anomaly
 from tinygrad_cnn.debug.breakpoints import Breakpoint, Breakpoints
 from tinygrad_cnn.debug.commands import Interpreter, Reply
+from tinygrad_cnn.debug.script import open_session, post_mortem, run_script, set_trace, unset_trace
 from tinygrad_cnn.debug.session import BackwardSession, Stop
+from tinygrad_cnn.debug.terminal import Terminal
 
-__all__ = ["BackwardSession", "Breakpoint", "Breakpoints", "Interpreter", "Reply", "Stop"]
+__all__ = [
+    "Anomaly", "AnomalyError", "BackwardSession", "Breakpoint", "Breakpoints", "Finding", "Interpreter", "Reply", "Stop",
+    "Terminal", "anomaly", "open_session", "post_mortem", "run_script", "set_trace", "unset_trace",
+]  # fmt: skip

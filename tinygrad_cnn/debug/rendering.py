@@ -38,7 +38,8 @@ def paused(state: dict[str, Any], *, source: bool = True, maps: str = "colour") 
     if node["name"] and node["name"] not in node["label"]:
         title.append(f"   {node['name']}", "magenta")
     parts.append(title)
-    parts += [Text("  " + line.strip(), "green") for line in node["formula"].split(";")]
+    if not node["leaf"]:
+        parts += [Text("  " + line.strip(), "green") for line in node["formula"].split(";")]
     if state["error"]:
         parts.append(Text(state["error"], "bold red"))
     for edit in state["edits"]:
@@ -69,7 +70,7 @@ def gradients(state: dict[str, Any], *, maps: str = "colour") -> RenderableType:
     first = _cell("upstream ∂L/∂y", state["upstream"], maps)
     live = [i for i in state["inputs"] if i["node"] is not None]
     if not live:
-        what = "a leaf: upstream is added to .grad" if not state["inputs"] else "no input wants a gradient"
+        what = "a leaf: this is added to its .grad" if not state["inputs"] else "no input wants a gradient"
         table.add_row(first, Text(what, "dim"), Text(""))
         return table
     for k, entry in enumerate(live[:4]):
@@ -80,7 +81,7 @@ def gradients(state: dict[str, Any], *, maps: str = "colour") -> RenderableType:
             if local.get("factor")
             else Group(Text(head, "bold"), Text(local["structure"], "dim"), Text(local["formula"], "green"))
         )
-        last = _cell(f"downstream → {entry['label']}", entry["downstream"], maps)
+        last = _cell(f"downstream ∂L/∂{entry['name']}", entry["downstream"], maps, to=entry["label"])
         if entry["before"] is not None:
             after = entry["after"]["norm"] if entry["after"] else None
             last = Group(last, Text(f"norm {_n(entry['before'].get('norm'))} → {_n(after)}", "dim"))
@@ -102,8 +103,8 @@ def numbers(s: dict[str, Any]) -> Text:
     if s.get("inf"):
         out.append(f"{s['inf']} inf ", "bold red")
     if s.get("min") is not None:
-        out.append(f"norm {_n(s.get('norm'))} mean {_n(s.get('mean'))}\n")
-        out.append(f"{_n(s['min'])} … {_n(s['max'])}")
+        out.append(f"norm {_n(s.get('norm'), 3)} mean {_n(s.get('mean'), 2)}\n")
+        out.append(f"{_n(s['min'], 3)} … {_n(s['max'], 3)}")
         zeros = s.get("zeros", 0.0)
         if zeros:
             out.append(f" {100 * zeros:.0f}% 0", "bold yellow" if zeros > 0.9 else "dim")
@@ -215,8 +216,10 @@ def _watches(state: dict[str, Any]) -> list[RenderableType]:
     return out
 
 
-def _cell(title: str, s: dict[str, Any] | None, maps: str) -> RenderableType:
+def _cell(title: str, s: dict[str, Any] | None, maps: str, *, to: str = "") -> RenderableType:
     head = Text(title, "bold", overflow="ellipsis", no_wrap=True)
+    if to:
+        head.append(f"\nto {to}", "not bold cyan")
     if s is None:
         return Group(head, Text("none", "dim"))
     parts: list[RenderableType] = [head]
@@ -259,5 +262,5 @@ def _shape(shape: list[int]) -> str:
     return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
 
 
-def _n(x: Any) -> str:
-    return "–" if x is None else x if isinstance(x, str) else f"{x:.4g}"
+def _n(x: Any, digits: int = 4) -> str:
+    return "–" if x is None else x if isinstance(x, str) else f"{x:.{digits}g}"

@@ -159,6 +159,8 @@ class BackwardSession:
         self.breakpoints = breakpoints if breakpoints is not None else Breakpoints()
         self.watches: list[Watch] = []
         self.user_scopes = list(scopes)
+        #: How many of the outermost Python frames belong to whoever started the program, not to it.
+        self.hidden_frames = 0
         self.closed = False
         self.error: BaseException | None = None
         self._log: list[_Undo] = []
@@ -277,14 +279,12 @@ class BackwardSession:
 
     def visits(self) -> list[Visit]:
         """The steps done so far, oldest first."""
-        return [
-            Visit(
-                u.node, _array(u.upstream), tuple(None if d is None else _array(d) for d in u.downstream),
-                {seq: None if g is _MISSING else _array(g) for seq, g in u.grads.items()},
-                tuple(e.text for e in u.edits),
-            )
-            for u in self._log
-        ]  # fmt: skip
+        return [_visit(undo) for undo in self._log]
+
+    @property
+    def last_visit(self) -> Visit | None:
+        """The step done last; None at the start."""
+        return _visit(self._log[-1]) if self._log else None
 
     def state(self) -> dict[str, Any]:
         """Where it stands as plain data, ready for JSON; see `snapshot.describe`."""
@@ -829,6 +829,16 @@ class BackwardSession:
         place = "over" if self.closed else f"step {min(self.position + 1, self.total)} of {self.total}"
         node = self.node
         return f"<BackwardSession {place}{f': {self.label(node)}' if node is not None else ''} ({self.stop.text})>"
+
+
+def _visit(undo: _Undo) -> Visit:
+    return Visit(
+        undo.node,
+        _array(undo.upstream),
+        tuple(None if d is None else _array(d) for d in undo.downstream),
+        {seq: None if g is _MISSING else _array(g) for seq, g in undo.grads.items()},
+        tuple(edit.text for edit in undo.edits),
+    )
 
 
 def _array(g: Any) -> ndarray:

@@ -114,10 +114,11 @@ def frames(session: BackwardSession) -> list[dict[str, Any]]:
     while scope is not None:
         if scope.parent is not None or scope.kind:
             out.append(
-                {"kind": "module", "name": f"{scope.path or scope.name} ({scope.kind})", "where": here}
+                {"kind": "module", "name": f"{scope.path or 'the model'} ({scope.kind})", "where": here}
             )
         scope = scope.parent
     stack = node.stack if node.stack is not None else (node.where,) if node.where is not None else ()
+    stack = stack[: max(1, len(stack) - session.hidden_frames)]
     out += [{"kind": "python", "name": site.function, "where": place(site)} for site in stack]
     return out
 

@@ -1,0 +1,320 @@
+"""Where a nan or an infinity comes from: the first forward op that made one, and the first backward rule.
+
+    with tg.debug.anomaly():
+        loss = loss_fn(model(x), y)
+        loss.backward()          # raises AnomalyError: both source lines, and the operands that caused it
+
+Forward, every recorded op's result is looked at; backward, every pass inside the block runs as a session,
+so that at the culprit everything can still be asked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd.backward import BackwardPass
+from tinygrad_cnn.autograd.graph import Node
+from tinygrad_cnn.autograd.handle import unwrap
+from tinygrad_cnn.autograd.observe import observing, value_of
+from tinygrad_cnn.debug.attach import attached, caller_scopes
+from tinygrad_cnn.debug.session import BackwardSession
+
+ndarray = np.ndarray
+#: So many forward ops are remembered.
+_MAKERS = 256
+
+
+@dataclass(frozen=True)
+class Operand:
+    """An entry that took part: ``x[0, 3] = 0``."""
+
+    name: str
+    index: tuple[int, ...]
+    value: float
+
+    def __str__(self) -> str:
+        at = f"[{', '.join(map(str, self.index))}]" if self.index else ""
+        return f"{self.name}{at} = {self.value:g}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The first op of one direction whose result was not finite.
+
+    `made` is False when an input held such a number already. `index` is the first bad entry of the result
+    (backward: of the gradient of input `input`).
+    """
+
+    phase: str
+    op: str
+    module: str
+    file: str | None
+    line: int | None
+    text: str
+    shape: tuple[int, ...]
+    index: tuple[int, ...]
+    value: float
+    operands: tuple[Operand, ...]
+    made: bool
+    input: int | None = None
+    formula: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.file else "in the engine"
+        under = f" in {self.module}" if self.module else ""
+        at = f"[{', '.join(map(str, self.index))}]" if self.index else ""
+        what = (
+            f"result{at}"
+            if self.phase == "forward"
+            else f"gradient of input {self.input}, entry {at or '()'},"
+        )
+        verb = "made" if self.made else "passed on"
+        lines = [
+            f"{self.phase}: {self.op}{under} {verb} {_word(self.value)}: its {what} is {self.value:g}",
+            f"    {place}",
+        ]
+        if self.text:
+            lines.append(f"        {self.text}")
+        if self.operands:
+            lines.append(f"    because {', '.join(map(str, self.operands))}   ({self.formula})")
+        return "\n".join(lines)
+
+
+class AnomalyError(RuntimeError):
+    """A gradient became nan or infinite. `anomaly` has what was found."""
+
+    def __init__(self, anomaly: Anomaly) -> None:
+        super().__init__(anomaly.report())
+        self.anomaly = anomaly
+
+
+class Anomaly:
+    """What `anomaly()` has found so far: `forward` and `backward`, each a `Finding` or None."""
+
+    def __init__(self) -> None:
+        self.forward: Finding | None = None
+        self.backward: Finding | None = None
+        self.session: BackwardSession | None = None
+
+    def report(self) -> str:
+        """Both findings as text; says so when there are none."""
+        found = [f for f in (self.forward, self.backward) if f is not None]
+        if not found:
+            return "no nan and no infinity was made"
+        if len({(f.file, f.line) for f in found}) == 1 and len(found) == 2:
+            return f"not finite, forward and backward at the same line:\n{found[0]}\n{found[1]}"
+        return "\n".join(["not finite:", *map(str, found)])
+
+    def __repr__(self) -> str:
+        return f"<Anomaly: {self.report()}>"
+
+    def __bool__(self) -> bool:
+        return self.forward is not None or self.backward is not None
+
+
+@contextlib.contextmanager
+def anomaly(
+    *, session: bool = False, callback: Callable[[BackwardSession, Anomaly], None] | None = None, error: bool = True,
+    check_nan: bool = True, warn: bool = True,
+) -> Iterator[Anomaly]:  # fmt: skip
+    """Find the first forward op and the first backward rule, in this thread, that make a nan or an infinity.
+
+    Parameters
+        session: open the terminal debugger at the rule that made it
+        callback: call this with the session standing there, instead
+        error: raise AnomalyError at a backward finding (after the session or the callback)
+        warn: warn at the end of the block about a forward finding that no gradient met
+        check_nan: False looks at nothing (PyTorch's switch, which leaves only the better tracebacks)
+
+    A forward finding alone is no error: an infinity may be meant (a mask), and does no harm while no gradient
+    becomes infinite. Costs a look at every result, and the gradients' memory.
+    """
+    found = Anomaly()
+    if not check_nan:
+        yield found
+        return
+
+    bad: set[int] = set()  # nodes whose value is not finite
+    makers: dict[int, Finding] = {}  # those of them whose inputs were
+
+    def on_record(node: Node, out: ndarray) -> None:
+        node.value = out
+        if out.dtype.kind == "f" and not np.isfinite(out).all():
+            bad.add(node.seq)
+            if not any(p is not None and p.seq in bad for p in node.parents) and len(makers) < _MAKERS:
+                makers[node.seq] = _forward_finding(node, out)
+                if found.forward is None:
+                    found.forward = makers[node.seq]
+
+    def on_pass(work: BackwardPass, _run: Any) -> None:
+        s = BackwardSession.of_pass(work, scopes=caller_scopes())
+        if found.backward is None:
+            found.backward = find_bad_rule(s)
+            own = [node.seq for node in s.nodes if node.seq in makers]
+            if found.backward is not None:
+                if own:  # the one that this pass goes through, not one that was harmless elsewhere
+                    found.forward = makers[min(own)]
+                s.stop = s.stop._replace(kind="anomaly", text=str(found.backward).splitlines()[0])
+                found.session = s
+                _open(s, found, session, callback)
+                if error:
+                    raise AnomalyError(found)
+            else:
+                bad.difference_update([node.seq for node in s.nodes])
+        if not s.closed:
+            s.finish()
+
+    with observing(on_record=on_record), attached(on_pass):
+        yield found
+    if found.forward is not None and found.backward is None and warn:
+        warnings.warn(found.report(), RuntimeWarning, stacklevel=3)
+
+
+def _open(s: BackwardSession, found: Anomaly, session: bool, callback: Any) -> None:
+    if callback is not None:
+        callback(s, found)
+    elif session:
+        from tinygrad_cnn.debug.terminal import Terminal
+
+        terminal = Terminal()
+        terminal.show([found.report()])
+        terminal.interact(s)
+
+
+def find_bad_rule(session: BackwardSession) -> Finding | None:
+    """Go on to the first node whose rule makes a nan or an infinity, and stand before it; None at the end."""
+    while session.node is not None:
+        node = session.node
+        good = bool(np.isfinite(session.upstream).all())
+        session.step()
+        if session.last is not node:
+            continue
+        visit = session.last_visit
+        assert visit is not None
+        for i, d in enumerate(visit.downstream):
+            if d is not None and d.dtype.kind == "f" and not np.isfinite(d).all():
+                session.back()
+                return _backward_finding(session, node, i, d, good)
+    return None
+
+
+def _forward_finding(node: Node, out: ndarray) -> Finding:
+    at = _first_bad(out)
+    operands: list[Operand] = []
+    made = True
+    for i, parent in enumerate(node.parents):
+        value = _operand_value(node, i, parent)
+        if value is None:
+            continue
+        name = node.op.input_name(i, len(node.parents))
+        if not np.isfinite(value).all():
+            made = False
+            bad = _first_bad(value)
+            operands.append(Operand(name, bad, float(value[bad])))
+        elif node.op.kind == "elementwise":
+            operands.append(_broadcast_entry(name, value, out.shape, at))
+        elif value.size:
+            largest = tuple(int(k) for k in np.unravel_index(int(np.abs(value).argmax()), value.shape))
+            operands.append(Operand(f"largest entry {name}", largest, float(value[largest])))
+    return _finding("forward", node, out, at, operands, made, None)
+
+
+def _backward_finding(session: BackwardSession, node: Node, i: int, d: ndarray, good: bool) -> Finding:
+    at = _first_bad(d)
+    operands: list[Operand] = []
+    upstream = session.upstream
+    name = node.op.input_name(i, len(node.parents))
+    values = session.input_values()
+    if node.op.kind == "elementwise":
+        # The entry of y through which it came: the first bad product among those that this input is used in.
+        with np.errstate(all="ignore"):
+            factor = node.local_gradient(i).factor
+            product = upstream * factor
+        used = np.zeros(d.shape)
+        used[at] = 1
+        where = (~np.isfinite(product)) & (np.broadcast_to(used, product.shape) != 0)
+        k = _first(where) if where.any() else None
+        if k is not None:
+            operands.append(Operand("upstream ∂L/∂y", k, float(upstream[k])))
+            operands.append(Operand(f"local ∂y/∂{name}", k, float(factor[k])))
+            for j, value in enumerate(values):
+                if value is not None:
+                    operands.append(
+                        _broadcast_entry(node.op.input_name(j, len(values)), value, upstream.shape, k)
+                    )
+    else:
+        if not good:
+            bad = _first_bad(upstream)
+            operands.append(Operand("upstream ∂L/∂y", bad, float(upstream[bad])))
+        for j, value in enumerate(values):
+            if value is not None and value.dtype.kind == "f" and value.size:
+                bad = (
+                    _first_bad(value)
+                    if not np.isfinite(value).all()
+                    else tuple(int(a) for a in np.unravel_index(int(np.abs(value).argmax()), value.shape))
+                )
+                operands.append(Operand(node.op.input_name(j, len(values)), bad, float(value[bad])))
+    return _finding("backward", node, d, at, operands, good, i)
+
+
+def _finding(
+    phase: str,
+    node: Node,
+    array: ndarray,
+    at: tuple[int, ...],
+    operands: list[Operand],
+    made: bool,
+    i: int | None,
+) -> Finding:
+    where = node.where
+    formula = (
+        node.op.formula
+        if i is None
+        else f"∂y/∂{node.op.input_name(i, len(node.parents))} = {node.op.local_text(i)}"
+    )
+    return Finding(
+        phase, node.op.name, node.module, where.filename if where else None, where.lineno if where else None,
+        where.text if where else "", tuple(array.shape), at, float(array[at]), tuple(operands), made, i, formula,
+    )  # fmt: skip
+
+
+def _operand_value(node: Node, i: int, parent: Node | None) -> ndarray | None:
+    if parent is not None:
+        value = value_of(parent)
+        if value is not None:
+            return value
+    saved = node.saved[i + 1] if isinstance(node.saved, tuple) and i + 1 < len(node.saved) else None
+    saved = unwrap(saved)
+    if isinstance(saved, (int, float, np.generic, ndarray)):
+        array = np.asarray(saved)
+        return array if array.dtype.kind in "fiu" else None
+    return None
+
+
+def _broadcast_entry(name: str, value: ndarray, shape: tuple[int, ...], at: tuple[int, ...]) -> Operand:
+    """The entry of an operand that an elementwise op used for entry `at` of its result."""
+    try:
+        used = float(np.broadcast_to(value, shape)[at])
+    except ValueError:
+        return Operand(name, (), float(value.ravel()[0]))
+    lead = len(shape) - value.ndim
+    index = tuple(0 if n == 1 else k for k, n in zip(at[lead:], value.shape, strict=True))
+    return Operand(name, index, used)
+
+
+def _first_bad(array: ndarray) -> tuple[int, ...]:
+    return _first(~np.isfinite(array))
+
+
+def _first(where: ndarray) -> tuple[int, ...]:
+    return tuple(int(k) for k in np.unravel_index(int(where.ravel().argmax()), where.shape))
+
+
+def _word(value: float) -> str:
+    return "a nan" if value != value else "an infinity"

@@ -1,0 +1,116 @@
+"""Where a debugger takes over: every backward pass of this thread while one is attached.
+
+`attached(fn)` puts `fn` in the place of `BackwardPass.run`; nothing else is changed, and nothing at all
+while no debugger is attached. `Attached` is what the terminal puts there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from types import FrameType, TracebackType
+from typing import Any
+
+from tinygrad_cnn.autograd.backward import BackwardPass
+from tinygrad_cnn.autograd.graph import is_engine_file
+from tinygrad_cnn.debug.breakpoints import Breakpoints
+from tinygrad_cnn.debug.session import BackwardSession
+
+Run = Callable[[BackwardPass], None]
+
+
+@contextlib.contextmanager
+def attached(fn: Callable[[BackwardPass, Run], None]) -> Iterator[None]:
+    """Inside the block, each backward pass of this thread is given to ``fn(work, run)``, with the ordinary
+    `run` for those it does not care about. Passes that start inside `fn` are left alone."""
+    run = BackwardPass.run
+    thread = threading.get_ident()
+    inside = False
+
+    def taken(work: BackwardPass) -> None:
+        nonlocal inside
+        if inside or threading.get_ident() != thread:
+            run(work)
+            return
+        inside = True
+        try:
+            fn(work, run)
+        finally:
+            inside = False
+
+    BackwardPass.run = taken  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        BackwardPass.run = run  # type: ignore[method-assign]
+
+
+class Attached:
+    """Makes a session of each pass, and hands it to `interact` where it should stop.
+
+    Attributes
+        breakpoints: shared by all sessions of the program
+        stop_next: stop at the first node of the next `backward()`, whatever the breakpoints say
+        passes: how many `backward()` calls there have been
+        seen: an exception at which it has stopped already
+    """
+
+    def __init__(self, interact: Callable[[BackwardSession], None], *, stop_next: bool = True) -> None:
+        self.interact = interact
+        self.breakpoints = Breakpoints()
+        self.stop_next = stop_next
+        self.passes = 0
+        self.seen: BaseException | None = None
+        self.hidden_frames = 0
+
+    def __call__(self, work: BackwardPass, run: Run) -> None:
+        if work.accumulate:
+            self.passes += 1
+        stop = self.stop_next and work.accumulate
+        if not stop and not any(bp.enabled for bp in self.breakpoints):
+            run(work)
+            return
+        session = BackwardSession.of_pass(work, breakpoints=self.breakpoints, scopes=caller_scopes())
+        session.hidden_frames = self.hidden_frames
+        if stop:
+            self.stop_next = False
+            self.breakpoints.hit(session)
+        else:
+            try:
+                session.continue_(from_here=True)
+            except Exception as error:
+                self.seen = error  # the session stands before the node that failed: look, edit, or go on
+        if not session.at_end:
+            self.interact(session)
+        session.finish()
+
+
+def caller_scopes() -> list[Mapping[str, Any]]:
+    """Locals and globals of the nearest frame outside the engine, so that expressions find the user's names."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and is_engine_file(frame.f_code.co_filename):
+        frame = frame.f_back
+    return [] if frame is None else [frame.f_locals, frame.f_globals]
+
+
+def failed_session(
+    trace: TracebackType | None, *, breakpoints: Breakpoints | None = None
+) -> BackwardSession | None:
+    """A session at the node whose rule or hook raised, from a traceback; None when no backward pass is in it."""
+    found = None
+    scopes: list[Mapping[str, Any]] = []
+    while trace is not None:
+        frame = trace.tb_frame
+        if frame.f_code is BackwardPass.steps.__code__ and "node" in frame.f_locals:
+            found = frame.f_locals
+        elif found is None and not is_engine_file(frame.f_code.co_filename):
+            scopes = [frame.f_locals, frame.f_globals]
+        trace = trace.tb_next
+    if found is None:
+        return None
+    work = found["self"]
+    if work.position == 0 or work.order[work.position - 1] is not found["node"]:
+        return None
+    return BackwardSession.of_pass(work, arrived=found["g"], breakpoints=breakpoints, scopes=scopes)

@@ -1,0 +1,191 @@
+"""Running somebody's script under the terminal debugger: ``tinygrad-cnn debug SCRIPT [ARGS…]``."""
+
+from __future__ import annotations
+
+import contextlib
+import linecache
+import os
+import sys
+import traceback
+import types
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from tinygrad_cnn.autograd.graph import calling_stack
+from tinygrad_cnn.autograd.observe import keep_values
+from tinygrad_cnn.debug.anomaly import Anomaly
+from tinygrad_cnn.debug.anomaly import anomaly as anomalies
+from tinygrad_cnn.debug.attach import Attached, attached, caller_scopes, failed_session
+from tinygrad_cnn.debug.session import BackwardSession
+from tinygrad_cnn.debug.terminal import QuitDebugger, Terminal
+from tinygrad_cnn.errors import UsageError, UserError
+
+
+def run_script(
+    script: str, args: Sequence[str] = (), *, breaks: Sequence[str] = (), commands: Sequence[str] = (),
+    anomaly: bool = False, terminal: Terminal | None = None,
+) -> int:  # fmt: skip
+    """Run `script` as ``python script args`` would, and stop in its backward passes.
+
+    Without `breaks` (selectors, see `selectors`) it stops at the first node of the first `backward()`; with
+    them, where they say; with `anomaly`, at the rule that makes the first nan or infinity. An exception inside a backward pass opens the debugger at the node that raised it.
+    Returns the exit status. Raises UsageError for a script that cannot be read or a selector that is none.
+    """
+    path = Path(script)
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read the script {script}: {error.strerror or error}") from None
+    try:
+        code = compile(source, str(path.resolve()), "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        raise UsageError(f"{script} is not a Python script: {error}") from None
+    terminal = terminal or Terminal(commands=commands, file=path.name)
+    hook = Attached(terminal.interact, stop_next=not breaks)
+    for text in breaks:
+        hook.breakpoints.add(text, file=path.name)
+    hook.hidden_frames = len(calling_stack())
+    if anomaly:
+        hook.stop_next = False
+        looking: Any = anomalies(
+            callback=lambda session, found: _at_anomaly(terminal, session, found), error=False, warn=False
+        )
+    else:
+        looking = attached(hook)
+    with _as_main(path, args) as main:
+        try:
+            with keep_values(stack=True), looking as found:
+                exec(code, main.__dict__)
+        except QuitDebugger:
+            return 0
+        except SystemExit as leaving:
+            return _status(leaving)
+        except KeyboardInterrupt:
+            terminal.show(["interrupted"])
+            return 130
+        except BaseException as error:
+            return _failed(error, hook, terminal)
+    if anomaly:
+        if not found:
+            terminal.show([f"{path.name} ended: {found.report()}"])
+        elif found.backward is None:
+            terminal.show([found.report(), "no gradient became nan or infinite by it"])
+        return 0
+    if not hook.passes:
+        terminal.show([f"{path.name} ended without a backward()"])
+    else:
+        unhit = [bp.query.text for bp in hook.breakpoints if bp.enabled and not bp.hits]
+        more = f"; never reached: {', '.join(unhit)}" if unhit else ""
+        terminal.show([f"{path.name} ended after {hook.passes} backward pass(es){more}"])
+    return 0
+
+
+def _at_anomaly(terminal: Terminal, session: BackwardSession, found: Anomaly) -> None:
+    terminal.show([found.report()])
+    terminal.interact(session)
+
+
+def post_mortem(error: BaseException | None = None, *, terminal: Terminal | None = None) -> None:
+    """Open the debugger at the node whose rule or hook raised `error` (the last one shown, when left out).
+
+    Raises UsageError when the error did not come from inside a backward pass.
+    """
+    error = error or getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+    if error is None:
+        raise UsageError(
+            "post_mortem: there is no exception; call it with one, e.g. inside `except … as error`"
+        )
+    session = failed_session(error.__traceback__)
+    if session is None:
+        raise UsageError(
+            f"{type(error).__name__} was not raised inside a backward pass; use pdb.post_mortem()"
+        )
+    session.stop = session.stop._replace(kind="exception", text=f"{type(error).__name__}: {error}")
+    with contextlib.suppress(QuitDebugger):
+        (terminal or Terminal()).interact(session)
+
+
+def open_session(
+    outputs: Any,
+    seeds: Any = None,
+    *,
+    terminal: Terminal | None = None,
+    scopes: Sequence[Any] = (),
+    **options: Any,
+) -> None:
+    """`backward` in the debugger: what ``loss.backward(debug=True)`` does."""
+    session = BackwardSession(outputs, seeds, scopes=scopes or caller_scopes(), **options)
+    (terminal or Terminal()).interact(session)
+    session.finish()
+
+
+_trace: list[Any] = []
+
+
+def set_trace(*breaks: str, terminal: Terminal | None = None) -> None:
+    """Stop at the next `backward()` (or, with selectors, where they say in the backward passes from here on)."""
+    if _trace:
+        hook = _trace[0]
+    else:
+        hook = Attached((terminal or Terminal()).interact, stop_next=False)
+        holder = contextlib.ExitStack()
+        holder.enter_context(keep_values(stack=True))
+        holder.enter_context(attached(hook))
+        _trace[:] = [hook, holder]
+    if terminal is not None:
+        hook.interact = terminal.interact
+    for text in breaks:
+        hook.breakpoints.add(text)
+    hook.stop_next = not breaks
+
+
+def unset_trace() -> None:
+    """Take back `set_trace`."""
+    if _trace:
+        _trace[1].close()
+        _trace.clear()
+
+
+@contextlib.contextmanager
+def _as_main(path: Path, args: Sequence[str]) -> Iterator[types.ModuleType]:
+    """`__main__`, `sys.argv` and `sys.path` as the script expects them, then as they were."""
+    main = types.ModuleType("__main__")
+    main.__dict__.update(__file__=str(path), __builtins__=__builtins__, __spec__=None)
+    before = sys.modules["__main__"], sys.argv, list(sys.path)
+    sys.modules["__main__"] = main
+    sys.argv = [str(path), *args]
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        yield main
+    finally:
+        sys.modules["__main__"], sys.argv, sys.path[:] = before
+
+
+def _failed(error: BaseException, hook: Attached, terminal: Terminal) -> int:
+    """The script raised: its traceback without our frames, and the node when it was inside a backward pass."""
+    own = (__file__, os.path.join(os.path.dirname(__file__), "attach.py"))
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename not in own]
+    for frame in frames:
+        linecache.checkcache(frame.filename)
+    text = "".join(traceback.format_list(frames))
+    said = "".join(traceback.format_exception_only(error))
+    terminal.show([f"Traceback (most recent call last):\n{text}{said}".rstrip()])
+    session = (
+        None if hook.seen is not None else failed_session(error.__traceback__, breakpoints=hook.breakpoints)
+    )
+    if session is not None:
+        terminal.show(["post-mortem: the backward pass stands at the node that failed"])
+        session.stop = session.stop._replace(kind="exception", text=f"{type(error).__name__}: {error}")
+        with contextlib.suppress(QuitDebugger, UserError):
+            terminal.interact(session)
+    return 1
+
+
+def _status(leaving: SystemExit) -> int:
+    if leaving.code is None:
+        return 0
+    if isinstance(leaving.code, int):
+        return leaving.code
+    print(leaving.code, file=sys.stderr)
+    return 1

@@ -1,0 +1,195 @@
+"""The debugger in a terminal: reads lines, gives them to the `Interpreter`, prints its replies.
+
+Works on a colour terminal, on a dumb one, and with no terminal at all (commands from a pipe or a list).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import os
+import pdb
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.backward import saved_values
+from tinygrad_cnn.debug import rendering
+from tinygrad_cnn.debug.commands import Interpreter
+from tinygrad_cnn.debug.session import BackwardSession
+
+PROMPT = "(grad) "
+
+
+class QuitDebugger(SystemExit):
+    """The user typed `q`: the program ends here, as in pdb."""
+
+
+class Terminal:
+    """A conversation, over one or several sessions of a program.
+
+    Parameters
+        commands: lines to run before anything is read
+        file: the script that bare line numbers belong to
+        console: a rich console to print to (standard output, at 80 to 100 columns, when left out)
+        read: how a line is read: a function of the prompt that raises EOFError at the end of the input
+    """
+
+    def __init__(
+        self, *, commands: Iterable[str] = (), file: str | None = None, console: Console | None = None,
+        read: Callable[[str], str] | None = None,
+    ) -> None:  # fmt: skip
+        self.queue = list(commands)
+        self.file = file
+        self.console = console or make_console()
+        self.read = read or _read
+        self.interpreter: Interpreter | None = None
+
+    def interact(self, session: BackwardSession) -> None:
+        """Talk until the session is over or the program shall go on. Raises QuitDebugger on `q`."""
+        interpreter = Interpreter(session, file=self.file, maps=maps_of(self.console))
+        if self.interpreter is not None:
+            session.watches[:] = self.interpreter.watches
+            interpreter.last = self.interpreter.last
+        self.interpreter = interpreter
+        self.show(interpreter.arrived().parts)
+        while not session.closed:
+            line = self._line()
+            if line is None:
+                session.abort()
+                raise QuitDebugger(0)
+            try:
+                reply = interpreter.execute(line)
+            except KeyboardInterrupt:
+                self.show(["interrupted; q leaves"])
+                continue
+            self.show(reply.parts)
+            if reply.pdb:
+                self._into_rule(interpreter.session)
+            if reply.quit:
+                session.abort()
+                raise QuitDebugger(0)
+            if reply.resume:
+                return
+
+    def show(self, parts: list[Any]) -> None:
+        """Print renderables."""
+        if not self.console.is_terminal:
+            self.console.print(
+                Text(rendering.to_text(parts, width=self.console.width)), soft_wrap=True
+            ) if parts else None
+            return
+        for part in parts:
+            text = part if not isinstance(part, str) else Text(part, "red" if part.startswith("***") else "")
+            self.console.print(text)
+
+    def _line(self) -> str | None:
+        """The next line; None at the end of the input."""
+        assert self.interpreter is not None
+        prompt = "(commands) " if self.interpreter.collecting else PROMPT
+        if self.queue:
+            line = self.queue.pop(0)
+            self.show([prompt + line])
+            return line
+        while True:
+            try:
+                with _completion(self.interpreter):
+                    line = self.read(prompt)
+            except KeyboardInterrupt:
+                self.show(["", "q leaves the program, c goes on with it"])
+                continue
+            except EOFError:
+                self.show([""])
+                return None
+            if not sys.stdin.isatty() and self.read is _read:
+                self.show([line])  # a transcript of a pipe shows what was said
+            return line
+
+    def _into_rule(self, session: BackwardSession) -> None:
+        """Python's debugger, in the rule of the paused node. What it computes is thrown away."""
+        node = session.node
+        assert node is not None
+        op, saved, g = node.op, saved_values(node), session.upstream
+        live = [i for i, p in enumerate(node.parents) if p is not None]
+        if not live:
+            self.show(["*** a leaf has no rule"])
+            return
+        i = live[0]
+        if op.kind == "general":
+            rule, args = op.vjp, (g, *saved)
+        elif op.kind == "elementwise":
+            rule, args = (op.fused[i], (g, *saved)) if op.fused[i] is not None else (op.rules[i], saved)
+        else:
+            xs = list(saved[1:])
+            xs[i] = node.parents[i]
+            rule, args = (op.each, (i, g, *xs)) if op.each is not None else (op.rules[i], (g, *xs))
+        if not inspect.isfunction(rule):
+            self.show([f"*** the local gradient of {op.name} is {rule!r}: there is no code to walk through"])
+            return
+        self.show([f"-- pdb in the rule of {session.label(node)}; `c` comes back here --"])
+        inner = pdb.Pdb(nosigint=True, readrc=False)
+        inner.prompt = "(Pdb) "
+        with modes.no_grad(), contextlib.suppress(pdb.bdb.BdbQuit):  # type: ignore[attr-defined]
+            value = inner.runcall(rule, *args, **node.params)
+            self.show([f"-- it gave {rendering.shortly(value)} --"])
+
+
+def make_console(file: Any = None) -> Console:
+    """Standard output, 80 to 100 columns; plain on a dumb terminal, with NO_COLOR and in a pipe."""
+    out = file or sys.stdout
+    with contextlib.suppress(AttributeError, ValueError):
+        out.reconfigure(errors="replace")
+    console = Console(file=out, highlight=False, soft_wrap=False, emoji=False)
+    return Console(
+        file=out, highlight=False, emoji=False, markup=False, width=min(max(console.width, 40), 100) if console.is_terminal else 80,
+        no_color=True if _plain_wanted() else None,
+    )  # fmt: skip
+
+
+def maps_of(console: Console) -> str:
+    """Which heat maps a console can show."""
+    if "utf" not in (console.encoding or "").lower():
+        return "ascii"
+    return "shades" if console.no_color or console.color_system is None else "colour"
+
+
+def _plain_wanted() -> bool:
+    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") in ("dumb", None)
+
+
+def _read(prompt: str) -> str:
+    return input(prompt)
+
+
+@contextlib.contextmanager
+def _completion(interpreter: Interpreter) -> Iterator[None]:
+    """Tab completion while a line is read; the program's own is put back."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    try:
+        import readline
+    except ImportError:
+        yield
+        return
+    before, delimiters = readline.get_completer(), readline.get_completer_delims()
+    found: list[str] = []
+
+    def complete(_word: str, k: int) -> str | None:
+        nonlocal found
+        if k == 0:
+            found = interpreter.complete(readline.get_line_buffer()[: readline.get_endidx()])
+        return found[k] if k < len(found) else None
+
+    readline.set_completer(complete)
+    readline.set_completer_delims(" \t\n")
+    readline.parse_and_bind("tab: complete")
+    try:
+        yield
+    finally:
+        readline.set_completer(before)
+        readline.set_completer_delims(delimiters)
