@@ -48,7 +48,12 @@ def array_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: d
             result = op(*inputs)
             return result if dtype is None else result.to(dtype)
     elif method == "reduce":
-        reducers: dict[Any, Any] = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}
+        reducers: dict[Any, Any] = {
+            np.add: np.sum,
+            np.multiply: np.prod,
+            np.maximum: np.max,
+            np.minimum: np.min,
+        }
         reducer = reducers.get(ufunc)
         if reducer is not None:
             kwargs.setdefault("axis", 0)

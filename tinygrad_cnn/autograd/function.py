@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -121,11 +122,7 @@ class Function:
         live = modes.state.grad and any(node is not None for node in nodes)
         ctx.needs_input_grad = tuple(node is not None for node in nodes)
         with modes.no_grad():
-            if "setup_context" in _names_defined(cls):
-                returned = cls.forward(*args, **kwargs)
-                cls.setup_context(ctx, args, returned)  # type: ignore[attr-defined]
-            else:
-                returned = cls.forward(ctx, *args, **kwargs)
+            returned = cls.run(ctx, args, kwargs)
         outputs = returned if isinstance(returned, tuple) else (returned,)
         for k, output in enumerate(outputs):
             if not isinstance(output, Handle) and output is not None:
@@ -136,6 +133,15 @@ class Function:
             return returned
         results = _record(cls, ctx, nodes, outputs, args)
         return tuple(results) if isinstance(returned, tuple) else results[0]
+
+    @classmethod
+    def run(cls, ctx: FunctionCtx, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """`forward` in either of its styles, with nothing recorded around it."""
+        if "setup_context" not in _names_defined(cls):
+            return cls.forward(ctx, *args, **kwargs)
+        returned = cls.forward(*args, **kwargs)
+        cls.setup_context(ctx, args, returned)  # type: ignore[attr-defined]
+        return returned
 
 
 def _names_defined(cls: type) -> set[str]:
@@ -173,11 +179,12 @@ class _FunctionOp(Op):
     kind = "general"
     is_view = False
     choice = ("ctx",)
+    holds_constants = True
 
     def __init__(self, cls: type[Function]) -> None:
         self.cls = cls
         self.name = self.__name__ = cls.__name__
-        self.forward = cls.forward
+        self.forward = self._forward
         self.formula = f"{cls.__name__}(…)"
         self.local = (f"{cls.__name__}.backward",)
         self.definition = None
@@ -186,6 +193,27 @@ class _FunctionOp(Op):
 
     def keeps(self, live: tuple[bool, ...]) -> tuple[bool, ...]:
         return (False,) * (len(live) + 1)
+
+    def apply(self, inputs: Sequence[Any], params: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Run the Function again, on other values of its tensor inputs."""
+        returned = self.cls.apply(*_filled_in(inputs, params))
+        outputs = returned if isinstance(returned, tuple) else (returned,)
+        live = next(o for o in outputs if isinstance(o, Handle) and o.node is not None)
+        node = live.node if live.node.op is self else live.node.parents[0]
+        return wrap(live.array, node), node.params
+
+    def _forward(self, *arrays: Any, **params: Any) -> tuple[np.ndarray, FunctionCtx]:
+        tensors = [wrap(a) if isinstance(a, np.ndarray) else a for a in arrays]
+        ctx = FunctionCtx()
+        with modes.no_grad():
+            returned = self.cls.run(ctx, _filled_in(tensors, params), {})
+        if not isinstance(returned, tuple):
+            return returned.array, ctx
+        flowing = [o for o, shape in zip(returned, params["shapes"], strict=True) if shape is not None]
+        return np.concatenate([o.array.ravel() for o in flowing]), ctx
+
+    def pull(self, i: int, g: Any, node: Node, saved: tuple[Any, ...]) -> Any:
+        return self.pull_all(g, node, saved)[i]
 
     def pull_all(self, g: Any, node: Node, saved: tuple[Any, ...]) -> list[Any]:
         ctx, shapes = node.params["ctx"], node.params["shapes"]
@@ -257,16 +285,17 @@ def _record(
     shapes = (
         [o.array.shape if alive else None for o, alive in zip(outputs, live, strict=True)] if packed else None
     )
+    constants = tuple(None if p is not None else a for a, p in zip(args, parents, strict=True))
     node = Node(
-        op, parents, {"ctx": ctx, "shapes": shapes}, (None,) * (len(parents) + 1), shape, dtype,
+        op, parents, {"ctx": ctx, "shapes": shapes, "args": constants}, (None,) * (len(parents) + 1), shape, dtype,
         calling_site(3), modes.state.scope,
     )  # fmt: skip
     ctx._seq = node.seq
-    if modes.state.on_record is not None and not packed:
-        modes.state.on_record(node, flowing[0].array)
     results: list[Any] = []
     made: dict[int, tuple[np.ndarray, Node]] = {}
     whole = wrap(np.concatenate([o.array.ravel() for o in flowing]), node) if packed else None
+    if modes.state.on_record is not None:
+        modes.state.on_record(node, flowing[0].array if whole is None else whole.array)
     start = 0
     for output, alive in zip(outputs, live, strict=True):
         if not alive:
@@ -292,6 +321,11 @@ def _record(
         for s in ctx._saved
     )
     return results
+
+
+def _filled_in(inputs: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    """The arguments of forward: the live inputs, and the others as they were."""
+    return [x if constant is None else constant for x, constant in zip(inputs, params["args"], strict=True)]
 
 
 def _unpacked(g: Any, shapes: list[Any] | None, ctx: FunctionCtx) -> list[Any]:

@@ -124,7 +124,7 @@ def check_node(
         value = values.get(parent.seq) if parent is not None else None
         if value is None:
             value = saved[k + 1] if k + 1 < len(saved) else None
-        if value is None:
+        if value is None and (parent is not None or not op.holds_constants):
             raise LookupError(f"input {k} of {op.name} is not held any more; record under keep_values()")
         xs.append(
             np.asarray(value, np.float64)

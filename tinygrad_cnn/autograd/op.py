@@ -64,6 +64,8 @@ class Op:
     """
 
     kind = "op"
+    #: Whether the node's params hold the inputs that are not live (a user's Function does).
+    holds_constants = False
 
     def __init__(
         self, name: str, forward: Callable[..., Any], *, formula: str = "", local: Sequence[str] = (),
