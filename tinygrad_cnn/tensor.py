@@ -209,8 +209,9 @@ class Tensor(Handle):
         return self.node is not None and not self.node.is_leaf and self.node.target is not None
 
     def backward(
-        self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
-    ) -> None:
+        self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None,
+        *, debug: bool = False,
+    ) -> None:  # fmt: skip
         """Accumulate the gradient of this tensor into the `.grad` of the leaves it depends on.
 
         Parameters
@@ -218,10 +219,16 @@ class Tensor(Handle):
             retain_graph: keep the saved values for a second pass
             create_graph: record the pass, so that the gradients can be differentiated
             inputs: accumulate into these leaves only
+            debug: step through it in the terminal debugger
 
         Raises RuntimeError for a tensor without a graph, for a missing `gradient`, for a released graph, and for a
         saved value that was changed in place.
         """
+        if debug:
+            from tinygrad_cnn.debug import open_session
+
+            open_session(self, gradient, retain_graph=retain_graph, create_graph=create_graph, inputs=inputs)
+            return
         _backward(self, gradient, retain_graph, create_graph, inputs)
 
     def detach(self) -> Tensor:

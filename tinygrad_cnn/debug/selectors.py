@@ -1,6 +1,6 @@
 """One grammar for "which node": what breakpoints, `goto`, `--break` and editors' function breakpoints read.
 
-    relu              op, node name, parameter or module of that name; * and ? are wildcards
+    relu  conv2d      op, node name, parameter, module or module's class of that name; * and ? are wildcards
     op:conv2d  name:h1  module:features.*  param:fc.weight  shape:(*,16,*,*)
     net.py:12  line:net.py:12  :12      nodes made by that source line
     step:17  seq:203                    one node, by its place in the pass or its number
@@ -45,9 +45,9 @@ class Selector:
         """Whether it chooses `node`; `name` is the node's full name (``features.0.weight``), `step` its place."""
         kind, pattern = self.kind, self.pattern
         if kind == "word":
-            return _like(node.op.name, pattern) or self._named(node, name) or _in_module(node, pattern)
+            return _is_op(node, pattern) or self._named(node, name) or _in_module(node, pattern)
         if kind == "op":
-            return _like(node.op.name, pattern)
+            return _is_op(node, pattern)
         if kind == "name":
             return self._named(node, name)
         if kind == "module":
@@ -194,6 +194,23 @@ def _is_literal(text: str) -> bool:
 
 def _like(text: str, pattern: str) -> bool:
     return text == pattern or fnmatchcase(text, pattern)
+
+
+#: What people call ops that the engine names after what they compute.
+_USUAL = {
+    "conv": "correlate", "conv1d": "correlate", "conv2d": "correlate", "conv3d": "correlate",
+    "conv_transpose1d": "correlate_input", "conv_transpose2d": "correlate_input", "conv_transpose3d": "correlate_input",
+    "max_pool1d": "max_pool", "max_pool2d": "max_pool", "max_pool3d": "max_pool",
+    "avg_pool1d": "avg_pool", "avg_pool2d": "avg_pool", "avg_pool3d": "avg_pool",
+    "batchnorm": "batch_norm", "linear": "matmul", "nll_loss": "pick",
+}  # fmt: skip
+
+
+def _is_op(node: Node, pattern: str) -> bool:
+    """By the op's own name, the usual name of it, or the class of the module it is in (``Conv2d``)."""
+    if _like(node.op.name, _USUAL.get(pattern, pattern)):
+        return True
+    return not node.is_leaf and node.scope is not None and _like(node.scope.kind, pattern)
 
 
 def _in_module(node: Node, pattern: str) -> bool:
