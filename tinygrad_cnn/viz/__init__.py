@@ -13,10 +13,11 @@ import importlib
 from typing import Any
 
 _WHERE = {
-    "Comparison": "compare",
-    "Graph": "graph",
-    "compare": "compare",
-    "graph": "graph",
+    "Comparison": "comparison",
+    "Graph": "graphs",
+    "compare": "comparison",
+    "graph": "graphs",
+    "graph_endings": "graphs",
     **dict.fromkeys(("confusion_matrix", "curves"), "plots.training"),
     **dict.fromkeys(
         (

@@ -85,7 +85,7 @@ class _Collector:
         return out
 
     def _summary(self, array: Any, *, signed: bool = False) -> Summary:
-        return summarise(array, histogram=self.detailed, pixels=self.pixels, signed=signed)
+        return summarise(array, data=self.detailed, histogram=self.detailed, pixels=self.pixels, signed=signed)
 
     # --- names and values -----------------------------------------------------------------------
 
@@ -254,7 +254,7 @@ class _Collector:
                 factor = self._factor(node, i)
                 if factor is None:
                     return
-                local.factor = summarise(factor, histogram=self.detailed)
+                local.factor = summarise(factor, data=self.detailed, histogram=self.detailed)
                 low, high = local.factor.min, local.factor.max
                 if local.factor.scalar is not None and tuple(parent.shape) == ():
                     local.number, local.factor = local.factor.scalar, None
@@ -346,7 +346,7 @@ class _Collector:
             if d is upstream:
                 edge.contribution = record.gradient
             else:
-                edge.contribution = self._summary(d, signed=True) if self.detailed else summarise(d)
+                edge.contribution = self._summary(d, signed=True)
             if size and edge.contribution.norm is not None:
                 edge.gain = float(f"{edge.contribution.norm / size:.7g}")
             product = Downstream(edge.id)
@@ -354,7 +354,7 @@ class _Collector:
             if total is not None:
                 old = gradients.dense(total)
                 new = old + d.astype(parent.dtype, copy=False)
-                product.before, product.after = summarise(old), summarise(new)
+                product.before, product.after = summarise(old, data=self.detailed), summarise(new, data=self.detailed)
                 before[parent.seq] = new
             elif node.parents.count(parent) > 1:
                 before[parent.seq] = d
@@ -406,8 +406,10 @@ class _Collector:
                 figures[letter] = formula.number(source.value.scalar)
                 if source.kind == "constant" and source.name is None:
                     names[letter] = figures[letter]
-        with_names = (used | {"y"}) <= names.keys()
-        shown = names if with_names else {}
+        if "y" not in names and "y" not in names.values():
+            names["y"] = "y"
+        # All letters or none: half-named formulas would mix the user's x with the formula's.
+        shown = names if (used | {"y"}) <= names.keys() else {}
         record.formula = f"{shown.get('y', 'y')} = {formula.substitute(op.formula, shown)}"
         locals_ = []
         for i, parent in enumerate(node.parents):

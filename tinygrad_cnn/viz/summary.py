@@ -20,11 +20,14 @@ SMALL = 16
 BINS = 24
 
 
-def summarise(array: Any, *, histogram: bool = False, pixels: int = 0, signed: bool = False) -> Summary:
+def summarise(
+    array: Any, *, data: bool = True, histogram: bool = False, pixels: int = 0, signed: bool = False
+) -> Summary:
     """Summarise an array of any shape.
 
-    `histogram` adds counts; `pixels` > 0 allows a picture of about so many bytes; `signed` asks for a
-    two-sided picture around zero (gradients) even where all entries have one sign.
+    `data` writes out the entries of small ones; `histogram` adds counts; `pixels` > 0 allows a picture of
+    about so many bytes; `signed` asks for a two-sided picture around zero (gradients) even where all
+    entries have one sign.
     """
     a = np.asarray(array)
     n = a.size
@@ -64,11 +67,21 @@ def summarise(array: Any, *, histogram: bool = False, pixels: int = 0, signed: b
         out.std = _digits(math.sqrt(max(variance, 0.0)))
         if histogram and n > SMALL:
             out.histogram = _histogram(wide, lo, hi)
-    if n <= SMALL:
-        out.data = x.tolist()
+    if data and n <= SMALL:
+        out.data = _written(x)
     if pixels and n > 2:
         out.image = picture(x, pixels, signed=signed)
     return out
+
+
+def _written(a: np.ndarray) -> list[Any]:
+    """The entries as nested lists, each with the digits that its own dtype has: 0.1, not 0.10000000149."""
+    if a.dtype.kind != "f" or a.dtype.itemsize == 8:
+        return a.tolist()  # type: ignore[no-any-return]
+    short = [float(str(v)) for v in a.reshape(-1)]
+    for n in reversed(a.shape[1:]):
+        short = [short[k : k + n] for k in range(0, len(short), n)]  # type: ignore[misc]
+    return short
 
 
 def _digits(value: float) -> float:

@@ -14,7 +14,7 @@ from typing import Any
 from tinygrad_cnn.viz.description import Description, Edge, Node, Other, Summary
 from tinygrad_cnn.viz.dot import printable
 from tinygrad_cnn.viz.formula import number, shape_text
-from tinygrad_cnn.viz.graph import FileName, Graph, graph
+from tinygrad_cnn.viz.graphs import FileName, Graph, graph
 from tinygrad_cnn.viz.files import write_text
 from tinygrad_cnn.viz.text import align
 

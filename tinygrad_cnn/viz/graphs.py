@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_cnn.analysis.watch import evaluating
+from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.handle import Handle, wrap
 from tinygrad_cnn.errors import UsageError
 from tinygrad_cnn.viz.collect import Wish, collect
@@ -51,7 +53,8 @@ def graph(
     freed, only the gradients it left are shown, and the picture says so.
 
     Parameters
-        loss_or_model: a tensor with a graph behind it, several in a list, or a module
+        loss_or_model: a tensor with a graph behind it, several in a list, or a module, which is called in
+            evaluation mode (for the graph of a training step give its loss)
         input: for a module: what to call it with (a tensor, an array, or a tuple of them)
         input_size: for a module: shape of a random input instead, the batch included, e.g. ``(1, 1, 28, 28)``
         depth: this many levels of modules start open; None opens as many as fit into about 150 boxes
@@ -163,14 +166,9 @@ class Graph:
     def save(self, path: FileName) -> Path:
         """Write the form that the file's ending names: .dot .svg .png .pdf .html .txt .json."""
         ending = Path(path).suffix.lower()
-        writers: dict[str, Callable[[FileName], Any]] = {
-            ".dot": self.dot, ".gv": self.dot, ".svg": self.svg, ".png": self.png, ".pdf": self.pdf,
-            ".html": self.html, ".htm": self.html, ".txt": self.text, ".json": self.json,
-        }  # fmt: skip
-        writer = writers.get(ending)
-        if writer is None:
-            raise UsageError(f"a graph cannot be written as {ending or 'a file without ending'}: use {', '.join(writers)}")
-        writer(path)
+        if ending not in _WRITERS:
+            raise UsageError(f"a graph cannot be written as {ending or 'a file without ending'}: use {', '.join(_WRITERS)}")
+        getattr(self, _WRITERS[ending])(path)
         return Path(path)
 
     def _drawn(self, kind: str, path: FileName | None, **graph_attributes: Any) -> bytes:
@@ -220,6 +218,17 @@ class Graph:
         )
 
 
+_WRITERS = {
+    ".svg": "svg", ".png": "png", ".pdf": "pdf", ".dot": "dot", ".gv": "dot", ".html": "html", ".htm": "html", ".txt": "text",
+    ".json": "json",
+}  # fmt: skip
+
+
+def graph_endings() -> tuple[str, ...]:
+    """The file endings that `Graph.save` knows."""
+    return tuple(_WRITERS)
+
+
 # --- what was given ---------------------------------------------------------------------------------
 
 
@@ -248,7 +257,7 @@ def _outputs(given: Any, input: Any, input_size: Sequence[int] | None) -> tuple[
 
 
 def _called(model: Callable[..., Any], input: Any, input_size: Sequence[int] | None) -> Any:
-    """The model's result. Statistics that a training pass would update (batch norm's) are put back."""
+    """The model's result, in evaluation mode: nothing is drawn at random and no running statistics move."""
     if input is None and input_size is None:
         raise UsageError(f"viz.graph of a model needs something to call it with: input=x or input_size=(1, …) for {type(model).__name__}")
     if input is None:
@@ -257,14 +266,10 @@ def _called(model: Callable[..., Any], input: Any, input_size: Sequence[int] | N
         dtype = next((p.array.dtype for p in getattr(model, "parameters", lambda: ())()), np.dtype(np.float32))
         # A generator of our own: the user's random stream must go on as if nothing had been drawn.
         input = wrap(np.random.default_rng(0).standard_normal(shape).astype(dtype))
-    arguments = tuple(x if isinstance(x, Handle) else wrap(np.asarray(x)) for x in (input if isinstance(input, tuple) else (input,)))
-    buffers = [(b, b.array.copy()) for b in getattr(model, "buffers", lambda: ())() if isinstance(b, Handle)]
-    try:
-        return model(*arguments)
-    finally:
-        for buffer, before in buffers:
-            if buffer.array.shape == before.shape and not np.array_equal(buffer.array, before, equal_nan=before.dtype.kind == "f"):
-                buffer.array[...] = before
+    arguments = input if isinstance(input, tuple) else (input,)
+    tensors = [x if isinstance(x, Handle) else wrap(np.asarray(x)) for x in arguments]
+    with evaluating(model), modes.enable_grad():
+        return model(*tensors)
 
 
 def _tensors_in(result: Any) -> list[Handle]:

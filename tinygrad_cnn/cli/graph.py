@@ -1,0 +1,159 @@
+"""`graph MODEL|SCRIPT|RUN`: the graph of a known network, of a script's backward pass, or of a trained network.
+
+The ending of ``-o`` chooses the form; without it, a tree of text goes to the terminal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import runpy
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tinygrad_cnn import models, viz
+from tinygrad_cnn.autograd.handle import Handle, wrap
+from tinygrad_cnn.cli.arguments import natural, positive_int
+from tinygrad_cnn.errors import UsageError, UserError
+
+_EPILOG = """\
+WHAT is one of
+  mnist-cnn, resnet18, …   a known network (`tinygrad-cnn summary --help` lists them), applied to random input
+  train.py                 a script: the graph of its first backward() (--pass chooses another)
+  runs/mnist-cnn-digits    a run folder: the trained network on two test samples
+  graph.json               a graph saved before
+-o FILE ends in .svg .png .pdf .dot .html .txt or .json
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EPILOG
+    parser.add_argument("what", metavar="WHAT", help="a known network, a script, a run folder or a saved graph")
+    parser.add_argument("-o", "--out", metavar="FILE", help="where to write it (default: a tree of text, printed)")
+    parser.add_argument("--depth", type=natural, metavar="N", help="show N levels of modules open")
+    parser.add_argument("--direction", choices=("TB", "LR", "BT", "RL"), default="TB", help="of the forward pass (default: TB)")
+    parser.add_argument("--theme", choices=("auto", "light", "dark"), default="auto")
+    parser.add_argument("--forward-only", action="store_true", help="no gradients")
+    parser.add_argument("--highlight", metavar="SELECTOR", help="mark what it matches, and the paths to the loss")
+    parser.add_argument("--title", metavar="TEXT")
+    parser.add_argument("--pass", dest="nth", type=positive_int, default=1, metavar="N", help="of a script: its Nth backward()")
+    parser.add_argument("--args", nargs=argparse.REMAINDER, default=[], help="of a script: its own arguments, up to the end")
+
+
+def run(args: argparse.Namespace) -> int:
+    options = {
+        "depth": args.depth, "direction": args.direction, "theme": args.theme, "forward_only": args.forward_only,
+        "highlight": args.highlight,
+    }  # fmt: skip
+    if args.out is not None and Path(args.out).suffix.lower() not in viz.graph_endings():
+        raise UsageError(f"-o {args.out}: a graph is written as one of {', '.join(viz.graph_endings())}")
+    graph = _graph(args, options)
+    if args.out is None:
+        print(graph.text(max_nodes=2000))
+    else:
+        graph.save(args.out)
+        d = graph.description
+        print(f"{args.out}: {len(d.nodes):,} nodes, {len(d.edges):,} edges")
+    return 0
+
+
+def _graph(args: argparse.Namespace, options: dict[str, Any]) -> viz.Graph:
+    what, path = args.what, Path(args.what)
+    if path.suffix == ".py":
+        return _of_script(path, args.args, args.nth, {**options, "title": args.title or path.name})
+    if args.args:
+        raise UsageError(f"only a script takes arguments of its own, got {' '.join(args.args)}")
+    if path.suffix == ".json" and path.is_file():
+        return viz.Graph.load(path)
+    if path.is_dir():
+        return _of_run(path, {**options, "title": args.title})
+    if what not in models.names() and path.suffix:
+        raise UsageError(f"there is no file {what}")
+    return _of_model(what, {**options, "title": args.title or what})
+
+
+def _of_model(name: str, options: dict[str, Any]) -> viz.Graph:
+    """A known network with fresh weights on one random input, with the loss of its first class."""
+    import tinygrad_cnn as tg
+
+    entry = models.entry(name)
+    tg.manual_seed(0)
+    model = entry.build().eval()
+    x = tg.randn(1, *entry.input_size)
+    return viz.graph(tg.nn.functional.cross_entropy(model(x), tg.tensor([0])), names={"input": x}, **options)
+
+
+def _of_run(folder: Path, options: dict[str, Any]) -> viz.Graph:
+    import tinygrad_cnn as tg
+    from tinygrad_cnn.cli.runs import load_data, load_trained
+    from tinygrad_cnn.training.loading import as_dataset
+    from tinygrad_cnn.utils.data import DataLoader
+
+    model, config, _record = load_trained(folder)
+    _train, test = load_data(config.data, config.data_dir)
+    x, target = next(iter(DataLoader(as_dataset(test), 2)))
+    options["title"] = options["title"] or f"{config.model} trained on {config.data}"
+    return viz.graph(tg.nn.functional.cross_entropy(model(x), target), names={"input": x}, **options)
+
+
+# --- scripts ------------------------------------------------------------------------------------------
+
+
+class _Seen(BaseException):
+    """Thrown through the script once its graph is known: nobody waits for the rest of a training."""
+
+
+def _of_script(path: Path, own: list[str], nth: int, options: dict[str, Any]) -> viz.Graph:
+    from tinygrad_cnn.autograd.observe import keep_values
+    from tinygrad_cnn.debug.attach import attached
+
+    if not path.is_file():
+        raise UsageError(f"there is no script {path}")
+    found: list[viz.Graph] = []
+    passes = 0
+
+    def at_backward(work: Any, run_pass: Any) -> None:
+        nonlocal passes
+        passes += 1
+        if passes < nth:
+            run_pass(work)
+            return
+        outputs = [node for node in work.order if node.seq in work.grads]
+        tensors = [wrap(node.value if node.value is not None else work.grads[node.seq], node) for node in outputs]
+        found.append(viz.graph(tensors, grad_outputs=[work.grads[node.seq] for node in outputs], **options))
+        raise _Seen
+
+    names: dict[str, Any] = {}
+    with _arguments(path, own):
+        try:
+            with keep_values(), attached(at_backward):
+                names = runpy.run_path(str(path), run_name="__main__")
+        except _Seen:
+            return found[0]
+        except SystemExit as leaving:
+            if leaving.code not in (None, 0):
+                raise UsageError(f"{path} ended with exit status {leaving.code} before backward() {nth}") from None
+        except UserError:
+            raise
+        except Exception as error:
+            raise UsageError(f"{path} failed before its backward() {nth}: {type(error).__name__}: {error}") from error
+    live = {name: t for name, t in names.items() if isinstance(t, Handle) and t.node is not None and t.node.parents}
+    if passes or not live:
+        raise UsageError(f"{path} ended after {passes} backward pass(es), without number {nth}" if passes else f"{path} has no backward(), and leaves no tensor with a graph")
+    # No backward pass at all: a script that only computes something leaves it in a variable.
+    name = next((n for n in ("loss", "z", "y", "out", "output") if n in live), max(live, key=lambda n: live[n].node.seq))
+    return viz.graph(live[name], **options)
+
+
+@contextmanager
+def _arguments(path: Path, own: list[str]) -> Iterator[None]:
+    before = sys.argv, list(sys.path)
+    sys.argv = [str(path), *own]
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        yield
+    finally:
+        sys.argv, sys.path[:] = before
