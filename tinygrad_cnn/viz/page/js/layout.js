@@ -19,9 +19,10 @@ const Layout = (() => {
   /**
    * @param items [{key, w, h, hint: {x, y} | null}] in forward order
    * @param pairs [[from, to]] of keys, IN and OUT among them, without repetitions
+   * @param along room between ranks
    * @returns {w, h, at: Map key → {x, y} (centres), routes: Map "from>to" → [[x, y], …]}
    */
-  function layers(items, pairs) {
+  function layers(items, pairs, along = GAP_ALONG) {
     const cells = new Map(items.map((item, i) => [item.key, { ...item, i, rank: 0, x: 0, up: [], down: [] }]));
     const order = forwardOrder(items, pairs);
     const inner = [];
@@ -35,7 +36,7 @@ const Layout = (() => {
     const chains = threadLines(cells, ranks, pairs);
     placeInOrder(ranks);
     assignAcross(ranks);
-    return coordinates(items, cells, ranks, chains);
+    return coordinates(items, cells, ranks, chains, along);
   }
 
   /** Kahn's topological order; in a cycle, the earliest remaining box goes first. Key → place. */
@@ -241,7 +242,7 @@ const Layout = (() => {
     return a.bend && b.bend ? 4 : a.bend || b.bend ? GAP_ACROSS / 2 : GAP_ACROSS;
   }
 
-  function coordinates(items, cells, ranks, chains) {
+  function coordinates(items, cells, ranks, chains, along) {
     let left = Infinity;
     let right = -Infinity;
     for (const rank of ranks) {
@@ -258,7 +259,7 @@ const Layout = (() => {
       // Ports take a line of their own only where there are any.
       const border = r === 0 || r === ranks.length - 1;
       tops.push({ y, h });
-      y += h + (r === ranks.length - 1 ? 0 : border || r === ranks.length - 2 ? (needsPorts(ranks) ? 18 : 0) : GAP_ALONG);
+      y += h + (r === ranks.length - 1 ? 0 : border || r === ranks.length - 2 ? (needsPorts(ranks) ? 18 : 0) : along);
     });
     const at = new Map();
     for (const item of items) {

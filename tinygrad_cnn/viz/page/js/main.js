@@ -111,7 +111,8 @@
     setAll(open) {
       this.scene.setAll(open);
       this.view.rearranged();
-      this.view.fit();
+      // An overview, unless it would be a mere thread.
+      this.view.start(0.06);
       this.panel.update(true);
       Dom.announce(open ? 'All modules opened' : 'All modules closed');
     }

@@ -11,9 +11,9 @@ const Panel = (() => {
       this.update(true);
     }
 
-    /** Show what is selected, else what is hovered, else the graph as a whole. */
+    /** Show what is selected, else what is hovered, else the player's node, else the graph as a whole. */
     update(again = false) {
-      const box = this.hub.selected || this.hub.hovered || null;
+      const box = this.hub.selected || this.hub.hovered || this.player.node;
       if (box === this.shown && !again) return;
       const same = box === this.shown;
       this.shown = box;
@@ -29,7 +29,7 @@ const Panel = (() => {
       const r = box.record;
       return [
         this.head(box, r.name && r.name !== r.op ? r.op : null, this.chips(r)),
-        r.change ? Compare.section(this.model.description, r) : null,
+        r.change ? Compare.section(this.model, r) : null,
         this.formula(box),
         this.tensor('Value', 'value', r.value, r),
         this.gradient(box),

@@ -54,7 +54,7 @@ const Pictures = (() => {
     const pixels = inner.createImageData(image.cols, image.rows);
     canvas.width = layout.w;
     canvas.height = layout.h;
-    pen.imageSmoothingEnabled = false;
+    pen.imageSmoothingEnabled = layout.scale < 1;
     for (let tile = 0; tile < layout.tiles; tile += 1) {
       for (let i = 0; i < size; i += 1) {
         const byte = data[tile * size + i];
@@ -76,10 +76,14 @@ const Pictures = (() => {
   }
 
   /** A picture of a few dozen pixels, for the player's multiplication; null when there is none to draw. */
-  function thumbnail(summary, label, room = 64, tall = 44) {
+  function thumbnail(summary, label, room = 52, tall = 38) {
     if (!summary || !summary.image) return null;
     const canvas = Dom.el('canvas', { class: 'thumbnail', role: 'img', 'aria-label': label });
-    paint(canvas, summary.image, plan(summary.image, room, tall));
+    const { image } = summary;
+    let layout = plan(image, room, tall);
+    // Rather a few slices that can be seen than all of them as dust.
+    for (let tiles = image.tiles - 1; tiles > 0 && layout.scale < 3 && image.channels !== 3; tiles = Math.floor(tiles / 2)) layout = plan({ ...image, tiles }, room, tall);
+    paint(canvas, image, layout);
     return canvas;
   }
 

@@ -53,14 +53,14 @@ const Product = (() => {
       Dom.el('span', { class: 'factor-title', text: title }),
       Pictures.thumbnail(summary, `${title}, ${Format.brief(summary)}`),
       Dom.el('span', { class: 'factor-number', data: { role: title }, text: Format.brief(summary) }),
-      Dom.el('bdi', { class: 'factor-symbol', text: summary && !Format.isScalar(summary) ? `${symbol} · ${Format.shape(summary.shape)}` : symbol }));
+      Dom.el('bdi', { class: 'factor-symbol', text: symbol, title: summary ? Format.shape(summary.shape) : null }));
   }
 
   function localCard(local) {
     if (!local) return Dom.el('div', { class: 'factor factor-local' }, Dom.el('span', { class: 'factor-title', text: 'local' }), Dom.el('span', { class: 'factor-number', text: '–' }));
     const scalar = local.number !== undefined && local.number !== null;
     const size = local.norm !== undefined && local.norm !== null ? `‖·‖ ${Format.number(local.norm, 3)}` : '';
-    const main = scalar ? Format.number(local.number) : local.structure === 'identity' ? '1' : Format.clip(local.text || local.structure, 36);
+    const main = scalar ? Format.number(local.number) : local.structure === 'identity' ? '1' : Format.clip(local.text || local.structure, 60);
     const under = scalar ? Format.clip(local.numbers || local.text || '', 40) : [local.structure, size].filter(Boolean).join(' · ');
     return Dom.el('div', { class: 'factor factor-local', title: local.text || null },
       Dom.el('span', { class: 'factor-title', text: 'local' }),

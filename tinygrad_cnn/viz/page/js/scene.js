@@ -114,7 +114,7 @@ const Scene = (() => {
         const turned = hint ? (across ? { x: hint.y, y: sign * hint.x } : { x: hint.x, y: sign * hint.y }) : null;
         return { key: child.key, w: across ? size.h : size.w, h: across ? size.w : size.h, hint: turned };
       });
-      const made = Layout.layers(items, this.pairs.get(box.key) || []);
+      const made = Layout.layers(items, this.pairs.get(box.key) || [], across ? 96 : 46);
       const outermost = !box.parent;
       const top = outermost ? 0 : HEADER;
       const pad = outermost ? 0 : PAD;

@@ -43,7 +43,7 @@ const Search = (() => {
         on: { pointerdown: (event) => event.preventDefault(), click: () => this.choose(i) },
       },
       Dom.name(Format.clip(box.isModule ? box.path || box.name : box.label, 60), 'result-name'),
-      Dom.el('span', { class: 'result-more', text: box.isModule ? box.cls : `${box.record.op} · ${Format.shape(box.record.shape)}` })));
+      Dom.el('span', { class: 'result-more', text: box.isModule ? box.cls : Format.clip([box.record.module, box.label === box.record.op ? null : box.record.op, Format.shape(box.record.shape)].filter(Boolean).join(' · '), 48) })));
       this.list.replaceChildren(...rows);
       const count = Dom.byId('result-count');
       count.textContent = !asked ? '' : this.found.length ? Format.plural(this.found.length, 'match').replace('matchs', 'matches') : 'no match';

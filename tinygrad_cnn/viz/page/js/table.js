@@ -16,7 +16,9 @@ const Table = (() => {
     { key: 'shape', title: 'Shape', mono: true, of: (box) => Format.shape(box.record.shape), sort: (box) => (box.record.shape || []).reduce((a, b) => a * b, 1) },
     { key: 'dtype', title: 'dtype', mono: true, of: (box) => box.record.dtype || '' },
     { key: 'value', title: 'Value', number: true, of: (box) => Format.brief(box.record.value), sort: (box) => sortable(box.record.value) },
-    { key: 'gradient', title: 'Gradient', number: true },
+    { key: 'gradient', title: 'Gradient', number: true }, // filled in by the player
+    { key: 'other', title: 'Gradient before', number: true, compare: true, of: (box) => Format.brief(box.record.other && box.record.other.gradient), sort: (box) => sortable(box.record.other && box.record.other.gradient) },
+    { key: 'change', title: 'Change', compare: true, of: (box) => box.record.change || '' },
     { key: 'source', title: 'Made at', mono: true, of: (box) => (box.record.source ? `${box.record.source.file}:${box.record.source.line}` : '') },
   ];
 
@@ -33,7 +35,7 @@ const Table = (() => {
       this.body = Dom.byId('table-body');
       this.sort = { key: 'order', down: false };
       this.only = null;
-      this.columns = COLUMNS.map((column) => (column.key === 'gradient'
+      this.columns = COLUMNS.filter((column) => model.compare || !column.compare).map((column) => (column.key === 'gradient'
         ? { ...column, of: (box) => gradientText(player, box), sort: (box) => sortable(player.gradientOf(box)) }
         : column));
       this.head();

@@ -84,9 +84,9 @@ const View = (() => {
     }
 
     /** At first: the whole graph where its names can be read so, else its beginning at a readable size. */
-    start() {
+    start(readable = 0.5) {
       this.fit();
-      if (this.at.k >= 0.5) return;
+      if (this.at.k >= readable) return;
       const k = 0.75;
       const { w, h } = this.scene.bounds;
       if (this.model.horizontal) this.moveTo({ x: 30, y: (this.size.h - k * h) / 2, k });
@@ -238,7 +238,8 @@ const View = (() => {
       const list = item.element.classList;
       list.toggle('waiting', state === 'waiting');
       list.toggle('partial', state === 'partial');
-      const text = this.player.hasGradients ? (state === 'waiting' ? '' : `∂ ${Format.brief(this.player.gradientOf(box), 3)}`) : '';
+      list.toggle('without', state === 'none');
+      const text = this.player.hasGradients ? (state === 'waiting' || state === 'none' ? '' : `∂ ${Format.brief(this.player.gradientOf(box), 3)}`) : '';
       const place = item.element.querySelector('.number.gradient');
       const short = Boxes.fit(text, (item.place.w - 26) / 2 - 6, Boxes.SMALL);
       if (place.textContent !== short) place.textContent = short;
