@@ -1,0 +1,172 @@
+"""Every op, by every check: each test here runs over the whole table (see `table` for how to add a line)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import tinygrad_cnn as tg
+from tests.ops import driver
+from tests.ops.table import Case
+from tinygrad_cnn.autograd.graph import reachable
+from tinygrad_cnn.autograd.op import Elementwise, General
+
+CASES = driver.all_cases()
+every_case = pytest.mark.parametrize("case", CASES, ids=[c.name for c in CASES])
+
+
+def close(ours: list[np.ndarray], theirs: list[np.ndarray], tol: float) -> None:
+    assert len(ours) == len(theirs)
+    for a, b in zip(ours, theirs, strict=True):
+        assert np.shape(a) == np.shape(b)
+        scale = max(1.0, float(np.max(np.abs(b), initial=0)))
+        np.testing.assert_allclose(a, b, rtol=tol, atol=tol * scale)
+
+
+def nodes_of(case: Case) -> tuple[list, list]:
+    arrays, _ = case.inputs()
+    outputs = driver.call(case, driver.leaves(arrays))
+    return outputs, [n for n in reachable([o.node for o in outputs]) if n.parents]
+
+
+@every_case
+def test_the_vjp_is_the_transpose_of_the_differences(case: Case) -> None:
+    arrays, rng = case.inputs()
+    answer = driver.pull(case, arrays)
+    for _ in range(2):
+        ts = driver.directions(rng, arrays)
+        moved = driver.directional(lambda xs: driver.values(case, xs), arrays, ts)
+        close([np.array(driver.inner(answer.grads, ts))], [np.array(driver.inner(answer.vs, moved))], case.tol)
+
+
+@every_case
+def test_the_jvp_is_the_differences(case: Case) -> None:
+    arrays, rng = case.inputs()
+    ts = driver.directions(rng, arrays)
+    _, pushed = tg.func.jvp(
+        lambda *xs: tuple(driver.call(case, xs)), tuple(map(tg.from_numpy, arrays)), tuple(map(tg.from_numpy, ts))
+    )
+    close([p.detach().numpy() for p in pushed], driver.directional(lambda xs: driver.values(case, xs), arrays, ts), case.tol)
+
+
+@every_case
+def test_each_local_gradient_is_the_adjoint_of_its_push_forward(case: Case) -> None:
+    _, nodes = nodes_of(case)
+    rng = case.rng()
+    for node in nodes:
+        for i, parent in enumerate(node.parents):
+            if parent is None:
+                continue
+            J = node.local_gradient(i)
+            t, v = rng.standard_normal(parent.shape), rng.standard_normal(node.shape)
+            forth, back = np.sum(v * J(t)), np.sum(J.T(v) * t)
+            np.testing.assert_allclose(forth, back, rtol=1e-9, atol=1e-9 * max(1.0, abs(back)), err_msg=repr(node))
+            if node.op.kind == "elementwise":
+                assert J.factor.shape == tuple(node.shape)
+            if np.prod(J.shape, dtype=np.int64) <= 4000:
+                dense = J.dense()
+                assert dense.shape == J.shape
+                np.testing.assert_allclose(
+                    np.tensordot(v, dense, v.ndim) if v.ndim else v * dense, J.T(v), rtol=1e-9, atol=1e-9, err_msg=repr(node)
+                )
+
+
+@every_case
+def test_the_second_derivative_is_the_differences_of_the_first(case: Case) -> None:
+    if not case.order2:
+        return
+    arrays, rng = case.inputs()
+    vs = driver.pull(case, arrays).vs
+    ts = driver.directions(rng, arrays)
+
+    xs = driver.leaves(arrays)
+    outputs = driver.call(case, xs)
+    live = [(o, tg.from_numpy(v)) for o, v in zip(outputs, vs, strict=True) if o.requires_grad]
+    grads = tg.autograd.grad([o for o, _ in live], xs, [v for _, v in live], create_graph=True, materialize_grads=True)
+    total = sum(((g * tg.from_numpy(t)).sum() for g, t in zip(grads, ts, strict=True)), tg.tensor(0.0))
+    if total.requires_grad:
+        twice = [g.numpy() for g in tg.autograd.grad(total, xs, materialize_grads=True)]
+    else:
+        twice = [np.zeros_like(a) for a in arrays]
+    close(twice, driver.directional(lambda zs: driver.pull(case, zs, vs).grads, arrays, ts), max(case.tol, 1e-6) * 10)
+
+
+@every_case
+def test_strides_and_read_only_memory_change_nothing(case: Case) -> None:
+    arrays, _ = case.inputs()
+    wanted = driver.pull(case, arrays)
+    for twist in (driver.strided, np.copy):
+        twisted = [twist(a) for a in arrays]
+        for a in twisted:
+            a.flags.writeable = False
+        found = driver.pull(case, twisted)
+        close(found.values, wanted.values, 1e-10)
+        close(found.grads, wanted.grads, 1e-10)
+
+
+@every_case
+def test_inputs_are_left_as_they_were(case: Case) -> None:
+    arrays, _ = case.inputs()
+    before = [a.copy() for a in arrays]
+    driver.pull(case, arrays)
+    for a, b in zip(arrays, before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@every_case
+def test_float32_stays_float32(case: Case) -> None:
+    if case.float32 is None:
+        return
+    arrays, _ = case.inputs()
+    wanted = driver.pull(case, arrays)
+    found = driver.pull(case, [a.astype(np.float32) for a in arrays], wanted.vs)
+    assert {a.dtype for a in (*found.values, *found.grads)} <= {np.dtype(np.float32)}
+    close(found.values, wanted.values, case.float32)
+    close(found.grads, wanted.grads, case.float32)
+
+
+@every_case
+def test_fused_rules_equal_what_they_fuse(case: Case) -> None:
+    _, nodes = nodes_of(case)
+    rng = case.rng()
+    for node in nodes:
+        op, g = node.op, np.asarray(rng.standard_normal(node.shape))
+        if isinstance(op, Elementwise):
+            for i, fused in enumerate(op.fused):
+                if fused is not None and node.parents[i] is not None:
+                    plain = g * op.factor(i, node, node.saved)
+                    np.testing.assert_allclose(fused(g, *node.saved, **node.params), plain, rtol=1e-9, atol=1e-12)
+        elif isinstance(op, General) and op.definition is not None:
+            xs = [tg.from_numpy(np.asarray(x)).requires_grad_(p is not None) for x, p in zip(node.saved[1:], node.parents)]
+            y = op.definition(*xs, **op.given(node))
+            np.testing.assert_allclose(y.detach().numpy(), op(*[x.detach() for x in xs], **op.given(node)).numpy(), rtol=1e-9, atol=1e-12)
+            fused_all = op.pull_all(g, node, node.saved)
+            wanted = [x for x in xs if x.requires_grad]
+            plain_all = tg.autograd.grad(y, wanted, tg.from_numpy(g), materialize_grads=True)
+            for fused, plain in zip([f for f in fused_all if f is not None], plain_all, strict=True):
+                np.testing.assert_allclose(fused, plain.numpy(), rtol=1e-8, atol=1e-10)
+
+
+@every_case
+def test_values_are_numpys(case: Case) -> None:
+    if case.numpy is not None:
+        arrays, _ = case.inputs()
+        (found,) = driver.values(case, arrays)
+        np.testing.assert_allclose(found, case.numpy(*arrays), rtol=1e-12, atol=1e-14)
+
+
+def test_every_op_is_in_some_case() -> None:
+    # In a process of its own: other tests of this one may have made ops for themselves.
+    program = (
+        "import pkgutil, importlib, tinygrad_cnn.ops as ops, tinygrad_cnn.nn.functional;"
+        "[importlib.import_module(m.name) for m in pkgutil.iter_modules(ops.__path__, ops.__name__ + '.')];"
+        "from tinygrad_cnn.autograd.op import REGISTRY; print(*REGISTRY)"
+    )
+    known = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    used = {"identity"}  # aliases made by the engine itself
+    for case in CASES:
+        used.update(n.op.name for n in nodes_of(case)[1])
+    assert set(known) - used == set()
