@@ -1,0 +1,231 @@
+"""Optimisers: PyTorch's numbers, state, groups and errors."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinygrad_cnn as tg
+from tinygrad_cnn import optim
+
+ANSWERS = json.loads(Path(__file__).with_name("reference.json").read_text())
+CS231N = json.loads((Path(__file__).parents[1] / "reference" / "cs231n_optim.json").read_text())
+
+
+def leaves(arrays):
+    return [tg.tensor(a, dtype=tg.float64, requires_grad=True) for a in arrays]
+
+
+def run(optimizer, params, cases, steps):
+    for k in steps:
+        for p, g in zip(params, cases.gradients(k)):
+            p.grad = tg.tensor(g)
+        optimizer.step()
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("label", ANSWERS["optimizers"])
+def test_an_optimiser_goes_where_pytorchs_goes(label, cases):
+    name, options = cases.OPTIMIZERS[label]
+    params = leaves(cases.start())
+    optimizer = getattr(optim, name)(params, **options)
+    run(optimizer, params, cases, range(cases.STEPS))
+    # PyTorch keeps NAdam's running product of momenta in float32.
+    tolerance = 1e-9 if name == "NAdam" else 1e-12
+    for p, expected in zip(params, ANSWERS["optimizers"][label]["params"]):
+        np.testing.assert_allclose(p.detach().numpy(), expected, rtol=tolerance, atol=tolerance)
+    assert sorted(optimizer.state[params[0]]) == ANSWERS["optimizers"][label]["state"]
+
+
+@pytest.mark.parametrize("label", ANSWERS["optimizers"])
+def test_a_loaded_optimiser_goes_on_bit_for_bit(label, cases, tmp_path):
+    name, options = cases.OPTIMIZERS[label]
+    params = leaves(cases.start())
+    whole = getattr(optim, name)(params, **options)
+    run(whole, params, cases, range(5))
+    tg.save(whole.state_dict(), tmp_path / "optimizer.npz")
+    copies = leaves([p.detach().numpy().copy() for p in params])
+    again = getattr(optim, name)(copies, lr=123.0)
+    again.load_state_dict(tg.load(tmp_path / "optimizer.npz"))
+    run(whole, params, cases, range(5, 12))
+    run(again, copies, cases, range(5, 12))
+    for p, q in zip(params, copies):
+        assert np.array_equal(p.detach().numpy(), q.detach().numpy())
+
+
+def test_cs231n_rmsprop():
+    case = CS231N["rmsprop"]
+    (w,) = leaves([np.linspace(-0.4, 0.6, 20).reshape(4, 5)])
+    optimizer = optim.RMSprop([w], lr=case["lr"], alpha=case["decay"], eps=case["eps"])
+    optimizer.state[w]["square_avg"] = tg.tensor(np.linspace(0.6, 0.9, 20).reshape(4, 5))
+    w.grad = tg.tensor(np.linspace(-0.6, 0.4, 20).reshape(4, 5))
+    optimizer.step()
+    np.testing.assert_allclose(w.detach().numpy(), case["next_w"], atol=case["tol"])
+    np.testing.assert_allclose(optimizer.state[w]["square_avg"].detach().numpy(), case["cache"], atol=case["tol"])
+
+
+def test_cs231n_adam():
+    case = CS231N["adam"]
+    (w,) = leaves([np.linspace(-0.4, 0.6, 20).reshape(4, 5)])
+    optimizer = optim.Adam([w], lr=case["lr"], betas=case["betas"], eps=case["eps"])
+    optimizer.state[w].update(
+        step=case["t0"],
+        exp_avg=tg.tensor(np.linspace(0.6, 0.9, 20).reshape(4, 5)),
+        exp_avg_sq=tg.tensor(np.linspace(0.7, 0.5, 20).reshape(4, 5)),
+    )
+    w.grad = tg.tensor(np.linspace(-0.6, 0.4, 20).reshape(4, 5))
+    optimizer.step()
+    np.testing.assert_allclose(w.detach().numpy(), case["next_w"], atol=case["tol"])
+    np.testing.assert_allclose(optimizer.state[w]["exp_avg"].detach().numpy(), case["m"], atol=case["tol"])
+    np.testing.assert_allclose(optimizer.state[w]["exp_avg_sq"].detach().numpy(), case["v"], atol=case["tol"])
+
+
+def test_cs231n_momentum_with_the_rate_inside_the_velocity():
+    # Their v is -lr times ours while the rate is constant.
+    case = CS231N["sgd_momentum"]
+    (w,) = leaves([np.linspace(-0.4, 0.6, 20).reshape(4, 5)])
+    optimizer = optim.SGD([w], lr=case["lr"], momentum=case["momentum"])
+    theirs = np.linspace(0.6, 0.9, 20).reshape(4, 5)
+    optimizer.state[w]["momentum_buffer"] = tg.tensor(theirs / -case["lr"])
+    w.grad = tg.tensor(np.linspace(-0.6, 0.4, 20).reshape(4, 5))
+    optimizer.step()
+    np.testing.assert_allclose(w.detach().numpy(), case["next_w"], atol=case["tol"])
+    np.testing.assert_allclose(
+        -case["lr"] * optimizer.state[w]["momentum_buffer"].detach().numpy(), case["velocity"], atol=case["tol"]
+    )
+
+
+def test_parameters_without_a_gradient_stay_and_are_not_remembered():
+    a, b = leaves([np.ones(2), np.ones(3)])
+    optimizer = optim.Adam([a, b])
+    a.grad = tg.ones(2, dtype=tg.float64)
+    optimizer.step()
+    assert np.array_equal(b.detach().numpy(), np.ones(3)) and b not in optimizer.state
+    assert not np.array_equal(a.detach().numpy(), np.ones(2))
+
+
+def test_a_parameter_that_joins_late_starts_its_own_count():
+    a, b = leaves([np.ones(2), np.ones(2)])
+    optimizer = optim.Adam([a, b], lr=0.1)
+    for _ in range(3):
+        a.grad = tg.ones(2, dtype=tg.float64)
+        optimizer.step()
+    a.grad = b.grad = tg.ones(2, dtype=tg.float64)
+    optimizer.step()
+    # Adam's first step is lr · sign(g).
+    np.testing.assert_allclose(b.detach().numpy(), 0.9, atol=1e-7)
+
+
+def test_groups_have_their_own_options():
+    a, b = leaves([np.zeros(2), np.zeros(2)])
+    optimizer = optim.SGD([{"params": [a]}, {"params": [b], "lr": 1.0}], lr=0.5)
+    a.grad = b.grad = tg.ones(2, dtype=tg.float64)
+    optimizer.step()
+    assert a.tolist() == [-0.5, -0.5] and b.tolist() == [-1.0, -1.0]
+    assert [g["params"] for g in optimizer.state_dict()["param_groups"]] == [[0], [1]]
+
+
+def test_zero_grad_forgets_or_fills_with_zeros():
+    (a,) = leaves([np.zeros(2)])
+    optimizer = optim.SGD([a], lr=1.0)
+    a.grad = tg.ones(2, dtype=tg.float64)
+    held = a.grad
+    optimizer.zero_grad(set_to_none=False)
+    assert a.grad is held and held.tolist() == [0.0, 0.0]
+    optimizer.zero_grad()
+    assert a.grad is None
+
+
+def test_step_calls_the_closure_with_recording_on_and_returns_its_loss():
+    (a,) = leaves([np.array([3.0])])
+    optimizer = optim.SGD([a], lr=0.1)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (a * a).sum()
+        loss.backward()
+        return loss
+
+    with tg.no_grad():
+        loss = optimizer.step(closure)
+    assert loss.item() == 9.0 and abs(a.item() - 2.4) < 1e-12
+
+
+def test_a_backward_pass_over_values_from_before_the_step_complains():
+    (a,) = leaves([np.array([3.0])])
+    loss = (a * a).sum()
+    a.grad = tg.ones(1, dtype=tg.float64)
+    optim.SGD([a], lr=0.1).step()
+    with pytest.raises(RuntimeError, match="in place"):
+        loss.backward()
+
+
+def test_named_parameters_are_accepted():
+    (a,) = leaves([np.zeros(2)])
+    optimizer = optim.SGD([("weight", a)], lr=0.1)
+    assert optimizer.param_groups[0]["param_names"] == ["weight"] and optimizer.param_groups[0]["params"][0] is a
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("SGD", dict(lr=-1), "Invalid learning rate: -1"),
+        ("SGD", dict(lr=float("nan")), "Invalid learning rate: nan"),
+        ("SGD", dict(lr=0.1, momentum=-1), "Invalid momentum value: -1"),
+        ("SGD", dict(lr=0.1, weight_decay=-1), "Invalid weight_decay value: -1"),
+        ("SGD", dict(lr=0.1, nesterov=True), "Nesterov momentum requires a momentum and zero dampening"),
+        ("Adam", dict(betas=(1.0, 0.9)), "Invalid beta parameter at index 0: 1.0"),
+        ("AdamW", dict(betas=(0.9, -1)), "Invalid beta parameter at index 1: -1"),
+        ("Adam", dict(eps=-1), "Invalid epsilon value: -1"),
+        ("RMSprop", dict(alpha=-1), "Invalid alpha value: -1"),
+        ("Adagrad", dict(lr_decay=-1), "Invalid lr_decay value: -1"),
+        ("Adadelta", dict(rho=2), "Invalid rho value: 2"),
+        ("NAdam", dict(momentum_decay=-1), "Invalid momentum_decay value: -1"),
+        ("Adam", dict(differentiable=True), "differentiable=True is not supported"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_named(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        getattr(optim, name)(leaves([np.ones(2)]), **options)
+
+
+def test_an_unknown_option_is_a_type_error_and_pytorchs_hints_are_not():
+    optim.Adam(leaves([np.ones(2)]), foreach=True, fused=False, capturable=False)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'momentum'"):
+        optim.Adam(leaves([np.ones(2)]), momentum=0.9)
+
+
+def test_what_is_no_list_of_leaves_is_refused():
+    (a,) = leaves([np.ones(2)])
+    with pytest.raises(ValueError, match="empty parameter list"):
+        optim.SGD([], lr=0.1)
+    with pytest.raises(TypeError, match="should be an iterable of Tensors"):
+        optim.SGD(a, lr=0.1)
+    with pytest.raises(TypeError, match="one of the params is int"):
+        optim.SGD([1], lr=0.1)
+    with pytest.raises(ValueError, match="can't optimize a non-leaf Tensor.* mul"):
+        optim.SGD([a * 2], lr=0.1)
+    with pytest.raises(ValueError, match="more than one parameter group"):
+        optim.SGD([{"params": [a]}, {"params": [a]}], lr=0.1)
+    with pytest.raises(TypeError, match="ordered"):
+        optim.SGD([{"params": {a}}], lr=0.1)
+
+
+def test_a_state_that_does_not_fit_is_refused_and_changes_nothing():
+    (a,) = leaves([np.ones(2)])
+    (b,) = leaves([np.ones(3)])
+    optimizer, other = optim.Adam([a]), optim.Adam([b])
+    b.grad = tg.ones(3, dtype=tg.float64)
+    other.step()
+    with pytest.raises(ValueError, match=r"exp_avg of parameter 0 has shape \(3,\), the parameter \(2,\)"):
+        optimizer.load_state_dict(other.state_dict())
+    assert not optimizer.state
+    with pytest.raises(ValueError, match="different number of parameter groups"):
+        optimizer.load_state_dict({"state": {}, "param_groups": []})
+    with pytest.raises(ValueError, match="doesn't match the size of optimizer's group"):
+        optimizer.load_state_dict(optim.Adam(leaves([np.ones(1), np.ones(1)])).state_dict())
+
+
+def test_repr_lists_the_options():
+    assert "lr: 0.1" in repr(optim.SGD(leaves([np.ones(1)]), lr=0.1))
