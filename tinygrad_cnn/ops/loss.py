@@ -22,7 +22,7 @@ cross_entropy_rows = General(
     vjp=lambda g, _y, _x, *, target, ignore_index, logp: (
         kernels.cross_entropy_input(g, logp, target, ignore_index=ignore_index),
     ),
-    definition=lambda x, *, target, ignore_index: -pick(log_softmax(x, axis=1), target=target, ignore_index=ignore_index),
+    definition=lambda x, *, target, ignore_index: -pick(log_softmax(x, 1), target=target, ignore_index=ignore_index),
     choice=("logp",),
     formula="−log softmax(x)[target]", local=("softmax(x) − onehot(target)",),
     doc="Loss (N,) of logits x (N, classes) and integer targets (N,); 0 where the target is `ignore_index`.",
