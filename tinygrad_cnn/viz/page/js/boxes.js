@@ -53,17 +53,17 @@ const Boxes = (() => {
     const shapeText = fit(shape, 0.5 * w, SMALL);
     const room = w - 34 - 6.7 * shapeText.length;
     g.append(
-      Dom.svg('rect', { class: 'body', width: w, height: h, rx: 9 }),
+      body(place, w, h, 9),
       Dom.svg('path', { class: 'stripe', d: `M9 0 H7 A7 7 0 0 0 0 7 V${h - 7} A7 7 0 0 0 7 ${h} H9 Z` }),
-      Dom.svg('text', { class: 'title', x: 18, y: 22, text: fit(box.label, room, TITLE) }),
-      Dom.svg('text', { class: 'shape', x: w - 10, y: 22, 'text-anchor': 'end', text: shapeText }),
+      label({ class: 'title', x: 18, y: 22, text: fit(box.label, room, TITLE) }),
+      label({ class: 'shape', x: w - 10, y: 22, 'text-anchor': 'end', text: shapeText }),
     );
     cells(g, w, h, Format.brief(r.value));
     if (r.alarm) {
       const mark = Dom.svg('g', { class: 'alarm', transform: `translate(${w - 26},-9)` });
       mark.append(
         Dom.svg('rect', { width: 34, height: 18, rx: 9 }),
-        Dom.svg('text', { x: 17, y: 13, 'text-anchor': 'middle', text: r.alarm.toUpperCase().slice(0, 3) }),
+        label({ x: 17, y: 13, 'text-anchor': 'middle', text: r.alarm.toUpperCase().slice(0, 3) }),
       );
       g.append(mark);
     }
@@ -76,7 +76,7 @@ const Boxes = (() => {
     if (!sign) return Dom.svg('g');
     return Dom.svg('g', { class: `change change-${change}`, transform: 'translate(-8,-8)' },
       Dom.svg('circle', { cx: 9, cy: 9, r: 9 }),
-      Dom.svg('text', { x: 9, y: 13.5, 'text-anchor': 'middle', text: sign }));
+      label({ x: 9, y: 13.5, 'text-anchor': 'middle', text: sign }));
   }
 
   function cells(g, w, h, value) {
@@ -85,8 +85,8 @@ const Boxes = (() => {
     g.append(
       Dom.svg('rect', { class: 'cell-value', x: 16, y, width: half, height: 22, rx: 5 }),
       Dom.svg('rect', { class: 'cell-gradient', x: 20 + half, y, width: half, height: 22, rx: 5 }),
-      Dom.svg('text', { class: 'number value', x: 16 + half / 2, y: y + 15, 'text-anchor': 'middle', text: fit(value, half - 6, SMALL) }),
-      Dom.svg('text', { class: 'number gradient', x: 20 + 1.5 * half, y: y + 15, 'text-anchor': 'middle', text: '' }),
+      label({ class: 'number value', x: 16 + half / 2, y: y + 15, 'text-anchor': 'middle', text: fit(value, half - 6, SMALL) }),
+      label({ class: 'number gradient', x: 20 + 1.5 * half, y: y + 15, 'text-anchor': 'middle', text: '' }),
     );
   }
 
@@ -97,10 +97,10 @@ const Boxes = (() => {
     g.append(
       Dom.svg('rect', { class: 'card back', x: 7, y: 7, width: w - 7, height: h - 7, rx: 9 }),
       Dom.svg('rect', { class: 'card back', x: 3.5, y: 3.5, width: w - 7, height: h - 7, rx: 9 }),
-      Dom.svg('rect', { class: 'body', width: w - 7, height: h - 7, rx: 9 }),
+      body(place, w - 7, h - 7, 9),
       toggle(box, 6, 6, false),
-      Dom.svg('text', { class: 'title', x: 34, y: 23, text: fit(box.name, w - 52, TITLE) }),
-      Dom.svg('text', { class: 'shape', x: 34, y: 41, text: fit(moduleText(box), w - 52, SMALL) }),
+      label({ class: 'title', x: 34, y: 23, text: fit(box.name, w - 52, TITLE) }),
+      label({ class: 'shape', x: 34, y: 41, text: fit(moduleText(box), w - 52, SMALL) }),
       Dom.svg('rect', { class: 'progress-track', x: 14, y: h - 19, width: w - 35, height: 4, rx: 2 }),
       Dom.svg('rect', { class: 'progress', x: 14, y: h - 19, width: 0, height: 4, rx: 2 }),
     );
@@ -116,7 +116,7 @@ const Boxes = (() => {
   function frame(place) {
     const { box, w, h } = place;
     const g = group(place, `box module open${box.cls === 'group' ? ' made-up' : ''} level-${box.depth % 2}`);
-    g.append(Dom.svg('rect', { class: 'body', width: w, height: h, rx: 12 }));
+    g.append(body(place, w, h, 12));
     return g;
   }
 
@@ -129,8 +129,8 @@ const Boxes = (() => {
     return Dom.svg('g', { class: `frame-head level-${box.depth % 2}`, transform: `translate(${x.toFixed(1)},${y.toFixed(1)})`, data: { key: box.key } },
       Dom.svg('rect', { class: 'backing', x: 6, y: 6, width: 30 + titleWidth + (more ? 16 + textWidth(more, SMALL) : 8), height: 24, rx: 7 }),
       toggle(box, 8, 7, true),
-      Dom.svg('text', { class: 'title', x: 36, y: 24, text: title }),
-      more ? Dom.svg('text', { class: 'shape', x: 46 + titleWidth, y: 24, text: more }) : null);
+      label({ class: 'title', x: 36, y: 24, text: title }),
+      more ? label({ class: 'shape', x: 46 + titleWidth, y: 24, text: more }) : null);
   }
 
   function textWidth(text, font) {
@@ -149,21 +149,31 @@ const Boxes = (() => {
 
   function group(place, className) {
     const { box, x, y } = place;
-    return Dom.svg('g', {
-      class: className, transform: `translate(${x.toFixed(1)},${y.toFixed(1)})`, tabindex: -1, role: 'button',
+    return Dom.svg('g', { class: className, transform: `translate(${x.toFixed(1)},${y.toFixed(1)})`, data: { key: box.key } });
+  }
+
+  /** The box's outline is the button; the texts beside it are for the eye, its label for the ear. */
+  function body(place, width, height, rx) {
+    const { box } = place;
+    return Dom.svg('rect', {
+      class: 'body', width, height, rx, tabindex: -1, role: 'button',
       'aria-label': speak(box, place.open), 'aria-expanded': box.isModule ? String(Boolean(place.open)) : null,
-      data: { key: box.key },
     });
   }
 
+  function label(props) {
+    return Dom.svg('text', { ...props, 'aria-hidden': 'true' });
+  }
+
   /** What a screen reader says of a box. */
-  function speak(box, open) {
+  function speak(box, open, gradient = '') {
     if (box.isModule) {
       return Format.clip(`module ${box.name}, ${box.cls || 'group'}, ${Format.plural(box.size, 'node')}, ${open ? 'open' : 'closed'}`, 300);
     }
     const r = box.record;
     const parts = [box.label === r.op ? r.op : `${box.label}, ${r.op}`, `shape ${Format.shape(r.shape)}`];
     if (r.value) parts.push(`value ${Format.brief(r.value)}`);
+    if (gradient) parts.push(gradient);
     if (r.module) parts.push(`in ${r.module}`);
     return Format.clip(parts.join(', '), 300);
   }
@@ -201,12 +211,12 @@ const Boxes = (() => {
       const [lx, ly] = labelPlace(points);
       const short = fit(text, 130, SMALL);
       const w = textWidth(short, SMALL) + 12;
-      const label = Dom.svg('g', { class: 'local', transform: `translate(${lx.toFixed(1)},${ly.toFixed(1)})` });
-      label.append(
+      const pill = Dom.svg('g', { class: 'local', transform: `translate(${lx.toFixed(1)},${ly.toFixed(1)})` });
+      pill.append(
         Dom.svg('rect', { x: -w / 2, y: -9, width: w, height: 18, rx: 9 }),
-        Dom.svg('text', { y: 4, 'text-anchor': 'middle', text: short }),
+        label({ y: 4, 'text-anchor': 'middle', text: short }),
       );
-      g.append(label);
+      g.append(pill);
     }
     return g;
   }

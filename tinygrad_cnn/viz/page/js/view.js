@@ -177,7 +177,7 @@ const View = (() => {
       (place.open ? this.layers.frames : this.layers.boxes).append(element);
       const head = place.open ? Boxes.frameHead(place) : null;
       if (head) this.layers.heads.append(head);
-      this.drawn.set(key, { element, place, head });
+      this.drawn.set(key, { element, place, head, button: element.querySelector('.body') });
     }
 
     ensureLine(line, wanted) {
@@ -194,7 +194,7 @@ const View = (() => {
       const selected = this.hub.selected ? this.scene.visible(this.hub.selected).key : null;
       let stop = this.drawn.has(this.focusKey) ? this.focusKey : this.drawn.has(selected) ? selected : null;
       if (!stop) for (const [key, item] of this.drawn) if (item.place) { stop = key; break; }
-      for (const [key, item] of this.drawn) if (item.place) item.element.setAttribute('tabindex', key === stop ? 0 : -1);
+      for (const [key, item] of this.drawn) if (item.place) item.button.setAttribute('tabindex', key === stop ? 0 : -1);
     }
 
     focus(box) {
@@ -202,7 +202,7 @@ const View = (() => {
       this.focusKey = key;
       this.drawNow();
       const item = this.drawn.get(key);
-      if (item) item.element.focus({ preventScroll: true });
+      if (item) item.button.focus({ preventScroll: true });
     }
 
     // --- state ------------------------------------------------------------------------------
@@ -229,7 +229,7 @@ const View = (() => {
         list.toggle('highlighted', Boolean(box.record && box.record.highlighted));
         if (box.isModule) this.paintModule(item, box);
         else this.paintNode(item, box);
-        item.element.setAttribute('aria-pressed', String(key === selected));
+        item.button.setAttribute('aria-pressed', String(key === selected));
       }
     }
 
@@ -242,7 +242,10 @@ const View = (() => {
       const text = this.player.hasGradients ? (state === 'waiting' || state === 'none' ? '' : `∂ ${Format.brief(this.player.gradientOf(box), 3)}`) : '';
       const place = item.element.querySelector('.number.gradient');
       const short = Boxes.fit(text, (item.place.w - 26) / 2 - 6, Boxes.SMALL);
-      if (place.textContent !== short) place.textContent = short;
+      if (place.textContent !== short) {
+        place.textContent = short;
+        item.button.setAttribute('aria-label', Boxes.speak(box, false, state === 'waiting' ? 'gradient not reached yet' : text && `gradient ${text.slice(2)}`));
+      }
       const share = this.player.scale.share(Format.magnitude(this.player.gradientOf(box)));
       const cell = item.element.querySelector('.cell-gradient');
       cell.style.stroke = state === 'waiting' || share === null ? '' : Colours.at('size', share);
