@@ -64,6 +64,8 @@ class _Collector:
         self.detailed = len(self.engine) <= DETAILED
         self.places = Places()
         self.tree = Tree()
+        self.placed: set[int] = set()
+        self.constants: dict[str, str] = {}
         # about two pictures a node (value and gradient), and constants beside them
         self.pixels = min(2304, PICTURE_BYTES * 3 // 4 // (2 * len(self.engine) + 8)) if self.detailed else 0
 
@@ -73,7 +75,8 @@ class _Collector:
         self._values()
         for node in self.engine:
             self._node(node)
-        self._label_outputs()
+        for root in self.roots:
+            self.nodes[str(root.seq)].loss = True
         for node in self.engine:
             self._edges(node)
         self._gradients()
@@ -140,8 +143,7 @@ class _Collector:
                         values[node.seq] = value
 
     def _recomputed(self, node: EngineNode, stale: set[int]) -> np.ndarray | None:
-        # Choices (dropout's mask, say) were made by the forward; running it again would make others.
-        if node.op.choice or node.saved is RELEASED:
+        if node.saved is RELEASED:
             return None
         inputs = []
         for i, parent in enumerate(node.parents):
@@ -155,7 +157,12 @@ class _Collector:
                     return None
             inputs.append(value)
         try:
-            value = np.asarray(node.op.forward(*inputs, **node.params))
+            made = node.op.forward(*inputs, **{k: v for k, v in node.params.items() if k not in node.op.choice})
+            value, *chosen = made if node.op.choice else (made,)
+            # A forward that decides something (positions, a mask) must have decided the same again.
+            if not all(_same(c, node.params.get(name)) for name, c in zip(node.op.choice, chosen, strict=True)):
+                return None
+            value = np.asarray(value)
         except Exception as error:
             # A user's op may need more than its inputs. The picture then has one number less, and says so.
             self.out.notes.append(f"the value of {node.op.name} could not be computed again: {error}")
@@ -171,13 +178,13 @@ class _Collector:
         parameter = leaf and type(tensor).__name__ == "Parameter"
         name = self.named.get(node.seq)
         value = self.values.get(node.seq)
-        if not leaf:
-            for i, parent in enumerate(node.parents):
-                if parent is None:
-                    self._constant(node, i)
+        module = None if leaf else self.tree.enter(node.scope)
+        for i, parent in enumerate(node.parents):
+            if parent is None:
+                self._constant(node, i, module)
         record = self.nodes[key] = Node(
             key, node.op.name, node.op.kind, name or node.op.name, list(node.shape), str(node.dtype),
-            name=name, module=None if leaf else self.tree.path(node.scope),
+            name=name, module=module,
             value=None if value is None else self._summary(value),
             params={} if leaf else {k: _text(v) for k, v in node.params.items() if k not in node.op.choice},
             source=self.places.source(node), leaf=leaf, parameter=parameter, input=leaf and not parameter,
@@ -190,14 +197,14 @@ class _Collector:
                 for i, parent in enumerate(node.parents) if parent is not None
             )  # fmt: skip
         for parent in node.parents:
-            # A leaf lives where it is first used: that is the module that owns a parameter.
-            if parent is not None and not parent.parents:
+            # A parameter lives where it is first used: that is the module that owns it.
+            if parent is not None and not parent.parents and parent.seq not in self.placed:
+                self.placed.add(parent.seq)
                 owner = self.nodes[str(parent.seq)]
-                if owner.module is None and not owner.highlighted:
+                if owner.parameter:
                     owner.module = record.module
-                    owner.highlighted = True  # borrowed as "placed"; put right in _label_outputs
 
-    def _constant(self, node: EngineNode, i: int) -> None:
+    def _constant(self, node: EngineNode, i: int, module: str | None) -> None:
         """An input that wants no gradient, as far as the node knows it."""
         saved = node.saved[i + 1] if isinstance(node.saved, tuple) and i + 1 < len(node.saved) else None
         if saved is None:
@@ -206,29 +213,20 @@ class _Collector:
             place = f"array {id(saved)}"
         else:
             place = f"{node.seq}.{i}"
-        known = self._constants().get(place)
+        known = self.constants.get(place)
         if known is None:
-            known = self._constants()[place] = f"{node.seq}.{i}"
+            known = self.constants[place] = f"{node.seq}.{i}"
             is_value = isinstance(saved, (np.ndarray, numbers.Number))
             shape = list(getattr(saved, "shape", ()))
             name = self.named_arrays.get(id(saved))
             label = name or (formula.number(float(np.real(saved))) if np.size(saved) == 1 and is_value else "constant")  # type: ignore[arg-type]
             self.nodes[known] = Node(
                 known, "constant", "constant", label, shape, str(getattr(saved, "dtype", type(saved).__name__)),
-                name=name, module=self.tree.path(node.scope),
+                # What has a name came from outside; the rest (a mask, running statistics) is the module's own.
+                name=name, module=None if name else module,
                 value=self._summary(saved) if is_value and self.wish.values else None, input=isinstance(saved, np.ndarray),
             )  # fmt: skip
         self.edges[node.seq, i] = Edge(f"{node.seq}:{i}", known, str(node.seq), i)
-
-    def _constants(self) -> dict[str, str]:
-        found: dict[str, str] = self.__dict__.setdefault("_constant_ids", {})
-        return found
-
-    def _label_outputs(self) -> None:
-        for record in self.nodes.values():
-            record.highlighted = False
-        for root in self.roots:
-            self.nodes[str(root.seq)].loss = True
 
     def _edges(self, node: EngineNode) -> None:
         released = node.saved is RELEASED
@@ -410,6 +408,8 @@ class _Collector:
             names["y"] = "y"
         # All letters or none: half-named formulas would mix the user's x with the formula's.
         shown = names if (used | {"y"}) <= names.keys() else {}
+        if not shown and "y" in names and names["y"] not in used:
+            shown = {"y": names["y"]}
         record.formula = f"{shown.get('y', 'y')} = {formula.substitute(op.formula, shown)}"
         locals_ = []
         for i, parent in enumerate(node.parents):
@@ -432,6 +432,12 @@ class _Collector:
         record.local_formula = "; ".join(locals_)
         if used and used <= figures.keys() and "y" in figures:
             record.numbers = f"{figures['y']} = {formula.substitute(op.formula, figures)}"
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, tuple) and isinstance(b, tuple):
+        return len(a) == len(b) and all(map(_same, a, b))
+    return bool(np.array_equal(np.asarray(a), np.asarray(b)))
 
 
 def _product(value: float) -> str:

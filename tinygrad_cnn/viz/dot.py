@@ -83,11 +83,11 @@ def _clusters(
                          f'style="rounded,filled" fillcolor="{fill}" color="{colours.module_line}" penwidth=1 margin=12]\n')  # fmt: skip
             stack.append(("leave", None, None, 0))
         for box in members.get(path, ()):
-            out.node(keys[box.key], **_box(box, colours))
+            out.node(keys[box.key], **_box(box, colours, description.sides[0] if description.sides else "before"))
         stack.extend(("enter", m.path, m, depth + 1) for m in reversed(inner.get(path, ())))
 
 
-def _box(box: Box, colours: Theme) -> dict[str, str]:
+def _box(box: Box, colours: Theme, before: str) -> dict[str, str]:
     if box.module is not None:
         return _module_box(box.module, colours)
     assert box.node is not None
@@ -111,7 +111,7 @@ def _box(box: Box, colours: Theme) -> dict[str, str]:
         attributes |= {"color": colours.alarm, "penwidth": "2.2"}
     if node.change:
         if node.other is not None and node.other.gradient is not None and node.change != "removed":
-            rows.append(f'<FONT COLOR="{colours.quiet}">{_told("∂L before", node.other.gradient)}</FONT>')
+            rows.append(f'<FONT COLOR="{colours.quiet}">{_told(f"∂L {clean(before, 16)}", node.other.gradient)}</FONT>')
         rows += [clean(change) for change in node.changes[:4]]
         if node.change in colours.changes:
             mark, colour = colours.changes[node.change]
@@ -128,7 +128,10 @@ def _box(box: Box, colours: Theme) -> dict[str, str]:
 
 
 def _title(node: Node, colours: Theme) -> str:
-    text = f"<B>{clean(node.label)}</B>"
+    label = node.label
+    if node.parameter and node.module and label.startswith(f"{node.module}."):
+        label = label[len(node.module) + 1 :]  # the cluster around it says the rest
+    text = f"<B>{clean(label)}</B>"
     if node.name is not None and not node.leaf and node.op != node.name and node.kind != "constant":
         text += f'  <FONT COLOR="{colours.quiet}">{clean(node.op)}</FONT>'
     return text
@@ -210,7 +213,8 @@ def _edge_label(edge: Edge, colours: Theme, back: str) -> str:
         down = edge.contribution
         shown = number(down.scalar) if down.scalar is not None else f"‖{number(down.norm, 3)}‖"
         rows.append(f'<FONT COLOR="{colours.ramp[-1]}">{back} {shown}</FONT>')
-    return _table(rows)
+    # A hard space keeps the text off its line.
+    return _table([f"&#160;{row}" for row in rows])
 
 
 # --- text from outside ------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def graph(
             evaluation mode (for the graph of a training step give its loss)
         input: for a module: what to call it with (a tensor, an array, or a tuple of them)
         input_size: for a module: shape of a random input instead, the batch included, e.g. ``(1, 1, 28, 28)``
-        depth: this many levels of modules start open; None opens as many as fit into about 150 boxes
+        depth: this many levels of modules start open; None opens levels while all fits into about 80 boxes
         values: show values; those that nothing holds any more are computed again from what is known
         gradients: ``"auto"`` runs a pass if it can, ``"run"`` insists, ``"none"`` does without; or a mapping
             from a node's `seq` to its gradient, from a pass that is under way

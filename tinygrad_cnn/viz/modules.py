@@ -1,11 +1,13 @@
 """The module tree of a graph: which node lies in which module, and what starts open.
 
-Reads the scopes that nodes keep; gives `Module` records. A place with very many members is cut into groups
-of consecutive ones, so that no renderer ever has to show thousands of boxes at once.
+Reads the scopes that nodes keep; gives `Module` records. A module that is called again, with other nodes
+computed in between, gets a record for each call: as one box it would be its own user. A place with very
+many members is cut into groups of consecutive ones, so that no renderer ever has to show thousands of boxes.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from tinygrad_cnn.autograd.graph import Scope
@@ -15,60 +17,59 @@ from tinygrad_cnn.viz.description import Module, Node
 MANY = 120
 #: …of this many consecutive ones.
 GROUP = 50
-#: A picture starts with at most about this many boxes.
-BOXES = 150
+#: A picture starts with at most about this many boxes: more do not fit on paper or into a head.
+BOXES = 80
+
+_CALL = re.compile(r" \(call \d+\)$")
 
 
 class Tree:
-    """Collects modules by scope and tells each node's path.
+    """Collects modules while the nodes are read in the order of computation.
 
-    Two outermost modules of different classes or names in one graph (a generator and a critic) would both
-    have the path "": from the second on they get their class's name as path.
+    The outermost module's path is "", those inside have the paths of `named_modules()`. A second outermost
+    module (a critic beside a generator) has its class as path; a second call of a module ends in ``(call 2)``.
     """
 
     def __init__(self) -> None:
         self.modules: dict[str, Module] = {}
-        self._paths: dict[int, tuple[Scope, str]] = {}
-        self._roots: dict[tuple[str, str, int], str] = {}
+        self._around: list[tuple[int, str]] = []  # of the last node: (identity of the scope, path), outermost first
 
-    def path(self, scope: Scope | None) -> str | None:
-        """The path of the module of a scope; None outside modules."""
-        if scope is None:
-            return None
-        known = self._paths.get(id(scope))
-        if known is not None:
-            return known[1]
-        # Outermost first, so that parents are listed before their children.
+    def enter(self, scope: Scope | None) -> str | None:
+        """The path of the module that the next node was made under; None outside modules."""
         chain: list[Scope] = []
-        step: Scope | None = scope
-        while step is not None and id(step) not in self._paths:
+        step = scope
+        while step is not None:
             chain.append(step)
             step = step.parent
-        for link in reversed(chain):
-            self._paths[id(link)] = (link, self._enter(link))  # the scope is held, so its id stays its own
-        return self._paths[id(scope)][1]
+        chain.reverse()
+        around = self._around
+        same = 0
+        while same < len(chain) and same < len(around) and around[same][0] == id(chain[same]):
+            same += 1
+        del around[same:]
+        for link in chain[same:]:
+            around.append((id(link), self._new(link, around[-1][1] if around else None)))
+        return around[-1][1] if around else None
 
-    def _enter(self, scope: Scope) -> str:
-        if scope.parent is None:
-            # Two networks of one class are two networks, where their scopes tell which module they stand for.
-            owner = getattr(scope, "owner", None)
-            key = (scope.name, scope.kind, id(owner()) if owner is not None else 0)
-            path = self._roots.get(key)
-            if path is None:
-                path = self._roots[key] = "" if not self._roots else self._free(scope.name or scope.kind)
-                self.modules[path] = Module(path, scope.name or scope.kind, scope.kind)
-            return path
-        above = self._paths[id(scope.parent)][1]
-        path = f"{above}.{scope.name}" if above else scope.name
-        if path not in self.modules:
-            self.modules[path] = Module(path, scope.name, scope.kind, parent=above)
+    def _new(self, scope: Scope, above: str | None) -> str:
+        name = scope.name or scope.kind
+        if above is None:
+            path = self._free(scope.name or ("" if "" not in self.modules else scope.kind))
+        else:
+            path = self._free(f"{above}.{name}" if above else name)
+        call = _CALL.search(path)
+        self.modules[path] = Module(path, name + (call.group() if call else ""), scope.kind, parent=above)
+        if above is not None:
             self.modules[above].children.append(path)
         return path
 
     def _free(self, wanted: str) -> str:
-        path, k = wanted, 2
+        if wanted not in self.modules:
+            return wanted
+        path, k = f"{wanted} (call 2)", 2
         while path in self.modules:
-            path, k = f"{wanted}#{k}", k + 1
+            k += 1
+            path = f"{wanted} (call {k})"
         return path
 
 
@@ -76,63 +77,67 @@ def finish(tree: Tree, nodes: Sequence[Node], depth: int | None, boxes: int = BO
     """Put the nodes into their modules, cut what is too full, count, and decide what starts open.
 
     Sets `node.module` to the group where there is one. `depth` opens that many levels; None opens level by
-    level while the whole shows at most about `boxes` boxes.
+    level while the whole shows at most about `boxes` boxes. Gives parents before their children.
     """
     modules = tree.modules
-    place = {node.id: k for k, node in enumerate(nodes)}
-    for node in nodes:
-        if node.module is not None:
-            modules[node.module].nodes.append(node.id)
     by_id = {node.id: node for node in nodes}
+    place = {node.id: k for k, node in enumerate(nodes)}
+    outside = Module("", "", "group")
+    for node in nodes:
+        (modules[node.module] if node.module is not None else outside).nodes.append(node.id)
+    first = _first_places(modules, place)
+    outside.children = [m.path for m in modules.values() if m.parent is None]
     for module in list(modules.values()):
-        _cut(module, modules, by_id, place)
-    outside = [node.id for node in nodes if node.module is None]
-    roots = [m.path for m in modules.values() if m.parent is None]
-    if len(outside) + len(roots) > MANY:
-        # A made-up place around everything that is in no module; it never shows itself.
-        around = Module("", "", "group", nodes=outside)
-        _cut(around, modules, by_id, place, parent=None)
+        _cut(module, module.path, modules, by_id, place, first)
+    _cut(outside, None, modules, by_id, place, first)
     ordered = _parents_first(modules)
     _count(ordered, by_id)
     _open(ordered, sum(node.module is None for node in nodes), depth, boxes)
     return ordered
 
 
+def _first_places(modules: dict[str, Module], place: dict[str, int]) -> dict[str, int]:
+    """Where in the order of computation each module begins."""
+    first: dict[str, int] = {}
+    for module in reversed(_parents_first(modules)):
+        begins = [place[node_id] for node_id in module.nodes] + [first[path] for path in module.children]
+        first[module.path] = min(begins, default=0)
+    return first
+
+
 def _cut(
-    module: Module, modules: dict[str, Module], by_id: dict[str, Node], place: dict[str, int], parent: str | None = ""
-) -> None:
-    """Cut a full module's own nodes into groups, and those into groups again while there are too many."""
-    if len(module.nodes) <= MANY:
+    module: Module, parent: str | None, modules: dict[str, Module], by_id: dict[str, Node], place: dict[str, int],
+    first: dict[str, int],
+) -> None:  # fmt: skip
+    """Cut a full place into groups of consecutive members, and those into groups again while there are too many."""
+    members = sorted([(place[i], i, "") for i in module.nodes] + [(first[p], "", p) for p in module.children])
+    if len(members) <= MANY:
         return
-    above = module.path if parent is not None else None
-    prefix = f"{module.path}." if module.path else ""
-    ids = sorted(module.nodes, key=place.__getitem__)
-    level: list[Module] = []
-    for start in range(0, len(ids), GROUP):
-        part = ids[start : start + GROUP]
-        path = f"{prefix}[{place[part[0]] + 1}–{place[part[-1]] + 1}]"
-        group = Module(path, f"nodes {place[part[0]] + 1}–{place[part[-1]] + 1}", "group", parent=above, nodes=part)
-        for node_id in part:
-            by_id[node_id].module = path
-        level.append(group)
-        modules[path] = group
-    ends = [(place[g.nodes[0]] + 1, place[g.nodes[-1]] + 1) for g in level]
+    prefix = f"{parent}." if parent else ""
+    level: list[tuple[int, str, str]] = members
     while len(level) > MANY:
-        wider: list[Module] = []
-        wider_ends = []
-        for start in range(0, len(level), GROUP):
-            part_groups = level[start : start + GROUP]
-            first, last = ends[start][0], ends[start + len(part_groups) - 1][1]
-            path = f"{prefix}[{first}–{last}]*" if len(part_groups) == 1 else f"{prefix}[{first}–{last}]"
-            group = Module(path, f"nodes {first}–{last}", "group", parent=above, children=[g.path for g in part_groups])
-            for inner in part_groups:
-                inner.parent = path
-            wider.append(group)
-            wider_ends.append((first, last))
+        wider = []
+        for k in range(0, len(level), GROUP):
+            part = level[k : k + GROUP]
+            begin = part[0][0]
+            following = level[k + GROUP][0] if k + GROUP < len(level) else len(place)
+            span = f"{begin + 1}–{following}"
+            path = f"{prefix}[{span}]"
+            while path in modules:
+                path += "*"
+            group = Module(path, f"nodes {span}", "group", parent=parent)
             modules[path] = group
-        level, ends = wider, wider_ends
+            for _begin, node_id, inner in part:
+                if inner:
+                    group.children.append(inner)
+                    modules[inner].parent = path
+                else:
+                    group.nodes.append(node_id)
+                    by_id[node_id].module = path
+            wider.append((begin, "", path))
+        level = wider
     module.nodes = []
-    module.children.extend(group.path for group in level)
+    module.children = [path for _begin, _node, path in level]
 
 
 def _parents_first(modules: dict[str, Module]) -> list[Module]:
@@ -148,10 +153,9 @@ def _parents_first(modules: dict[str, Module]) -> list[Module]:
 def _count(ordered: list[Module], by_id: dict[str, Node]) -> None:
     """Sizes, parameter counts and gradient norms, from the inside out."""
     at = {m.path: m for m in ordered}
-    squares: dict[str, float | None] = {}
+    squares: dict[str, float] = {}
     for module in reversed(ordered):
         module.size += len(module.nodes)
-        total = squares.get(module.path, None)
         for node_id in module.nodes:
             node = by_id[node_id]
             if node.parameter:
@@ -159,16 +163,16 @@ def _count(ordered: list[Module], by_id: dict[str, Node]) -> None:
                 for n in node.shape:
                     count *= n
                 module.parameters += count
-                norm = node.gradient.norm if node.gradient is not None else None
-                if norm is not None:
-                    total = (total or 0.0) + norm * norm
-        module.gradient_norm = total**0.5 if total is not None else None
+                if node.gradient is not None and node.gradient.norm is not None:
+                    squares[module.path] = squares.get(module.path, 0.0) + node.gradient.norm**2
+        total = squares.get(module.path)
+        module.gradient_norm = float(f"{total**0.5:.7g}") if total is not None else None
         if module.parent is not None:
             above = at[module.parent]
             above.size += module.size
             above.parameters += module.parameters
             if total is not None:
-                squares[above.path] = (squares.get(above.path) or 0.0) + total
+                squares[above.path] = squares.get(above.path, 0.0) + total
 
 
 def _open(ordered: list[Module], outside: int, depth: int | None, boxes: int) -> None:
@@ -180,17 +184,21 @@ def _open(ordered: list[Module], outside: int, depth: int | None, boxes: int) ->
         if level == len(levels):
             levels.append([])
         levels[level].append(module)
-        module.open = False
+        module.open = depth is not None and level < depth
+    if depth is not None:
+        return
     shown = outside + (len(levels[0]) if levels else 0)
-    for k, level_modules in enumerate(levels):
-        if depth is not None:
-            for module in level_modules:
-                # Made-up groups open only for who asks for everything by a depth that reaches them.
-                module.open = k < depth
-            continue
-        more = shown + sum(len(m.nodes) + len(m.children) - 1 for m in level_modules)
-        if more > boxes and not (k == 0 and len(level_modules) == 1 and more <= 2 * boxes):
+    for k, members in enumerate(levels):
+        more = shown + sum(len(m.nodes) + len(m.children) - 1 for m in members)
+        # A network as one box would tell nobody anything: its outermost module opens somewhat beyond the limit.
+        if more > boxes and not (k == 0 and len(members) == 1 and more <= 2 * MANY):
             break
-        for module in level_modules:
+        for module in members:
             module.open = True
         shown = more
+    # A closed box around one thing hides it and saves nothing.
+    is_open: dict[str | None, bool] = {None: True}
+    for module in ordered:
+        if is_open[module.parent] and len(module.nodes) + len(module.children) == 1:
+            module.open = True
+        is_open[module.path] = module.open

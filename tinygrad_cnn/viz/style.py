@@ -44,7 +44,7 @@ LIGHT = Theme(
         "module": ("#f6f8fa", "#8896a3"),
     },
     module=("#f7f9fb", "#eff3f7", "#e7edf3"), module_line="#c9d2da", alarm="#c1121f", accent="#0b66c3",
-    ramp=("#c9d0d6", "#a9b9cb", "#7fa3cf", "#5a86c5", "#5a62b8", "#7a3fa3", "#a1207f"),
+    ramp=("#a3aeb9", "#8fa3ba", "#6f97c8", "#4f7cc0", "#5a5fb8", "#7a3fa3", "#a1207f"),
     changes={"added": ("+", "#1a7f4b"), "removed": ("–", "#b3261e"), "changed": ("~", "#9a6700")},
 )  # fmt: skip
 
@@ -61,7 +61,7 @@ DARK = Theme(
         "module": ("#1b232b", "#7b8894"),
     },
     module=("#171e25", "#1c252d", "#222c36"), module_line="#35414c", alarm="#ff6b6b", accent="#6cb2ff",
-    ramp=("#4a5560", "#53697f", "#4f7fb0", "#5c93d6", "#8a8cf0", "#b884ee", "#ee82d2"),
+    ramp=("#5d6974", "#5f7790", "#4f7fb0", "#5c93d6", "#8a8cf0", "#b884ee", "#ee82d2"),
     changes={"added": ("+", "#56d08f"), "removed": ("–", "#ff8a80"), "changed": ("~", "#e3b341")},
 )  # fmt: skip
 
