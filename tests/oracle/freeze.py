@@ -12,7 +12,7 @@ def main() -> int:
     import torch
 
     torch.set_num_threads(1)
-    answers = {}
+    answers, failed = {}, 0
     for case in driver.all_cases():
         if case.torch is None:
             continue
@@ -20,8 +20,11 @@ def main() -> int:
             found = driver.torch_answers(case)
         except Exception as error:
             print(f"{case.name}: PyTorch raised {type(error).__name__}: {error}", file=sys.stderr)
-            return 1
+            failed += 1
+            continue
         answers[case.name] = fingerprint(case.inputs()[0]), [*found.values, *found.grads]
+    if failed:
+        return 1
     size = write(torch.__version__.split("+")[0], answers)
     print(f"{FILE.name}: {len(answers)} cases, {size:,} bytes, PyTorch {torch.__version__}")
     return 0

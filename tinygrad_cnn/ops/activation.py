@@ -31,7 +31,7 @@ def _relu_pull(g: Any, y: Any, _x: Any) -> Any:
 
 
 def _relu_forward(x: Any) -> Any:
-    return kernels.relu(x) if x.ndim and x.dtype.kind == "f" else np.maximum(x, 0)
+    return kernels.relu(x) if np.ndim(x) and x.dtype.kind == "f" else np.maximum(x, 0)
 
 
 relu_op = E("relu", _relu_forward, lambda y, _x: y > 0, vjp=(_relu_pull,), formula="max(x, 0)", local=("1 where x > 0",))
@@ -287,6 +287,7 @@ def glu(input: Array, dim: int = -1) -> Array:
 
 def _over(kernel: Callable[..., Any]) -> Callable[..., Any]:
     def forward(x: ndarray, axis: int) -> Any:
+        x = np.asarray(x)
         if not x.ndim:
             return kernel(x.reshape(1), axis=0).reshape(())
         return kernel(x, axis=axis) if x.size else x.copy()

@@ -21,6 +21,7 @@ ndarray = np.ndarray
 
 
 def _cumsum(x: ndarray, axis: int) -> Any:
+    x = np.asarray(x)
     return np.cumsum(x, axis=axis, dtype=np.int64 if x.dtype.kind in "biu" else None) if x.ndim else x.copy()
 
 
@@ -41,6 +42,7 @@ def cumsum(input: Array, dim: int, *, dtype: Any = None) -> Array:
 
 
 def _cumprod(x: ndarray, axis: int) -> Any:
+    x = np.asarray(x)
     return np.cumprod(x, axis=axis, dtype=np.int64 if x.dtype.kind in "biu" else None) if x.ndim else x.copy()
 
 

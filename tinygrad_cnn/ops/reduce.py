@@ -37,6 +37,7 @@ def _spread(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
 
 
 def _sum(x: ndarray, axis: Any, keepdims: bool) -> Any:
+    x = np.asarray(x)
     if x.dtype.kind in "biu":
         return np.add.reduce(x, axis=axis, keepdims=keepdims, dtype=np.int64)
     if x.dtype == np.float16:
@@ -52,6 +53,7 @@ def _count(shape: tuple[int, ...], axis: tuple[int, ...] | None) -> int:
 
 
 def _mean(x: ndarray, axis: Any, keepdims: bool) -> Any:
+    x = np.asarray(x)
     if x.dtype == np.float16:
         return np.mean(x, axis=axis, keepdims=keepdims, dtype=np.float32).astype(np.float16)
     count = _count(x.shape, axis)
@@ -120,6 +122,7 @@ def nanmean(input: Array, dim: Any = None, keepdim: bool = False) -> Array:
 
 
 def _prod(x: ndarray, axis: Any, keepdims: bool) -> Any:
+    x = np.asarray(x)
     dtype = np.int64 if x.dtype.kind in "biu" else None
     return np.multiply.reduce(x, axis=axis, keepdims=keepdims, dtype=dtype)
 
@@ -157,7 +160,7 @@ def _prod_definition(x: Any, axis: Any, keepdims: bool) -> Any:
         return x * 1
     for k in sorted(range(len(x.shape)) if axis is None else axis, reverse=True):
         parts = [x[(slice(None),) * k + (slice(j, j + 1),)] for j in range(x.shape[k])]
-        total = parts[0] if parts else np.ones(kept_shape(x.shape, (k,)), x.dtype)
+        total = parts[0] if parts else np.sum(x, axis=k, keepdims=True) + 1
         for part in parts[1:]:
             total = total * part
         x = total if keepdims else np.reshape(total, total.shape[:k] + total.shape[k + 1 :])
@@ -276,6 +279,7 @@ def logsumexp(input: Array, dim: Any = None, keepdim: bool = False) -> Array:
 
 
 def _logsumexp(x: ndarray, axis: Any, keepdims: bool) -> Any:
+    x = np.asarray(x)
     peak = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
     peak = np.where(np.isfinite(peak), peak, 0).astype(x.dtype, copy=False)
     with np.errstate(divide="ignore"):
@@ -309,6 +313,7 @@ def _logsumexp_definition(x: Any, axis: Any, keepdims: bool) -> Any:
 
 def _extreme(reduce: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
     def forward(x: ndarray, axis: Any, keepdims: bool, share: Any = None) -> tuple[Any, Any]:
+        x = np.asarray(x)
         if share is None:
             y = reduce(x, axis=axis, keepdims=True)
             chosen = (x == y) | np.isnan(x) if x.dtype.kind == "f" else x == y
@@ -335,6 +340,7 @@ amin_op = Multilinear(
 
 def _picked(pick: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
     def forward(x: ndarray, axis: int, keepdims: bool, indices: Any = None) -> tuple[Any, Any]:
+        x = np.asarray(x)
         if not x.ndim:
             return x.copy(), np.zeros((), np.int64)
         if indices is None:
