@@ -196,7 +196,9 @@ class Server:
             return
         try:
             self._writer.send(messages.response(request, reply.body))
-        except ValueError as error:  # a NaN in a body: ours to mend, and no reason to leave the client waiting
+        except (
+            ValueError
+        ) as error:  # a NaN in a body: ours to mend, and no reason to leave the client waiting
             self._writer.send(messages.failure(request, f"{request['command']}: {error}", id=4))
         if reply.then is not None:
             reply.then()

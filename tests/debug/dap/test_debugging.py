@@ -1,0 +1,3 @@
+"""A program is debugged through the protocol as an editor does it."""
+
+

@@ -1,0 +1,160 @@
+"""Requests that take text: `evaluate`, `setExpression`, `completions`.
+
+In the console (context "repl") the text is a command of the terminal debugger, by the same interpreter; in a
+hover or a watch it is an expression and nothing else.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from tinygrad_cnn.debug.dap.messages import Arguments, RequestError
+from tinygrad_cnn.debug.dap.program import STAY
+from tinygrad_cnn.debug.dap.room import STOPPED, Room, request
+from tinygrad_cnn.debug.dap.server import Reply
+from tinygrad_cnn.debug.dap.values import Item
+from tinygrad_cnn.errors import UsageError
+
+#: Longest text that is looked at.
+MAX_TEXT = 100_000
+
+
+class Console(Room):
+    """Commands and expressions."""
+
+    @request("evaluate", STOPPED)
+    def evaluate(self, args: Arguments) -> Any:
+        text = args.string("expression")
+        if len(text) > MAX_TEXT:
+            raise RequestError(f"evaluate: expected at most {MAX_TEXT:,} characters, got {len(text):,}")
+        if args.string("context", None) == "repl":
+            return self._command(text)
+        item = Item(text, self._value(text, args.integer("frameId", 0)), text)
+        shown = self.adapter.variables.describe(item)
+        body = {"result": shown["value"], "variablesReference": shown["variablesReference"]}
+        for name in ("type", "namedVariables", "indexedVariables"):
+            if name in shown:
+                body[name] = shown[name]
+        return body
+
+    def _value(self, text: str, frame_id: int) -> Any:
+        frame = self.adapter.stack.frame(frame_id) if frame_id else None
+        if frame is not None and frame.living is not None:
+            try:
+                return eval(text, frame.living.f_globals, frame.living.f_locals)
+            except NameError:
+                pass  # perhaps a name of the node's
+            except Exception as error:
+                raise RequestError(f"{type(error).__name__}: {error}") from None
+        try:
+            return (frame.session if frame is not None else self.session).evaluate(text)
+        except UsageError as error:
+            raise RequestError(str(error)) from None
+        except AttributeError:  # names of a node, asked for at the end of the pass
+            raise RequestError("there is no node at the end of the pass; step back to one") from None
+
+    def _command(self, text: str) -> Reply:
+        interpreter = self.program.interpreter
+        assert interpreter is not None
+        before = {bp.id for bp in self.program.breakpoints}
+        reply = interpreter.execute(text)
+        # Messages of log points that the interpreter did not show itself.
+        body = {"result": reply.text.rstrip("\n"), "variablesReference": 0}
+
+        def then() -> None:
+            if reply.breakpoints:
+                self.adapter.setting.console_changed(before)
+            if reply.quit:
+                self.adapter.quit()
+            elif reply.resume:
+                self.adapter.send("continued", {"threadId": 1, "allThreadsContinued": True})
+                self.adapter.resume(STAY)
+            elif reply.moved:
+                self.adapter.moved()
+            elif reply.edited:
+                self.adapter.values_changed()
+
+        if reply.pdb:
+            body["result"] = (
+                "pdb needs a terminal: run `tinygrad-cnn debug` there; the editor's console has none"
+            )
+        return Reply(body, then)
+
+    @request("setExpression", STOPPED)
+    def set_expression(self, args: Arguments) -> Reply:
+        target = args.string("expression")
+        session = self.session
+        try:
+            what = _target(target, session.evaluate)
+            session.edit(_gradient(what, session.evaluate(args.string("value"))), **what)
+            value = session.evaluate(target)
+        except UsageError as error:
+            raise RequestError(str(error), show=True) from None
+        shown = self.adapter.variables.describe(Item(target, value, target))
+        body = {"value": shown["value"], "variablesReference": shown["variablesReference"]}
+        return Reply(body, then=self.adapter.values_changed)
+
+    @request("completions")
+    def completions(self, args: Arguments) -> dict[str, Any]:
+        text = args.string("text")
+        first = 1 if self.adapter.columns_from_1 else 0
+        column = max(args.integer("column") - first, 0)
+        # Columns count UTF-16 units.
+        text = text.encode("utf-16-le", "surrogatepass")[: 2 * column].decode("utf-16-le", "replace")
+        line = text.rpartition("\n")[2]
+        interpreter = self.program.interpreter
+        if interpreter is None or not self.program.stopped:
+            return {"targets": []}
+        word = line.rpartition(" ")[2]
+        start = column - len(word.encode("utf-16-le", "surrogatepass")) // 2
+        found = self.program.call(lambda: interpreter.complete(line))
+        return {
+            "targets": [
+                {"label": label, "text": label, "start": start + first, "length": column - start}
+                for label in found[:200]
+            ]
+        }
+
+
+def _target(text: str, evaluate: Any) -> dict[str, Any]:
+    """What `session.edit` needs for ``g[0, 2]``, ``downstream[1]``, ``value[3]``, ``inputs[0][1]``, ``x``."""
+    try:
+        tree: ast.expr = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise UsageError(
+            f"cannot read {text!r} as something to change; e.g. g[0, 2], downstream[1], value"
+        ) from None
+    index: list[Any] = []
+    while isinstance(tree, ast.Subscript):
+        found = evaluate(f"np.s_[{ast.unparse(tree.slice)}]")
+        index[:0] = list(found) if isinstance(found, tuple) else [found]
+        tree = tree.value
+    name = tree.id if isinstance(tree, ast.Name) else ""
+    if name in ("g", "upstream", "grad"):
+        return {"index": tuple(index) or None}
+    if name == "downstream" and index and isinstance(index[0], int):
+        return {"input": index[0], "index": tuple(index[1:]) or None}
+    if name == "value":
+        return {"value": True, "index": tuple(index) or None}
+    inputs = {"x": 0, "a": 0, "b": 1, "c": 2}
+    if name == "inputs" and index and isinstance(index[0], int):
+        k, index = index[0], index[1:]
+    elif name in inputs:
+        k = inputs[name]
+    else:
+        raise UsageError(
+            f"{text!r} cannot be changed: g, downstream[i], value and inputs[i] can, and their entries"
+        )
+    node = evaluate("node")
+    if not 0 <= k < len(node.parents) or node.parents[k] is None:
+        raise UsageError(f"input {k} of {node.op.name} is no node of this pass")
+    return {"value": True, "node": node.parents[k], "index": tuple(index) or None}
+
+
+def _gradient(what: dict[str, Any], new: Any) -> Any:
+    """Puts `new` where it belongs: the gradient, or ``value=``."""
+    if what.get("value"):
+        what["value"] = new
+        return None
+    return new

@@ -1,0 +1,336 @@
+"""The program under debug: the thread that runs it, and where that thread waits in a backward pass.
+
+While attached, each backward pass of that thread drives a `BackwardSession`: it goes on to the next
+breakpoint, tells `Events.stopped`, and waits. The dispatcher's thread then sends it functions to run there
+(`call`), since modes and users' expressions belong to the program's thread, and at last a `Move` that takes
+it on. Other threads' passes run as ever.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import queue
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, Protocol
+
+from tinygrad_cnn.autograd.backward import BackwardPass
+from tinygrad_cnn.autograd.graph import is_engine_file
+from tinygrad_cnn.autograd.observe import keep_values
+from tinygrad_cnn.debug.attach import attached
+from tinygrad_cnn.debug.commands import Interpreter
+from tinygrad_cnn.debug.dap.breakpoints import EditorBreakpoints
+from tinygrad_cnn.debug.dap.messages import RequestError
+from tinygrad_cnn.debug.dap.places import resolve
+from tinygrad_cnn.debug.session import BackwardSession
+
+
+class Interrupted(BaseException):
+    """Breaks off an evaluation (no `Exception`, so that nobody's handler swallows it)."""
+
+
+class Terminated(SystemExit):
+    """Ends the program where it stands."""
+
+
+class Events(Protocol):
+    """What the program tells; called from its own thread."""
+
+    def pass_started(self, session: BackwardSession) -> None: ...
+    def stopped(self, reason: str, text: str, hit: list[int]) -> None: ...
+    def log(self, text: str) -> None: ...
+
+
+@dataclass
+class Move:
+    """How the program goes on: `act` on the interpreter's session; `stepping` stops at the pass's end too."""
+
+    act: Callable[[Interpreter], None]
+    reason: str = "step"
+    stepping: bool = True
+
+
+@dataclass
+class _Job:
+    fn: Callable[[], Any]
+    result: Any = None
+    error: BaseException | None = None
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+def _go_on(interpreter: Interpreter) -> None:
+    leave_parts(interpreter)
+    interpreter.session.continue_()
+
+
+CONTINUE = Move(_go_on, "breakpoint", stepping=False)
+#: Nothing to do any more: the console did it already, or nobody looks on.
+STAY = Move(lambda _interpreter: None, stepping=False)
+
+
+class Program:
+    """One thread of one program, and its stops.
+
+    With `stays` it is watched until `leave_here`, whether a client is there or not (`listen`).
+    """
+
+    events: Events
+
+    def __init__(self, events: Events | None = None, *, stays: bool = False) -> None:
+        if events is not None:
+            self.events = events
+        self._stays = stays
+        self.breakpoints = EditorBreakpoints()
+        self.stop_at_entry = False
+        self.entry_reason = "entry"
+        self.stop_at_end = False
+        self.file: str | None = None
+        self.interpreter: Interpreter | None = None
+        self.error: BaseException | None = None
+        self.frames: list[FrameType] = []
+        self.passes = 0
+        self._thread: int | None = None
+        self._jobs: queue.SimpleQueue[_Job | Move] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._busy = False
+        self._listening = False
+        self._failed_at: int | None = None
+        self._watching = ExitStack()
+
+    # --- from the program's thread ---------------------------------------------------------------
+
+    def attach_here(self) -> None:
+        """Watch the calling thread from now on: its nodes keep values and stacks, its passes stop."""
+        self._thread = threading.get_ident()
+        self._watching.enter_context(keep_values(stack=True))
+        self._watching.enter_context(attached(self._run_pass))
+        self._listening = not self._stays
+
+    def leave_here(self) -> None:
+        """Undo `attach_here`, in the same thread."""
+        self._listening = False
+        self._watching.close()
+
+    def _run_pass(self, work: BackwardPass, run: Callable[[BackwardPass], None]) -> None:
+        """What `BackwardPass.run` does on the watched thread."""
+        if not self._listening:
+            if not self._stays:
+                self.leave_here()
+            run(work)
+            return
+        self.passes += 1
+        self.frames = _user_frames()
+        scopes = [scope for frame in self.frames[:1] for scope in (frame.f_locals, frame.f_globals)]
+        self.breakpoints.caller = (
+            (resolve(self.frames[0].f_code.co_filename), self.frames[0].f_lineno) if self.frames else None
+        )
+        session = BackwardSession.of_pass(work, breakpoints=self.breakpoints, scopes=scopes)
+        self.interpreter = Interpreter(session, file=self.file)
+        self._failed_at = None
+        try:
+            self.events.pass_started(session)
+            self._drive(self.interpreter, entry=work.accumulate)
+            leave_parts(self.interpreter)
+            self.interpreter.session.finish()
+        finally:
+            self.interpreter = None
+            self.frames = []
+
+    def _drive(self, interpreter: Interpreter, *, entry: bool) -> None:
+        """From stop to stop, to the end of the pass; `entry`: it may stop at the first node."""
+        if self.stop_at_entry and entry:
+            reason, self.stop_at_entry = self.entry_reason, False
+            move = self._wait(reason, "start of the backward pass", [])
+        else:
+            move = Move(lambda i: _first(i.session), "breakpoint", stepping=False)
+        while self._listening:
+            was_at_end = _at_end(interpreter)
+            hit: list[int] = []
+            reason = None
+            try:
+                move.act(interpreter)
+            except Exception as error:
+                reason = self._raised(error)
+            self._tell_log()
+            if interpreter.session.closed or not self._listening:
+                return
+            if was_at_end and _at_end(interpreter):  # a step beyond the end: on to the next pass
+                self.stop_at_entry, self.entry_reason = move.stepping, move.reason
+                return
+            if reason is None:
+                reason, hit = self.reason(move, interpreter)
+            if reason is None:
+                return
+            move = self._wait(reason, interpreter.session.stop.text, hit)
+
+    def reason(self, move: Move, interpreter: Interpreter) -> tuple[str | None, list[int]]:
+        """Why it stops where a move ended; None when it does not stop."""
+        session = interpreter.session
+        breakpoints = self.breakpoints
+        if _at_end(interpreter):
+            written = breakpoints.written_last(session)
+            if written is not None:
+                return "data breakpoint", [written.id]
+            return (move.reason, []) if move.stepping or self.stop_at_end else (None, [])
+        if session.stop.kind == "breakpoint":
+            return breakpoints.reason_for(session.stop.breakpoint)
+        return move.reason, []
+
+    def _raised(self, error: Exception) -> str:
+        """A rule, a hook or a condition failed: stop there once, or let it go on into the program."""
+        assert self.interpreter is not None
+        session = self.interpreter.session
+        again, self._failed_at = self._failed_at == session.position, session.position
+        if again or not self.breakpoints.stop_at_errors or not self._listening:
+            raise error
+        self.error = error
+        return "exception"
+
+    def _wait(self, reason: str, text: str, hit: list[int]) -> Move:
+        """Stand here, and do what the dispatcher asks for, until it says how to go on."""
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()  # what the program printed so far belongs before the stop
+        with self._lock:
+            self._stopped = True
+        self.events.stopped(reason, text, hit)
+        while True:
+            job: _Job | None = None
+            try:
+                got = self._jobs.get()
+                if isinstance(got, Move):
+                    break
+                job = got
+                self._do(job)
+            except Interrupted:
+                if job is not None and not job.done.is_set():
+                    job.error = RequestError("interrupted", id=3)
+                    job.done.set()
+        if reason == "exception" and got is not CONTINUE:
+            self._failed_at = None  # the user did something about it: a failure is news again
+        self.error = None
+        return got
+
+    def _do(self, job: _Job) -> None:
+        try:
+            with self._lock:
+                self._busy = True
+            job.result = job.fn()
+        except Interrupted:
+            job.error = RequestError("interrupted", id=3)
+        except BaseException as error:  # whatever it is, it belongs to the request and not to the program
+            job.error = error
+        finally:
+            with self._lock:
+                self._busy = False
+            job.done.set()
+
+    def _tell_log(self) -> None:
+        messages = self.breakpoints.messages
+        while messages:
+            self.events.log(messages.pop(0))
+
+    # --- from the dispatcher's and the reader's threads --------------------------------------------
+
+    @property
+    def session(self) -> BackwardSession:
+        """The innermost session of the stop. Raises RequestError while the program runs."""
+        if self.interpreter is None:
+            raise RequestError("the program is not in a backward pass", id=10)
+        return self.interpreter.session
+
+    @property
+    def stopped(self) -> bool:
+        return self._stopped
+
+    def call(self, fn: Callable[[], Any]) -> Any:
+        """Run `fn` in the stopped program's thread; gives its result, raises its error."""
+        if not self._stopped:
+            raise RequestError("the program is running: pause it, or set a breakpoint, first", id=10)
+        job = _Job(fn)
+        self._jobs.put(job)
+        job.done.wait()
+        if job.error is not None:
+            if isinstance(job.error, (Exception,)):
+                raise job.error
+            raise RequestError(f"{type(job.error).__name__}: {job.error}", id=11)
+        return job.result
+
+    def resume(self, move: Move) -> None:
+        """Let the stopped program go on."""
+        with self._lock:
+            if not self._stopped:
+                return
+            self._stopped = False
+        self._jobs.put(move)
+
+    def pause(self) -> None:
+        """Stop at the next node, of this pass or the next."""
+        self.breakpoints.pause_requested = True
+
+    def interrupt(self) -> None:
+        """Break off the function that `call` is running, if any."""
+        with self._lock:
+            if self._busy and self._thread is not None:
+                _raise_in(self._thread, Interrupted)
+
+    def welcome(self, events: Events) -> None:
+        """A client came to a program that stays: begin with an empty table."""
+        self.events = events
+        self.breakpoints = EditorBreakpoints()
+        self.stop_at_entry = self.stop_at_end = False
+        self.entry_reason = "entry"
+        self._listening = True
+
+    def detach(self) -> None:
+        """Let the program run on as if nobody had ever looked."""
+        self._listening = False
+        self.breakpoints.mute()
+        self.resume(STAY)
+
+    def kill(self) -> None:
+        """End the program, where it stands or, running, where it is."""
+        self.breakpoints.mute()
+        self._listening = False
+        if self._stopped:
+            self.resume(Move(_terminate))
+        elif self._thread is not None:
+            _raise_in(self._thread, Terminated)
+
+
+def leave_parts(interpreter: Interpreter) -> None:
+    """Be back at the composite op whose parts were being stepped through, standing before it."""
+    while interpreter.outer:
+        interpreter.session.abort()
+        interpreter.session = interpreter.outer.pop()
+
+
+def _at_end(interpreter: Interpreter) -> bool:
+    return interpreter.session.at_end and not interpreter.outer
+
+
+def _first(session: BackwardSession) -> None:
+    session.continue_(from_here=True)
+
+
+def _terminate(_interpreter: Interpreter) -> None:
+    raise Terminated(1)
+
+
+def _user_frames() -> list[FrameType]:
+    """The living frames outside the engine, innermost first: who called `backward`."""
+    frame: FrameType | None = sys._getframe(2)
+    found = []
+    while frame is not None:
+        if not is_engine_file(frame.f_code.co_filename):
+            found.append(frame)
+        frame = frame.f_back
+    return found
+
+
+def _raise_in(thread: int, kind: type[BaseException]) -> None:
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(kind))
