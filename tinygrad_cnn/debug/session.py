@@ -167,6 +167,7 @@ class BackwardSession:
         self._edits: list[_Edit] = []  # since the last step
         self._edge_edits: dict[int, Any] = {}  # of the paused node, by input
         self._restore_values: list[Callable[[], None]] = []
+        self._edited_values: dict[int, Any] = {}
         self._value_cache: dict[int, ndarray] | None = None
         self._index = {node.seq: k for k, node in enumerate(self.nodes)}
         self._settle()
@@ -241,7 +242,8 @@ class BackwardSession:
 
     def value_of(self, node: Node) -> ndarray | None:
         """The node's value, if anything still holds it (run under `autograd.observe.keep_values` to keep all)."""
-        own = value_of(node)
+        own = self._edited_values.get(node.seq)
+        own = value_of(node) if own is None else own
         if own is not None:
             return own
         if self._value_cache is None:
@@ -642,13 +644,15 @@ class BackwardSession:
                 user.saved = tuple(saved)
         if not changed:
             raise UsageError(f"edit: no rule of this pass reads the value of {self.label(node)}")
-        kept, node.value = node.value, new
+        edited = self._edited_values
+        before = edited.get(node.seq, _MISSING)
+        edited[node.seq] = new
         self._value_cache = None
 
         def undo() -> None:
             for user, saved in changed:
                 user.saved = saved
-            node.value = kept
+            _put(edited, node.seq, before)
             self._value_cache = None
 
         self._restore_values.append(undo)

@@ -1,0 +1,121 @@
+"""`check` agrees with every right rule, and names the op and the entry of a wrong one."""
+
+import numpy as np
+import pytest
+
+import tinygrad_cnn as tg
+from tests.debug.conftest import problem
+from tests.ops import driver
+from tinygrad_cnn.autograd.op import REGISTRY, Elementwise, General, Multilinear
+from tinygrad_cnn.debug import BackwardSession, Interpreter
+from tinygrad_cnn.debug.check import check_all
+
+CASES = driver.all_cases()
+
+
+@pytest.fixture
+def planted():
+    """Ops that a test makes, gone again behind it."""
+    before = set(REGISTRY)
+    yield
+    for name in set(REGISTRY) - before:
+        del REGISTRY[name]
+
+
+def test_every_node_of_mnist_cnn_agrees_in_float64():
+    p = problem("mnist-cnn", (1, 28, 28), batch=1, dtype=tg.float64)
+    s = BackwardSession(p.loss())
+    results = []
+    while s.node is not None:
+        if s.node.parents:
+            results.append(s.check())
+        s.step()
+    assert len(results) == sum(bool(n.parents) for n in s.nodes) > 10
+    assert not [str(r) for r in results if not r.ok or r.skipped or "off by" in str(r)]
+
+
+def test_every_node_of_a_float32_network_agrees_too(small):
+    s = BackwardSession(small.loss())
+    assert not [str(r) for r in check_all(s) if not r.ok or r.skipped]
+
+
+@pytest.mark.parametrize("case", CASES, ids=[c.name for c in CASES])
+def test_every_op_of_the_table_agrees(case):
+    arrays, rng = case.inputs()
+    with tg.autograd.keep_values():
+        outputs = [o for o in driver.call(case, driver.leaves(arrays)) if o.node is not None and o.array.size]
+    if outputs:
+        s = BackwardSession(outputs, driver.upstream(rng, outputs))
+        assert not [str(r) for r in check_all(s) if not r.ok]
+
+
+def test_a_wrong_factor_is_caught_and_its_worst_entry_named(planted):
+    # right everywhere but where x > 2
+    wrong = Elementwise("wrong_exp", np.exp, lambda y, x: np.where(x > 2, 0.5 * y, y))
+    x = np.zeros((20, 30), np.float32)
+    x[7, 11], x[3, 4] = 3.0, 2.5
+    t = tg.tensor(x, requires_grad=True)
+    s = BackwardSession(wrong(t).sum())
+    s.goto("wrong_exp")
+    found = s.check()
+    assert not found and found.op == "wrong_exp"
+    assert found.inputs[0].element == (7, 11)
+    assert found.inputs[0].numerical == pytest.approx(np.exp(3.0), rel=1e-5)
+    assert "WRONG" in str(found) and "wrong_exp" in str(found) and "[7, 11]" in str(found) and "test_check.py" in str(found)
+    reply = Interpreter(s).execute("check")
+    assert "[7, 11]" in reply.text
+
+
+def test_a_wrong_transpose_is_caught_in_the_one_entry_it_gets_wrong(planted):
+    def transposed(g, a, b):
+        out = np.matmul(g, b.T)
+        mask = np.zeros(out.shape)
+        mask[2, 5] = 1
+        return out * (1 + mask)
+
+    wrong = Multilinear("wrong_matmul", np.matmul, transposed, lambda g, a, b: np.matmul(a.T, g))
+    rng = np.random.default_rng(0)
+    a = tg.tensor(rng.standard_normal((30, 40)), requires_grad=True)
+    b = tg.tensor(rng.standard_normal((40, 6)), requires_grad=True)
+    s = BackwardSession((wrong(a, b) * tg.tensor(rng.standard_normal((30, 6)))).sum())
+    s.goto("wrong_matmul")
+    found = s.check()
+    assert not found.inputs[0].ok and found.inputs[0].element == (2, 5)
+    assert found.inputs[1].ok
+
+
+def test_a_forgotten_input_of_a_general_op_is_caught(planted):
+    wrong = General("wrong_mul", lambda a, b: a * b, vjp=lambda g, y, a, b: (g * b, np.zeros_like(b)))
+    a = tg.tensor([1.0, 2.0], requires_grad=True)
+    b = tg.tensor([3.0, 4.0], requires_grad=True)
+    s = BackwardSession(wrong(a, b).sum())
+    s.goto("wrong_mul")
+    found = s.check()
+    assert [i.ok for i in found.inputs] == [True, False]
+    assert found.inputs[1].name == "b"
+
+
+def test_entries_at_a_kink_are_left_out_and_counted():
+    x = tg.tensor([0.0, 1.0, -1.0, 0.0], requires_grad=True)
+    s = BackwardSession(tg.relu(x).sum())
+    s.goto("relu")
+    found = s.check()
+    assert found.ok and found.inputs[0].kinks == 2
+
+
+def test_checking_changes_nothing(small):
+    s = BackwardSession(small.loss())
+    s.step(3)
+    before = s.state()
+    s.check()
+    assert s.state() == before
+    assert all(p.grad is None for p in list(small.model.parameters())[:2])
+
+
+def test_an_op_whose_input_is_gone_is_not_called_right():
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    y = tg.sqrt(x + 1.0 * 2)
+    s = BackwardSession(y.sum())
+    s.goto("sqrt")
+    found = s.check()
+    assert found.skipped and "keep_values" in str(found)

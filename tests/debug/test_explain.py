@@ -1,0 +1,106 @@
+"""What `explain` prints adds up to the gradient, for every op of the op table."""
+
+import numpy as np
+import pytest
+
+import tinygrad_cnn as tg
+from tests.ops import driver
+from tinygrad_cnn.debug import BackwardSession, Interpreter
+from tinygrad_cnn.errors import UsageError
+
+CASES = driver.all_cases()
+
+
+@pytest.mark.parametrize("case", CASES, ids=[c.name for c in CASES])
+def test_the_terms_add_up_to_the_gradient_at_every_node(case):
+    arrays, rng = case.inputs()
+    outputs = [o for o in driver.call(case, driver.leaves(arrays)) if o.node is not None and o.array.size]
+    if not outputs:
+        return
+    s = BackwardSession(outputs, driver.upstream(rng, outputs))
+    while s.node is not None:
+        node = s.node
+        for i, parent in enumerate(node.parents):
+            if parent is None or not int(np.prod(parent.shape)):
+                continue
+            pulled = s.downstream[i]
+            index = tuple(int(rng.integers(0, n)) for n in parent.shape)
+            for at in (None, index):
+                e = s.explain(node, at, i)
+                size = max([abs(t.product) for t in e.terms], default=0.0)
+                assert e.gradient == pulled[e.index]
+                assert e.total == pytest.approx(e.gradient, rel=1e-7, abs=1e-9 * max(1.0, size))
+                assert [abs(t.product) for t in e.terms] == sorted((abs(t.product) for t in e.terms), reverse=True)
+                str(e)
+        s.step()
+
+
+def test_a_matrix_product_names_the_weights_and_their_numbers():
+    x = tg.tensor([[1.0, 2.0, 3.0]], requires_grad=True)
+    w = tg.tensor([[0.5, -1.0], [2.0, 0.25], [4.0, 8.0]], requires_grad=True)
+    s = BackwardSession((x @ w * tg.tensor([10.0, 3.0])).sum())
+    s.goto("matmul")
+    e = s.explain(index=(0, 2))
+    assert [(t.output, t.upstream, t.name, t.local) for t in e.terms] == [((0, 0), 10, "b[2, 0]", 4), ((0, 1), 3, "b[2, 1]", 8)]
+    text = str(e)
+    assert "∂L/∂a[0, 2]" in text and "10 · 4" in text and "= 64" in text
+    assert e.gradient == 64
+
+
+def test_a_convolution_names_the_kernel_entry_of_each_window():
+    x = tg.tensor(np.arange(1, 26, dtype=np.float32).reshape(1, 1, 5, 5), requires_grad=True)
+    w = tg.tensor(np.arange(1, 10, dtype=np.float32).reshape(1, 1, 3, 3), requires_grad=True)
+    s = BackwardSession(tg.nn.functional.conv2d(x, w).sum())
+    s.goto("conv2d")
+    e = s.explain(index=(0, 0, 1, 1))
+    assert {(t.output, t.name) for t in e.terms} == {
+        ((0, 0, i, j), f"w[0, 0, {1 - i}, {1 - j}]") for i in range(2) for j in range(2)
+    }
+    assert e.gradient == 1 + 2 + 4 + 5
+    e = s.explain(index=(0, 0, 0, 0), input=1)
+    assert {t.name for t in e.terms} == {f"x[0, 0, {i}, {j}]" for i in range(3) for j in range(3)}
+
+
+def test_what_other_users_handed_back_is_told():
+    x = tg.tensor([2.0], requires_grad=True)
+    y = x * 3
+    square = y * y
+    s = BackwardSession((square + tg.exp(y)).sum())
+    s.goto(square)
+    e = s.explain()
+    assert e.before == pytest.approx(np.exp(6.0)) and e.gradient == 6.0
+    assert "other users had handed back 403.429" in str(e)
+
+
+def test_infinities_are_shown_and_not_dropped():
+    x = tg.tensor([0.0, 1.0], requires_grad=True)
+    s = BackwardSession(tg.sqrt(x).sum())
+    s.goto("sqrt")
+    with np.errstate(all="ignore"):
+        assert np.isinf(s.explain(index=0).total)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("explain 9", "one entry of shape (2,)"),
+        ("explain 0 of q", "no gradient for an input 'q'"),
+        ("explain x x", "cannot read"),
+    ],
+)
+def test_what_cannot_be_explained_is_said_in_a_line(line, says):
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    s = BackwardSession(tg.exp(x).sum())
+    s.goto("exp")
+    reply = Interpreter(s).execute(line)
+    assert reply.error and says in reply.text
+
+
+def test_a_leaf_and_a_node_not_reached_cannot_be_explained():
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    s = BackwardSession(tg.exp(x).sum())
+    exp = s.find("exp")[0]
+    with pytest.raises(UsageError, match="goto it first"):
+        s.explain(exp)
+    with pytest.raises(UsageError, match="leaf"):
+        s.explain(s.nodes[-1])
