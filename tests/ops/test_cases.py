@@ -39,7 +39,9 @@ def test_the_vjp_is_the_transpose_of_the_differences(case: Case) -> None:
     for _ in range(2):
         ts = driver.directions(rng, arrays)
         moved = driver.directional(lambda xs: driver.values(case, xs), arrays, ts)
-        close([np.array(driver.inner(answer.grads, ts))], [np.array(driver.inner(answer.vs, moved))], case.tol)
+        close(
+            [np.array(driver.inner(answer.grads, ts))], [np.array(driver.inner(answer.vs, moved))], case.tol
+        )
 
 
 @every_case
@@ -47,9 +49,15 @@ def test_the_jvp_is_the_differences(case: Case) -> None:
     arrays, rng = case.inputs()
     ts = driver.directions(rng, arrays)
     _, pushed = tg.func.jvp(
-        lambda *xs: tuple(driver.call(case, xs)), tuple(map(tg.from_numpy, arrays)), tuple(map(tg.from_numpy, ts))
+        lambda *xs: tuple(driver.call(case, xs)),
+        tuple(map(tg.from_numpy, arrays)),
+        tuple(map(tg.from_numpy, ts)),
     )
-    close([p.detach().numpy() for p in pushed], driver.directional(lambda xs: driver.values(case, xs), arrays, ts), case.tol)
+    close(
+        [p.detach().numpy() for p in pushed],
+        driver.directional(lambda xs: driver.values(case, xs), arrays, ts),
+        case.tol,
+    )
 
 
 @every_case
@@ -62,16 +70,25 @@ def test_each_local_gradient_is_the_adjoint_of_its_push_forward(case: Case) -> N
                 continue
             J = node.local_gradient(i)
             # Numbers that float32 holds exactly, so that an op which passes through it loses none.
-            t, v = (np.asarray(rng.standard_normal(n.shape), np.float32).astype(np.float64) for n in (parent, node))
+            t, v = (
+                np.asarray(rng.standard_normal(n.shape), np.float32).astype(np.float64)
+                for n in (parent, node)
+            )
             forth, back = np.sum(v * J(t)), np.sum(J.T(v) * t)
-            np.testing.assert_allclose(forth, back, rtol=1e-9, atol=1e-9 * max(1.0, abs(back)), err_msg=repr(node))
+            np.testing.assert_allclose(
+                forth, back, rtol=1e-9, atol=1e-9 * max(1.0, abs(back)), err_msg=repr(node)
+            )
             if node.op.kind == "elementwise":
                 assert J.factor.shape == tuple(node.shape)
             if np.prod(J.shape, dtype=np.int64) <= 4000:
                 dense = J.dense()
                 assert dense.shape == J.shape
                 np.testing.assert_allclose(
-                    np.tensordot(v, dense, v.ndim) if v.ndim else v * dense, J.T(v), rtol=1e-9, atol=1e-9, err_msg=repr(node)
+                    np.tensordot(v, dense, v.ndim) if v.ndim else v * dense,
+                    J.T(v),
+                    rtol=1e-9,
+                    atol=1e-9,
+                    err_msg=repr(node),
                 )
 
 
@@ -86,13 +103,19 @@ def test_the_second_derivative_is_the_differences_of_the_first(case: Case) -> No
     xs = driver.leaves(arrays)
     outputs = driver.call(case, xs)
     live = [(o, tg.from_numpy(v)) for o, v in zip(outputs, vs, strict=True) if o.requires_grad]
-    grads = tg.autograd.grad([o for o, _ in live], xs, [v for _, v in live], create_graph=True, materialize_grads=True)
+    grads = tg.autograd.grad(
+        [o for o, _ in live], xs, [v for _, v in live], create_graph=True, materialize_grads=True
+    )
     total = sum(((g * tg.from_numpy(t)).sum() for g, t in zip(grads, ts, strict=True)), tg.tensor(0.0))
     if total.requires_grad:
         twice = [g.numpy() for g in tg.autograd.grad(total, xs, materialize_grads=True)]
     else:
         twice = [np.zeros_like(a) for a in arrays]
-    close(twice, driver.directional(lambda zs: driver.pull(case, zs, vs).grads, arrays, ts), max(case.tol, 1e-6) * 10)
+    close(
+        twice,
+        driver.directional(lambda zs: driver.pull(case, zs, vs).grads, arrays, ts),
+        max(case.tol, 1e-6) * 10,
+    )
 
 
 @every_case
@@ -139,13 +162,24 @@ def test_fused_rules_equal_what_they_fuse(case: Case) -> None:
             for i, fused in enumerate(op.fused):
                 if fused is not None and node.parents[i] is not None:
                     plain = g * op.factor(i, node, node.saved)
-                    np.testing.assert_allclose(fused(g, *node.saved, **node.params), plain, rtol=1e-9, atol=1e-12)
+                    np.testing.assert_allclose(
+                        fused(g, *node.saved, **node.params), plain, rtol=1e-9, atol=1e-12
+                    )
         elif isinstance(op, General) and op.definition is not None:
-            xs = [tg.from_numpy(np.asarray(x)).requires_grad_(p is not None) for x, p in zip(node.saved[1:], node.parents)]
+            # None stands for an input that is not there (a normalisation without weights).
+            xs = [
+                None if x is None else tg.from_numpy(np.asarray(x)).requires_grad_(p is not None)
+                for x, p in zip(node.saved[1:], node.parents)
+            ]
             y = op.definition(*xs, **op.given(node))
-            np.testing.assert_allclose(y.detach().numpy(), op(*[x.detach() for x in xs], **op.given(node)).numpy(), rtol=1e-9, atol=1e-12)
+            np.testing.assert_allclose(
+                y.detach().numpy(),
+                op(*[x if x is None else x.detach() for x in xs], **op.given(node)).numpy(),
+                rtol=1e-9,
+                atol=1e-12,
+            )
             fused_all = op.pull_all(g, node, node.saved)
-            wanted = [x for x in xs if x.requires_grad]
+            wanted = [x for x in xs if x is not None and x.requires_grad]
             plain_all = tg.autograd.grad(y, wanted, tg.from_numpy(g), materialize_grads=True)
             for fused, plain in zip([f for f in fused_all if f is not None], plain_all, strict=True):
                 np.testing.assert_allclose(fused, plain.numpy(), rtol=1e-8, atol=1e-10)
@@ -166,7 +200,9 @@ def test_every_op_is_in_some_case() -> None:
         "[importlib.import_module(m.name) for m in pkgutil.iter_modules(ops.__path__, ops.__name__ + '.')];"
         "from tinygrad_cnn.autograd.op import REGISTRY; print(*REGISTRY)"
     )
-    known = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    known = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout.split()
     used = {"identity"}  # aliases made by the engine itself
     for case in CASES:
         used.update(n.op.name for n in nodes_of(case)[1])
