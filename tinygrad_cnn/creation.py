@@ -55,7 +55,9 @@ def _array_of(data: Any, dtype: Any, copy: bool | None) -> ndarray:
     except ValueError as error:
         raise ValueError(f"tensor() expected numbers in a regular (not ragged) nesting: {error}") from None
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"tensor() expected numbers or booleans, got {type(data).__name__} of dtype {array.dtype}")
+        raise TypeError(
+            f"tensor() expected numbers or booleans, got {type(data).__name__} of dtype {array.dtype}"
+        )
     if dtype is None and not typed and (array.dtype == np.float64 or not array.size):
         array = array.astype(modes.get_default_dtype())
     return array
@@ -115,17 +117,23 @@ def scalar_tensor(s: float, *, dtype: Any = None) -> Any:
 # --- constants -------------------------------------------------------------------------------------
 
 
-def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any) -> Any:
+def zeros(
+    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any
+) -> Any:
     """Zeros, float32 by default."""
     return _finish(np.zeros(_shape(size, _layout), dtype or modes.get_default_dtype()), device, requires_grad)
 
 
-def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any) -> Any:
+def ones(
+    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any
+) -> Any:
     """Ones, float32 by default."""
     return _finish(np.ones(_shape(size, _layout), dtype or modes.get_default_dtype()), device, requires_grad)
 
 
-def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any) -> Any:
+def empty(
+    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any
+) -> Any:
     """Uninitialised memory, float32 by default."""
     return _finish(np.empty(_shape(size, _layout), dtype or modes.get_default_dtype()), device, requires_grad)
 
@@ -158,28 +166,42 @@ def _dtype_of_number(value: Any) -> Any:
     return np.int64 if isinstance(value, int) else modes.get_default_dtype()
 
 
-def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def eye(
+    n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
     """Ones on the diagonal, zeros elsewhere."""
     return _finish(np.eye(n, m, dtype=dtype or modes.get_default_dtype()), device, requires_grad)
 
 
-def zeros_like(input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any) -> Any:
+def zeros_like(
+    input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any
+) -> Any:
     """Zeros of the same shape and dtype."""
     return _finish(np.zeros_like(unwrap(input), dtype=dtype), device, requires_grad)
 
 
-def ones_like(input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any) -> Any:
+def ones_like(
+    input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any
+) -> Any:
     """Ones of the same shape and dtype."""
     return _finish(np.ones_like(unwrap(input), dtype=dtype), device, requires_grad)
 
 
-def empty_like(input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any) -> Any:
+def empty_like(
+    input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any
+) -> Any:
     """Uninitialised memory of the same shape and dtype."""
     return _finish(np.empty_like(unwrap(input), dtype=dtype), device, requires_grad)
 
 
 def full_like(
-    input: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any
+    input: Any,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    **_layout: Any,
 ) -> Any:
     """`fill_value` in the same shape and dtype."""
     return _finish(np.full_like(unwrap(input), unwrap(fill_value), dtype=dtype), device, requires_grad)
@@ -202,7 +224,11 @@ def arange(
         numbers = [np.asarray(v) for v in (start, end, step)]
         dtype = modes.get_default_dtype() if any(v.dtype.kind == "f" for v in numbers) else np.int64
     # Computed wide and rounded once, so that float32 ranges do not drift.
-    wide = np.int64 if np.dtype(dtype).kind in "iu" and all(isinstance(v, (int, np.integer)) for v in (start, end, step)) else np.float64
+    wide = (
+        np.int64
+        if np.dtype(dtype).kind in "iu" and all(isinstance(v, (int, np.integer)) for v in (start, end, step))
+        else np.float64
+    )
     return _finish(np.arange(start, end, step, dtype=wide).astype(dtype, copy=False), device, requires_grad)
 
 

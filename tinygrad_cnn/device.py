@@ -33,7 +33,7 @@ class device:
         if name != "cpu":
             raise RuntimeError(
                 f"tinygrad_cnn computes on the CPU only, got device {str(type)!r}. "
-                "Write device = 'cuda' if tg.cuda.is_available() else 'cpu', as PyTorch programs do: it gives 'cpu' here."
+                "Write device = 'cuda' if tg.cuda.is_available() else 'cpu', as PyTorch programs do: here it is 'cpu'."
             )
         self.type = name
         self.index = np.int64(number).item() if number else index
@@ -45,7 +45,9 @@ class device:
         return self.type
 
     def __eq__(self, other: object) -> Any:
-        return str(other).partition(":")[0] == self.type if isinstance(other, (str, device)) else NotImplemented
+        return (
+            str(other).partition(":")[0] == self.type if isinstance(other, (str, device)) else NotImplemented
+        )
 
     def __hash__(self) -> Any:
         return hash(self.type)

@@ -6,7 +6,13 @@ from typing import Any
 
 import numpy as np
 
-_options: dict[str, Any] = {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80, "sci_mode": None}
+_options: dict[str, Any] = {
+    "precision": 4,
+    "threshold": 1000,
+    "edgeitems": 3,
+    "linewidth": 80,
+    "sci_mode": None,
+}
 
 
 def set_printoptions(
@@ -70,7 +76,9 @@ def _formatter(array: np.ndarray) -> Any:
     if not few:
         for axis in range(array.ndim):
             if array.shape[axis] > 2 * edge:
-                shown = np.concatenate([shown.take(range(edge), axis), shown.take(range(-edge, 0), axis)], axis)
+                shown = np.concatenate(
+                    [shown.take(range(edge), axis), shown.take(range(-edge, 0), axis)], axis
+                )
     width = max(len(write(v)) for v in shown.ravel().tolist()) if array.ndim else 0
     return {"float": lambda v: write(float(v)).rjust(width)}
 

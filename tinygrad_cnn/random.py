@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd import modes, versions
+from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.handle import unwrap, wrap
 from tinygrad_cnn.creation import _finish, _shape
 from tinygrad_cnn.device import check_device
@@ -134,7 +134,9 @@ def _narrow(dtype: Any) -> Any:
     return np.float32 if np.dtype(dtype).itemsize <= 4 else np.float64
 
 
-def uniform_array(shape: Any, dtype: Any = None, low: float = 0.0, high: float = 1.0, generator: Generator | None = None) -> ndarray:
+def uniform_array(
+    shape: Any, dtype: Any = None, low: float = 0.0, high: float = 1.0, generator: Generator | None = None
+) -> ndarray:
     """Uniform numbers of [low, high) as an array."""
     dtype = np.dtype(dtype or modes.get_default_dtype())
     source = generator or default_generator
@@ -145,7 +147,9 @@ def uniform_array(shape: Any, dtype: Any = None, low: float = 0.0, high: float =
     return np.asarray(u, dtype=dtype)
 
 
-def normal_array(shape: Any, dtype: Any = None, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> ndarray:
+def normal_array(
+    shape: Any, dtype: Any = None, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
+) -> ndarray:
     """Normal numbers as an array."""
     dtype = np.dtype(dtype or modes.get_default_dtype())
     source = generator or default_generator
@@ -190,7 +194,9 @@ def randint(
     if size is None:
         low, high, size = 0, low, high
     if not isinstance(high, (int, np.integer)) or high <= low:
-        raise ValueError(f"randint expected integers low < high and a size, got low={low}, high={high}, size={size}")
+        raise ValueError(
+            f"randint expected integers low < high and a size, got low={low}, high={high}, size={size}"
+        )
     source = generator or default_generator
     with source.lock:
         array = source.numpy.integers(int(low), int(high), sizes((size,)))
@@ -202,19 +208,35 @@ def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, d
     return _finish(permutation_array(int(n), generator).astype(dtype or np.int64, copy=False), device, False)
 
 
-def rand_like(input: Any, *, generator: Generator | None = None, dtype: Any = None, requires_grad: bool = False, **_: Any) -> Any:
+def rand_like(
+    input: Any,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    requires_grad: bool = False,
+    **_: Any,
+) -> Any:
     """Uniform numbers of [0, 1) in the same shape and dtype."""
     array = unwrap(input)
     return _finish(uniform_array(array.shape, dtype or array.dtype, generator=generator), None, requires_grad)
 
 
-def randn_like(input: Any, *, generator: Generator | None = None, dtype: Any = None, requires_grad: bool = False, **_: Any) -> Any:
+def randn_like(
+    input: Any,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    requires_grad: bool = False,
+    **_: Any,
+) -> Any:
     """Standard normal numbers in the same shape and dtype."""
     array = unwrap(input)
     return _finish(normal_array(array.shape, dtype or array.dtype, generator=generator), None, requires_grad)
 
 
-def randint_like(input: Any, low: int, high: int | None = None, *, generator: Generator | None = None, dtype: Any = None) -> Any:
+def randint_like(
+    input: Any, low: int, high: int | None = None, *, generator: Generator | None = None, dtype: Any = None
+) -> Any:
     """Integers of [low, high) in the same shape and dtype."""
     array = unwrap(input)
     if high is None:
@@ -222,7 +244,14 @@ def randint_like(input: Any, low: int, high: int | None = None, *, generator: Ge
     return randint(low, high, array.shape, generator=generator, dtype=dtype or array.dtype)
 
 
-def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: Any = None) -> Any:
+def normal(
+    mean: Any = 0.0,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+) -> Any:
     """Normal numbers; mean and std are numbers (with `size`) or tensors that broadcast."""
     m, s = unwrap(mean), unwrap(std)
     if np.any(np.less(s, 0)):
@@ -244,7 +273,9 @@ def bernoulli(input: Any, p: float | None = None, *, generator: Generator | None
     return wrap(np.asarray(u < chance).astype(probabilities.dtype))
 
 
-def multinomial(input: Any, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Any:
+def multinomial(
+    input: Any, num_samples: int, replacement: bool = False, *, generator: Generator | None = None
+) -> Any:
     """Positions drawn with probabilities proportional to each row (1-d or 2-d); int64.
 
     Raises ValueError for negative or all-zero weights, and for more samples than non-zero weights without
@@ -252,10 +283,19 @@ def multinomial(input: Any, num_samples: int, replacement: bool = False, *, gene
     """
     weights = np.asarray(unwrap(input), dtype=np.float64)
     rows = np.atleast_2d(weights)
-    if weights.ndim not in (1, 2) or (rows < 0).any() or not np.isfinite(rows).all() or (rows.sum(1) <= 0).any():
-        raise ValueError(f"multinomial expected 1-d or 2-d non-negative weights with a positive sum, got shape {weights.shape}")
+    if (
+        weights.ndim not in (1, 2)
+        or (rows < 0).any()
+        or not np.isfinite(rows).all()
+        or (rows.sum(1) <= 0).any()
+    ):
+        raise ValueError(
+            f"multinomial expected 1-d or 2-d non-negative weights with a positive sum, got shape {weights.shape}"
+        )
     if not replacement and ((rows > 0).sum(1) < num_samples).any():
-        raise ValueError(f"multinomial cannot draw {num_samples} different positions: a row has fewer non-zero weights")
+        raise ValueError(
+            f"multinomial cannot draw {num_samples} different positions: a row has fewer non-zero weights"
+        )
     if replacement:
         u = uniform_array((len(rows), num_samples), np.float64, generator=generator)
         ends = np.cumsum(rows, axis=1)
@@ -266,7 +306,9 @@ def multinomial(input: Any, num_samples: int, replacement: bool = False, *, gene
         # Exponential races: sorting E / w is sampling without replacement.
         race = -np.log1p(-uniform_array(rows.shape, np.float64, generator=generator))
         with np.errstate(divide="ignore", invalid="ignore"):
-            drawn = np.argsort(np.where(rows > 0, race / rows, np.inf), axis=1, kind="stable")[:, :num_samples]
+            drawn = np.argsort(np.where(rows > 0, race / rows, np.inf), axis=1, kind="stable")[
+                :, :num_samples
+            ]
     drawn = drawn.astype(np.int64)
     return wrap(drawn if weights.ndim == 2 else drawn[0])
 
@@ -305,8 +347,17 @@ def exponential_(self: Any, lambd: float = 1.0, *, generator: Generator | None =
 def random_(self: Any, low: int = 0, high: int | None = None, *, generator: Generator | None = None) -> Any:
     """Filled with integers of [low, high), or of [0, low)."""
     if high is None:
-        low, high = (0, low) if low else (0, 2 ** min(np.finfo(self.array.dtype).nmant + 1, 62)) if self.array.dtype.kind == "f" else (0, np.iinfo(self.array.dtype).max)  # fmt: skip
-    return _fill(self, randint(low, high, self.array.shape, generator=generator).array.astype(self.array.dtype), "random_")
+        low, high = 0, low or _largest_integer(self.array.dtype)
+    return _fill(
+        self,
+        randint(low, high, self.array.shape, generator=generator).array.astype(self.array.dtype),
+        "random_",
+    )
+
+
+def _largest_integer(dtype: np.dtype) -> int:
+    """Up to where the dtype holds every integer."""
+    return 2 ** (np.finfo(dtype).nmant + 1) if dtype.kind == "f" else int(np.iinfo(dtype).max)
 
 
 def trunc_normal_array(

@@ -6,7 +6,6 @@ of names. `data`, `grad`, `requires_grad` and the rest mean what they mean in Py
 
 from __future__ import annotations
 
-import copyreg
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -44,10 +43,15 @@ class Tensor(Handle):
     # A tensor may be given attributes of the user's own, as in PyTorch, hence __dict__.
     __slots__ = ("__dict__", "_base")
 
+    #: A weak reference to the tensor whose memory a view looks at; not set on others.
+    _base: Any
+
     def __init__(self, data: Any = (), *, requires_grad: bool = False) -> None:
         from tinygrad_cnn.creation import _array_of
 
-        self.array = _array_of(data, modes.get_default_dtype() if not isinstance(data, (Handle, np.ndarray)) else None, True)
+        self.array = _array_of(
+            data, modes.get_default_dtype() if not isinstance(data, (Handle, np.ndarray)) else None, True
+        )
         self.node = None
         self.grad = None
         self.name = None
@@ -132,13 +136,17 @@ class Tensor(Handle):
     def numpy(self, *, force: bool = False) -> np.ndarray:
         """The array itself, sharing memory. Raises RuntimeError for a tensor that requires grad (unless `force`)."""
         if self.node is not None and not force:
-            raise RuntimeError("numpy() on a tensor that requires grad would lose its gradient; use t.detach().numpy()")
+            raise RuntimeError(
+                "numpy() on a tensor that requires grad would lose its gradient; use t.detach().numpy()"
+            )
         return self.array
 
     def item(self) -> Any:
         """The only entry as a Python number. Raises ValueError when there are more or none."""
         if self.array.size != 1:
-            raise ValueError(f"item() expected a tensor with one entry, got shape {self.array.shape}; use tolist()")
+            raise ValueError(
+                f"item() expected a tensor with one entry, got shape {self.array.shape}; use tolist()"
+            )
         return self.array.item()
 
     def tolist(self) -> Any:
@@ -243,7 +251,9 @@ class Tensor(Handle):
     def retain_grad(self) -> None:
         """Keep the gradient of a non-leaf in `.grad` as well. Raises RuntimeError when there will be none."""
         if self.node is None:
-            raise RuntimeError("retain_grad() on a tensor that does not require grad: there will be no gradient")
+            raise RuntimeError(
+                "retain_grad() on a tensor that does not require grad: there will be no gradient"
+            )
         if not self.node.is_leaf and self.node.target is None:
             import weakref
 
@@ -333,7 +343,14 @@ class Tensor(Handle):
             raise RuntimeError(
                 f"only leaf tensors can be pickled, got the result of {self.node.op.name}; use t.detach()"
             )
-        return _rebuilt, (type(self), self.array, self.node is not None, self.name, self.grad, dict(self.__dict__))
+        return _rebuilt, (
+            type(self),
+            self.array,
+            self.node is not None,
+            self.name,
+            self.grad,
+            dict(self.__dict__),
+        )
 
     # --- NumPy's protocols -----------------------------------------------------------------------
 
@@ -429,7 +446,9 @@ class Tensor(Handle):
 
     # --- dtype and device ------------------------------------------------------------------------
 
-    def to(self, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, **_ignored: Any) -> Tensor:
+    def to(
+        self, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, **_ignored: Any
+    ) -> Tensor:
         """Another dtype, or the dtype of another tensor: ``t.to(tg.float64)``, ``t.to(other)``, ``t.to("cpu")``.
 
         Comes back as itself when nothing changes. Raises RuntimeError for a device other than the CPU.
@@ -533,7 +552,9 @@ class Tensor(Handle):
             if new.array.shape != self.array.shape:
                 new = _shp.expand(new, self.array.shape)
             return replace_by(self, _shp.clone(new) if new.node is not None else new, "copy_")
-        return replace_by(self, np.broadcast_to(np.asarray(src, dtype=self.array.dtype), self.array.shape), "copy_")
+        return replace_by(
+            self, np.broadcast_to(np.asarray(src, dtype=self.array.dtype), self.array.shape), "copy_"
+        )
 
     def fill_(self, value: Any) -> Tensor:
         """Filled with one number."""
@@ -578,7 +599,9 @@ class Tensor(Handle):
         return replace_by(self, np.array(values, self.array.dtype).reshape(self.array.shape), "apply_")
 
 
-def _rebuilt(cls: Any, array: np.ndarray, requires_grad: bool, name: Any, grad: Any, attributes: dict[str, Any]) -> Any:
+def _rebuilt(
+    cls: Any, array: np.ndarray, requires_grad: bool, name: Any, grad: Any, attributes: dict[str, Any]
+) -> Any:
     t = object.__new__(cls)
     t.array, t.node, t.grad, t.name = array, None, grad, name
     if requires_grad:
@@ -595,37 +618,39 @@ def _creation() -> Any:
 
 # Methods that are functions of the same name. A module may hold more than its public names, hence the lists.
 _METHODS: dict[Any, str] = {
-    _ari: "add sub rsub mul div floor_divide pow neg positive square remainder fmod maximum minimum fmax fmin hypot atan2 "
-    "logaddexp lerp addcmul addcdiv subtract multiply divide true_divide negative arctan2",
-    _ele: "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal sin cos tan asin acos atan sinh cosh tanh asinh "
-    "acosh atanh deg2rad rad2deg sinc abs absolute sign sgn floor ceil trunc fix round frac clamp clamp_min clamp_max "
-    "clip nan_to_num copysign arcsin arccos arctan arcsinh arccosh arctanh",
+    _ari: "add sub rsub mul div floor_divide pow neg positive square remainder fmod maximum minimum fmax fmin "
+    "hypot atan2 logaddexp lerp addcmul addcdiv subtract multiply divide true_divide negative arctan2",
+    _ele: "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal sin cos tan asin acos atan sinh cosh tanh "
+    "asinh acosh atanh deg2rad rad2deg sinc abs absolute sign sgn floor ceil trunc fix round frac clamp "
+    "clamp_min clamp_max clip nan_to_num copysign arcsin arccos arctan arcsinh arccosh arctanh",
     _spe: "erf erfc erfinv lgamma digamma logit xlogy",
     _act: "relu sigmoid softmax log_softmax prelu hardshrink",
     _cmp: "eq ne lt le gt ge not_equal less less_equal greater greater_equal logical_and logical_or logical_xor "
-    "logical_not bitwise_and bitwise_or bitwise_xor bitwise_not isnan isinf isfinite isposinf isneginf signbit isclose "
-    "allclose equal",
-    _red: "sum mean nansum nanmean prod var std logsumexp amax amin aminmax max min argmax argmin any all count_nonzero",
+    "logical_not bitwise_and bitwise_or bitwise_xor bitwise_not isnan isinf isfinite isposinf isneginf "
+    "signbit isclose allclose equal",
+    _red: "sum mean nansum nanmean prod var std logsumexp amax amin aminmax max min argmax argmin any all "
+    "count_nonzero",
     _ord: "cumsum cumprod cummax cummin sort argsort msort topk kthvalue median diff unique bincount histc",
-    _shp: "reshape view reshape_as view_as flatten unflatten ravel permute transpose swapaxes swapdims t adjoint movedim "
-    "moveaxis squeeze unsqueeze expand_as broadcast_to tile repeat_interleave flip fliplr flipud roll rot90 tril triu "
-    "clone contiguous",
-    _idx: "gather take_along_dim index_select take masked_select select narrow split chunk tensor_split unbind diagonal "
-    "diag diag_embed trace masked_fill masked_scatter scatter scatter_add index_add index_copy index_fill index_put "
-    "nonzero argwhere",
+    _shp: "reshape view reshape_as view_as flatten unflatten ravel permute transpose swapaxes swapdims t "
+    "adjoint movedim moveaxis squeeze unsqueeze expand_as broadcast_to tile repeat_interleave flip fliplr "
+    "flipud roll rot90 tril triu clone contiguous",
+    _idx: "gather take_along_dim index_select take masked_select select narrow split chunk tensor_split unbind "
+    "diagonal diag diag_embed trace masked_fill masked_scatter scatter scatter_add index_add index_copy "
+    "index_fill index_put nonzero argwhere",
     _lin: "matmul mm bmm mv dot outer ger addmm baddbmm addmv addr",
     _random: "uniform_ normal_ bernoulli_ exponential_ random_ bernoulli multinomial",
 }
 #: Functions that also exist with an underscore behind the name, changing the tensor itself.
 _IN_PLACE: dict[Any, str] = {
-    _ari: "add sub mul div floor_divide pow neg square remainder fmod hypot atan2 lerp addcmul addcdiv subtract multiply "
-    "divide true_divide negative",
-    _ele: "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal sin cos tan asin acos atan sinh cosh tanh asinh "
-    "acosh atanh deg2rad rad2deg sinc abs absolute sign sgn floor ceil trunc fix round frac clamp clamp_min clamp_max "
-    "clip nan_to_num copysign",
+    _ari: "add sub mul div floor_divide pow neg square remainder fmod hypot atan2 lerp addcmul addcdiv subtract "
+    "multiply divide true_divide negative",
+    _ele: "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal sin cos tan asin acos atan sinh cosh tanh "
+    "asinh acosh atanh deg2rad rad2deg sinc abs absolute sign sgn floor ceil trunc fix round frac clamp "
+    "clamp_min clamp_max clip nan_to_num copysign",
     _spe: "erf erfc erfinv lgamma digamma logit xlogy",
     _act: "relu sigmoid",
-    _cmp: "eq ne lt le gt ge logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor bitwise_not",
+    _cmp: "eq ne lt le gt ge logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor "
+    "bitwise_not",
     _ord: "cumsum cumprod",
     _shp: "tril triu",
     _idx: "scatter scatter_add index_add index_copy index_fill index_put masked_scatter",
@@ -656,4 +681,3 @@ for _name in _RESHAPED_IN_PLACE.split():
     setattr(Tensor, f"{_name}_", _reshaped_in_place(getattr(_shp, _name)))
 Tensor.pad = _pad.pad  # type: ignore[attr-defined]
 register_tensor_type(Tensor)
-copyreg.constructor(_rebuilt)

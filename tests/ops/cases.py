@@ -24,18 +24,43 @@ case("mul:same tensor twice", lambda tg, F, x: x * x, normal(3))
 case("mul:python number", lambda tg, F, x: 3 * x * 0.5, normal(2, 2))
 pointwise("div", lambda tg, F, x, y: x / y, normal, positive, numpy=np.true_divide)
 case("div:reflected", lambda tg, F, x: 2 / x, positive(3))
-case("div:floor", lambda tg, F, x, y: x * tg.div(x, y, rounding_mode="floor"), fixed([5.3, -5.3]), fixed([2.0, 2.1]), order2=False)
-case("div:trunc", lambda tg, F, x, y: x * tg.div(x, y, rounding_mode="trunc"), fixed([5.3, -5.3]), fixed([2.0, 2.1]), order2=False)
+case(
+    "div:floor",
+    lambda tg, F, x, y: x * tg.div(x, y, rounding_mode="floor"),
+    fixed([5.3, -5.3]),
+    fixed([2.0, 2.1]),
+    order2=False,
+)
+case(
+    "div:trunc",
+    lambda tg, F, x, y: x * tg.div(x, y, rounding_mode="trunc"),
+    fixed([5.3, -5.3]),
+    fixed([2.0, 2.1]),
+    order2=False,
+)
 pointwise("pow", lambda tg, F, x, y: x**y, positive, normal, numpy=np.power)
-case("pow:zero base", lambda tg, F, x: x**tg.tensor([2.0, 3.0, 1.0], dtype=tg.float64), fixed([0.0, 0.0, 0.0]), float32=None)
+case(
+    "pow:zero base",
+    lambda tg, F, x: x ** tg.tensor([2.0, 3.0, 1.0], dtype=tg.float64),
+    fixed([0.0, 0.0, 0.0]),
+    float32=None,
+)
 for _n in (0, 1, 2, 3, -1, 0.5, -1.5):
     case(f"pow:{_n}", lambda tg, F, x, n=_n: x**n, positive(2, 3), numpy=lambda x, n=_n: x**n)
 case("pow:integer of negative", lambda tg, F, x: x**3, normal(4))
 case("pow:reflected", lambda tg, F, x: 2.5**x, normal(3))
 pointwise("square", lambda tg, F, x: tg.square(x), normal, numpy=np.square)
-case("remainder", lambda tg, F, x, y: x % y, fixed([5.3, -5.3, 7.1]), fixed([2.0, 2.1, -3.0]), numpy=np.remainder)
+case(
+    "remainder",
+    lambda tg, F, x, y: x % y,
+    fixed([5.3, -5.3, 7.1]),
+    fixed([2.0, 2.1, -3.0]),
+    numpy=np.remainder,
+)
 case("remainder:broadcast", lambda tg, F, x, y: tg.remainder(x, y), off(0)(4, 1), fixed([0.7, -1.3]))
-case("fmod", lambda tg, F, x, y: tg.fmod(x, y), fixed([5.3, -5.3, 7.1]), fixed([2.0, 2.1, -3.0]), numpy=np.fmod)
+case(
+    "fmod", lambda tg, F, x, y: tg.fmod(x, y), fixed([5.3, -5.3, 7.1]), fixed([2.0, 2.1, -3.0]), numpy=np.fmod
+)
 pointwise("maximum", lambda tg, F, x, y: tg.maximum(x, y), normal, normal, numpy=np.maximum)
 pointwise("minimum", lambda tg, F, x, y: tg.minimum(x, y), normal, normal, numpy=np.minimum)
 case("fmax", lambda tg, F, x, y: tg.fmax(x, y), normal(5), normal(5), numpy=np.fmax)
@@ -59,7 +84,12 @@ for _name, _draw in {
 for _name, _draw in {
     "asin": unit, "acos": unit, "atan": normal, "asinh": normal, "acosh": uniform(1.2, 3), "atanh": unit,
 }.items():  # fmt: skip
-    pointwise(_name, lambda tg, F, x, n=_name: getattr(tg, n)(x), _draw, numpy=getattr(np, _name.replace("a", "arc", 1)))
+    pointwise(
+        _name,
+        lambda tg, F, x, n=_name: getattr(tg, n)(x),
+        _draw,
+        numpy=getattr(np, _name.replace("a", "arc", 1)),
+    )
 pointwise("rsqrt", lambda tg, F, x: tg.rsqrt(x), positive, numpy=lambda x: 1 / np.sqrt(x))
 case("cbrt", lambda tg, F, x: tg.cbrt(x), normal(4), torch=None, numpy=np.cbrt)
 case("sinc:near 0", lambda tg, F, x: tg.sinc(x), fixed([1e-4, -5e-4, 0.0, 2e-3]), order2=False)
@@ -71,14 +101,27 @@ case("frac", lambda tg, F, x: tg.frac(x), fixed([1.3, -1.3, 2.6]))
 case("clamp", lambda tg, F, x: tg.clamp(x, -0.5, 0.7), off(-0.5, 0.7)(2, 5))
 case("clamp:min", lambda tg, F, x: x.clamp(min=0.1), off(0.1)(5))
 case("clamp:max", lambda tg, F, x: x.clamp_max(0.1), off(0.1)(5))
-case("clamp:tensor bounds", lambda tg, F, x, a, b: tg.clamp(x, a, b), fixed([-2.0, 0.1, 2.0]), fixed([-1.0, -1.0, -1.0]), fixed([1.0, 1.0, 1.0]))
+case(
+    "clamp:tensor bounds",
+    lambda tg, F, x, a, b: tg.clamp(x, a, b),
+    fixed([-2.0, 0.1, 2.0]),
+    fixed([-1.0, -1.0, -1.0]),
+    fixed([1.0, 1.0, 1.0]),
+)
 case("where", lambda tg, F, x, y: tg.where(tg.tensor([[True], [False]]), x, y), normal(2, 3), normal(3))
 case("where:number", lambda tg, F, x: tg.where(x > 0, x, 0.5), normal(2, 3))
 case("where:0-d", lambda tg, F, x, y: tg.where(tg.tensor([True, False]), x, y), normal(), normal(2))
 case("nan_to_num", lambda tg, F, x: tg.nan_to_num(x, 1.5), normal(4))
 case("copysign", lambda tg, F, x, y: tg.copysign(x, y), normal(5), normal(5))
 case("to:float64", lambda tg, F, x: x.to(tg.float64) * 2, normal(3), float32=None)
-case("cast", lambda tg, F, x: x.to(tg.float32).to(tg.float64) * x, fixed([0.5, 1.25]), order2=False, tol=1e-3, float32=None)
+case(
+    "cast",
+    lambda tg, F, x: x.to(tg.float32).to(tg.float64) * x,
+    fixed([0.5, 1.25]),
+    order2=False,
+    tol=1e-3,
+    float32=None,
+)
 
 # --- special functions -----------------------------------------------------------------------------
 
@@ -114,7 +157,10 @@ case("prelu:one", lambda tg, F, x, w: F.prelu(x, w), normal(2, 3), fixed([0.25])
 case("prelu:channels", lambda tg, F, x, w: F.prelu(x, w), normal(2, 3, 2), fixed([0.25, 0.1, -0.2]))
 case("rrelu:eval", lambda tg, F, x: F.rrelu(x), normal(5))
 case(
-    "rrelu:train", lambda tg, F, x: F.rrelu(x, training=True, generator=tg.Generator().manual_seed(0)), normal(5), torch=None,
+    "rrelu:train",
+    lambda tg, F, x: F.rrelu(x, training=True, generator=tg.Generator().manual_seed(0)),
+    normal(5),
+    torch=None,
     float32=None,  # draws other slopes in float32
 )
 case("glu", lambda tg, F, x: F.glu(x, 1), normal(2, 4, 3))
@@ -123,7 +169,12 @@ for _name in ("softmax", "log_softmax", "softmin"):
     case(f"{_name}:dim 0 of 3", lambda tg, F, x, n=_name: getattr(F, n)(x, 0), normal(3, 2, 2))
     case(f"{_name}:0-d", lambda tg, F, x, n=_name: getattr(F, n)(x, 0), normal())
     case(f"{_name}:empty", lambda tg, F, x, n=_name: getattr(F, n)(x, 1), normal(0, 3))
-    case(f"{_name}:large values", lambda tg, F, x, n=_name: getattr(F, n)(x, -1), fixed([[1000.0, 1001.0], [-1000.0, 0.0]]), float32=1e-3)
+    case(
+        f"{_name}:large values",
+        lambda tg, F, x, n=_name: getattr(F, n)(x, -1),
+        fixed([[1000.0, 1001.0], [-1000.0, 0.0]]),
+        float32=1e-3,
+    )
 
 # --- reductions ------------------------------------------------------------------------------------
 
@@ -153,7 +204,11 @@ case("aminmax", lambda tg, F, x: tg.aminmax(x, dim=1), distinct(3, 4))
 for _name in ("var", "std"):
     case(f"{_name}:dim", lambda tg, F, x, n=_name: getattr(tg, n)(x, 1), normal(3, 4))
     case(f"{_name}:biased", lambda tg, F, x, n=_name: getattr(tg, n)(x, 0, unbiased=False), normal(3, 4))
-    case(f"{_name}:correction", lambda tg, F, x, n=_name: getattr(tg, n)(x, (0, 1), correction=2, keepdim=True), normal(3, 4))
+    case(
+        f"{_name}:correction",
+        lambda tg, F, x, n=_name: getattr(tg, n)(x, (0, 1), correction=2, keepdim=True),
+        normal(3, 4),
+    )
 case("var_mean", lambda tg, F, x: tg.var_mean(x, 1), normal(3, 4))
 case("std_mean", lambda tg, F, x: tg.std_mean(x, 1, keepdim=True), normal(3, 4))
 for _p in (0, 1, 2, 3, 2.5, float("inf"), float("-inf")):
@@ -164,7 +219,12 @@ case("norm:at 0", lambda tg, F, x: tg.linalg.vector_norm(x, dim=1) * 2, fixed([[
 for _p in ("fro", 1, -1, float("inf"), float("-inf")):
     case(f"matrix_norm:{_p}", lambda tg, F, x, p=_p: tg.linalg.norm(x, p), distinct(3, 4))
 case("logsumexp:all", lambda tg, F, x: tg.logsumexp(x, (0, 1)), normal(3, 4))
-case("logsumexp:large", lambda tg, F, x: tg.logsumexp(x, 1), fixed([[1000.0, 1001.0], [-1000.0, 0.0]]), float32=1e-3)
+case(
+    "logsumexp:large",
+    lambda tg, F, x: tg.logsumexp(x, 1),
+    fixed([[1000.0, 1001.0], [-1000.0, 0.0]]),
+    float32=1e-3,
+)
 case("nansum", lambda tg, F, x: tg.nansum(x, 1), normal(2, 3))
 case("nanmean", lambda tg, F, x: tg.nanmean(x, 1), normal(2, 3))
 
@@ -213,7 +273,11 @@ case("broadcast_tensors", lambda tg, F, x, y: tg.broadcast_tensors(x, y), normal
 case("repeat", lambda tg, F, x: x.repeat(2, 1, 3), normal(2, 3))
 case("tile", lambda tg, F, x: tg.tile(x, (2,)), normal(2, 3))
 case("repeat_interleave", lambda tg, F, x: tg.repeat_interleave(x, 2, 1), normal(2, 3))
-case("repeat_interleave:each", lambda tg, F, x: tg.repeat_interleave(x, tg.tensor([2, 0, 3]), dim=1), normal(2, 3))
+case(
+    "repeat_interleave:each",
+    lambda tg, F, x: tg.repeat_interleave(x, tg.tensor([2, 0, 3]), dim=1),
+    normal(2, 3),
+)
 case("repeat_interleave:flat", lambda tg, F, x: tg.repeat_interleave(x, 2), normal(2, 2))
 case("cat", lambda tg, F, x, y: tg.cat([x, y], 1), normal(2, 3), normal(2, 1))
 case("cat:same twice", lambda tg, F, x: tg.cat([x, x * 2, x]), normal(2))
@@ -245,7 +309,9 @@ case("pad:crop", lambda tg, F, x: F.pad(x, (-1, 2, 1, -1)), normal(3, 4))
 for _mode in ("reflect", "replicate", "circular"):
     case(f"pad:{_mode} 1d", lambda tg, F, x, m=_mode: F.pad(x, (2, 1), mode=m), normal(1, 2, 4))
     case(f"pad:{_mode} 2d", lambda tg, F, x, m=_mode: F.pad(x, (2, 1, 1, 2), mode=m), normal(1, 2, 3, 4))
-case("pad:replicate 3d", lambda tg, F, x: F.pad(x, (1, 1, 0, 2, 1, 0), mode="replicate"), normal(1, 1, 2, 2, 2))
+case(
+    "pad:replicate 3d", lambda tg, F, x: F.pad(x, (1, 1, 0, 2, 1, 0), mode="replicate"), normal(1, 1, 2, 2, 2)
+)
 
 # --- indexing --------------------------------------------------------------------------------------
 
@@ -291,16 +357,52 @@ case("diag:vector", lambda tg, F, x: tg.diag(x, -1), normal(3))
 case("diag_embed", lambda tg, F, x: tg.diag_embed(x, 1), normal(2, 3))
 case("trace", lambda tg, F, x: tg.trace(x), normal(3, 3))
 case("masked_fill", lambda tg, F, x: x.masked_fill(tg.tensor([True, False, True]), 0.5), normal(2, 3))
-case("masked_scatter", lambda tg, F, x, y: x.masked_scatter(tg.tensor([True, False, True]), y), normal(3), normal(4))
-case("scatter", lambda tg, F, x, y: tg.scatter(x, 1, tg.tensor([[0, 2], [1, 0]]), y), normal(2, 3), normal(2, 2))
+case(
+    "masked_scatter",
+    lambda tg, F, x, y: x.masked_scatter(tg.tensor([True, False, True]), y),
+    normal(3),
+    normal(4),
+)
+case(
+    "scatter",
+    lambda tg, F, x, y: tg.scatter(x, 1, tg.tensor([[0, 2], [1, 0]]), y),
+    normal(2, 3),
+    normal(2, 2),
+)
 case("scatter:number", lambda tg, F, x: tg.scatter(x, 1, tg.tensor([[0], [1]]), 2.5), normal(2, 3))
-case("scatter_add", lambda tg, F, x, y: tg.scatter_add(x, 0, tg.tensor([[0, 1, 0], [0, 0, 1]]), y), normal(2, 3), normal(2, 3))
-case("scatter_add:part of the source", lambda tg, F, x, y: tg.scatter_add(x, 1, tg.tensor([[0, 0]]), y), normal(2, 3), normal(2, 3), torch=None)
-case("index_add", lambda tg, F, x, y: tg.index_add(x, 1, tg.tensor([0, 2, 0]), y, alpha=2), normal(2, 3), normal(2, 3))
+case(
+    "scatter_add",
+    lambda tg, F, x, y: tg.scatter_add(x, 0, tg.tensor([[0, 1, 0], [0, 0, 1]]), y),
+    normal(2, 3),
+    normal(2, 3),
+)
+case(
+    "scatter_add:part of the source",
+    lambda tg, F, x, y: tg.scatter_add(x, 1, tg.tensor([[0, 0]]), y),
+    normal(2, 3),
+    normal(2, 3),
+    torch=None,
+)
+case(
+    "index_add",
+    lambda tg, F, x, y: tg.index_add(x, 1, tg.tensor([0, 2, 0]), y, alpha=2),
+    normal(2, 3),
+    normal(2, 3),
+)
 case("index_copy", lambda tg, F, x, y: tg.index_copy(x, 0, tg.tensor([2, 0]), y), normal(3, 2), normal(2, 2))
 case("index_fill", lambda tg, F, x: tg.index_fill(x, 1, tg.tensor([2, 0]), 1.5), normal(2, 3))
-case("index_put", lambda tg, F, x, y: tg.index_put(x, (tg.tensor([0, 1]), tg.tensor([1, 1])), y), normal(2, 3), normal(2))
-case("index_put:accumulate", lambda tg, F, x, y: tg.index_put(x, (tg.tensor([0, 0, 1]),), y, True), normal(2, 3), normal(3))
+case(
+    "index_put",
+    lambda tg, F, x, y: tg.index_put(x, (tg.tensor([0, 1]), tg.tensor([1, 1])), y),
+    normal(2, 3),
+    normal(2),
+)
+case(
+    "index_put:accumulate",
+    lambda tg, F, x, y: tg.index_put(x, (tg.tensor([0, 0, 1]),), y, True),
+    normal(2, 3),
+    normal(3),
+)
 
 # --- products --------------------------------------------------------------------------------------
 
@@ -316,8 +418,16 @@ case("bmm", lambda tg, F, a, b: tg.bmm(a, b), normal(2, 3, 4), normal(2, 4, 2))
 case("mv", lambda tg, F, a, b: tg.mv(a, b), normal(3, 4), normal(4))
 case("dot", lambda tg, F, a, b: tg.dot(a, b), normal(4), normal(4))
 case("outer", lambda tg, F, a, b: tg.outer(a, b), normal(3), normal(4))
-case("addmm", lambda tg, F, c, a, b: tg.addmm(c, a, b, beta=0.5, alpha=2), normal(2), normal(3, 4), normal(4, 2))
-case("addmm:beta 0", lambda tg, F, c, a, b: tg.addmm(c, a, b, beta=0), normal(3, 2), normal(3, 4), normal(4, 2))
+case(
+    "addmm",
+    lambda tg, F, c, a, b: tg.addmm(c, a, b, beta=0.5, alpha=2),
+    normal(2),
+    normal(3, 4),
+    normal(4, 2),
+)
+case(
+    "addmm:beta 0", lambda tg, F, c, a, b: tg.addmm(c, a, b, beta=0), normal(3, 2), normal(3, 4), normal(4, 2)
+)
 case("baddbmm", lambda tg, F, c, a, b: tg.baddbmm(c, a, b), normal(2, 3, 2), normal(2, 3, 4), normal(2, 4, 2))
 case("addmv", lambda tg, F, c, a, b: tg.addmv(c, a, b), normal(3), normal(3, 4), normal(4))
 case("addr", lambda tg, F, c, a, b: tg.addr(c, a, b), normal(3, 4), normal(3), normal(4))
@@ -328,7 +438,11 @@ for _equation, _shapes in {
     "bi,oi->bo": ((2, 3), (4, 3)), "ijk,j->ik": ((2, 3, 2), (3,)), "i,i->": ((4,), (4,)),
     "iij,j->i": ((3, 3, 2), (2,)), "ij,kl->i": ((2, 3), (2, 2)), "nchw,oc->nohw": ((1, 3, 2, 2), (2, 3)),
 }.items():  # fmt: skip
-    case(f"einsum:{_equation}", lambda tg, F, *xs, e=_equation: tg.einsum(e, *xs), *[normal(*s) for s in _shapes])
+    case(
+        f"einsum:{_equation}",
+        lambda tg, F, *xs, e=_equation: tg.einsum(e, *xs),
+        *[normal(*s) for s in _shapes],
+    )
 case("tensordot", lambda tg, F, a, b: tg.tensordot(a, b, dims=2), normal(2, 3, 4), normal(3, 4, 2))
 case("tensordot:dims", lambda tg, F, a, b: tg.tensordot(a, b, dims=([1], [0])), normal(2, 3, 2), normal(3, 4))
 
@@ -343,12 +457,22 @@ case("clamp_", lambda tg, F, x: _changed(x, "clamp_", -0.5, 0.5) * x, off(-0.5, 
 case("masked_fill_", lambda tg, F, x: _changed(x, "masked_fill_", x > 0, 0.0) * x, normal(2, 3))
 case("copy_", lambda tg, F, x, y: _changed(x, "copy_", y) * x, normal(2, 3), normal(3))
 case("zero_", lambda tg, F, x: _changed(x, "zero_") + x, normal(2, 3))
-case("scatter_add_", lambda tg, F, x, y: _changed(x, "scatter_add_", 0, tg.tensor([1, 0, 1]), y), normal(3), normal(3))
+case(
+    "scatter_add_",
+    lambda tg, F, x, y: _changed(x, "scatter_add_", 0, tg.tensor([1, 0, 1]), y),
+    normal(3),
+    normal(3),
+)
 
 # --- a whole network in miniature ------------------------------------------------------------------
 
 case(
-    "mlp", lambda tg, F, x, w, b, v: F.log_softmax(tg.tanh(x @ w.T + b) @ v, 1), normal(3, 2), normal(4, 2), normal(4), normal(4, 3)
+    "mlp",
+    lambda tg, F, x, w, b, v: F.log_softmax(tg.tanh(x @ w.T + b) @ v, 1),
+    normal(3, 2),
+    normal(4, 2),
+    normal(4),
+    normal(4, 3),
 )
 
 

@@ -68,9 +68,14 @@ def pull(case: Case, arrays: Sequence[np.ndarray], vs: Sequence[np.ndarray] | No
         vs = upstream(case.inputs()[1], outputs)
     live = [(o, v) for o, v in zip(outputs, vs, strict=True) if o.requires_grad]
     grads = tg.autograd.grad(
-        [o for o, _ in live], xs, [tg.from_numpy(np.asarray(v, o.dtype)) for o, v in live], materialize_grads=True
+        [o for o, _ in live],
+        xs,
+        [tg.from_numpy(np.asarray(v, o.dtype)) for o, v in live],
+        materialize_grads=True,
     )
-    return SimpleNamespace(values=[o.detach().numpy() for o in outputs], grads=[g.numpy() for g in grads], vs=vs)
+    return SimpleNamespace(
+        values=[o.detach().numpy() for o in outputs], grads=[g.numpy() for g in grads], vs=vs
+    )
 
 
 def torch_answers(case: Case, dtype: str = "float64") -> SimpleNamespace:
@@ -92,7 +97,9 @@ def torch_answers(case: Case, dtype: str = "float64") -> SimpleNamespace:
     )
 
 
-def directional(f: Callable[..., list[np.ndarray]], arrays: Sequence[np.ndarray], ts: Sequence[np.ndarray]) -> list[np.ndarray]:
+def directional(
+    f: Callable[..., list[np.ndarray]], arrays: Sequence[np.ndarray], ts: Sequence[np.ndarray]
+) -> list[np.ndarray]:
     """The derivative of f along ts by differences of fourth order (error about 1e-10 in float64)."""
     h = 1e-4
     weights = {-2: 1 / 12, -1: -2 / 3, 1: 2 / 3, 2: -1 / 12}

@@ -61,13 +61,17 @@ class Case:
 class Table(list[Case]):
     """The cases of one file."""
 
-    def case(self, name: str, fn: Callable[..., Any], *draws: Draw, torch: Any = SAME, **options: Any) -> None:
+    def case(
+        self, name: str, fn: Callable[..., Any], *draws: Draw, torch: Any = SAME, **options: Any
+    ) -> None:
         """Add one case."""
         if any(c.name == name for c in self):
             raise ValueError(f"two cases are called {name!r}")
         self.append(Case(name, fn, draws, fn if torch is SAME else torch, **options))
 
-    def pointwise(self, name: str, fn: Callable[..., Any], *draws: Callable[..., Draw], **options: Any) -> None:
+    def pointwise(
+        self, name: str, fn: Callable[..., Any], *draws: Callable[..., Draw], **options: Any
+    ) -> None:
         """Add the cases of a function that works entry by entry; `draws` are drawing functions like `normal`."""
         self.case(name, fn, *[draw(2, 3) for draw in draws], **options)
         self.case(f"{name}:0-d", fn, *[draw() for draw in draws], **options)
@@ -76,7 +80,9 @@ class Table(list[Case]):
             shapes = [(2, 1, 3), (4, 1), (1, 4, 3)]
             self.case(f"{name}:broadcast", fn, *[draw(*shapes[k]) for k, draw in enumerate(draws)], **options)
             shapes = [(), (2, 3), (3,)]
-            self.case(f"{name}:broadcast 0-d", fn, *[draw(*shapes[k]) for k, draw in enumerate(draws)], **options)
+            self.case(
+                f"{name}:broadcast 0-d", fn, *[draw(*shapes[k]) for k, draw in enumerate(draws)], **options
+            )
 
 
 # --- how numbers are drawn -------------------------------------------------------------------------

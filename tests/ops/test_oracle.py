@@ -23,7 +23,9 @@ def test_values_and_gradients_are_pytorchs(case: Case, answers: Answers) -> None
     arrays, _ = case.inputs()
     assert case.name in answers, "no frozen answer for this case: run `make oracle`"
     frozen = answers[case.name]
-    assert frozen.fingerprint == fingerprint(arrays), "the case's inputs changed since its answer: run `make oracle`"
+    assert frozen.fingerprint == fingerprint(arrays), (
+        "the case's inputs changed since its answer: run `make oracle`"
+    )
     found = driver.pull(case, arrays)
     ours = [*found.values, *found.grads]
     assert [a.shape for a in ours] == [a.shape for a in frozen.arrays]

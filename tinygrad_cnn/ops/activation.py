@@ -34,9 +34,20 @@ def _relu_forward(x: Any) -> Any:
     return kernels.relu(x) if np.ndim(x) and x.dtype.kind == "f" else np.maximum(x, 0)
 
 
-relu_op = E("relu", _relu_forward, lambda y, _x: y > 0, vjp=(_relu_pull,), formula="max(x, 0)", local=("1 where x > 0",))
+relu_op = E(
+    "relu",
+    _relu_forward,
+    lambda y, _x: y > 0,
+    vjp=(_relu_pull,),
+    formula="max(x, 0)",
+    local=("1 where x > 0",),
+)
 relu6_op = E(
-    "relu6", lambda x: np.clip(x, 0, 6), lambda y, _x: (y > 0) & (y < 6), formula="min(max(x, 0), 6)", local=("1 where 0 < x < 6",)
+    "relu6",
+    lambda x: np.clip(x, 0, 6),
+    lambda y, _x: (y > 0) & (y < 6),
+    formula="min(max(x, 0), 6)",
+    local=("1 where 0 < x < 6",),
 )
 leaky_relu_op = E(
     "leaky_relu", lambda x, slope: np.where(x > 0, x, x * slope), lambda _y, x, slope: np.where(x > 0, 1.0, slope),
@@ -73,7 +84,9 @@ def prelu(input: Array, weight: Array) -> Array:
     if shape and shape != (1,) and ndim > 1:
         channels = np.shape(unwrap(input))[1]
         if shape[0] != channels:
-            raise ValueError(f"prelu expected 1 or {channels} weights for input {np.shape(unwrap(input))}, got {shape}")
+            raise ValueError(
+                f"prelu expected 1 or {channels} weights for input {np.shape(unwrap(input))}, got {shape}"
+            )
         weight = np.reshape(weight, (shape[0],) + (1,) * (ndim - 2))
     elif shape and not ndim:
         weight = np.reshape(weight, ())
@@ -119,7 +132,9 @@ def elu(input: Array, alpha: float = 1.0, inplace: bool = False) -> Array:
 
 def selu(input: Array, inplace: bool = False) -> Array:
     """Self-normalising ELU (Klambauer et al. 2017): scale 1.0507…, α 1.6733…."""
-    y = elu_op(input, alpha=1.6732632423543772848170429916717, scale=1.0507009873554804934193349852946, rate=1.0)
+    y = elu_op(
+        input, alpha=1.6732632423543772848170429916717, scale=1.0507009873554804934193349852946, rate=1.0
+    )
     return _maybe_inplace(input, y, inplace)
 
 
@@ -141,25 +156,41 @@ def _softplus(x: Any) -> Any:
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
-sigmoid_op = E("sigmoid", _sigmoid, lambda y, _x: y * (1 - y), formula="1 / (1 + exp(-x))", local=("y (1 - y)",))
+sigmoid_op = E(
+    "sigmoid", _sigmoid, lambda y, _x: y * (1 - y), formula="1 / (1 + exp(-x))", local=("y (1 - y)",)
+)
 sigmoid = unary(sigmoid_op)
 logsigmoid = unary(
-    E("logsigmoid", lambda x: -_softplus(-x), lambda y, _x: 1 - np.exp(y), formula="log(sigmoid(x))", local=("1 - exp(y)",))
+    E(
+        "logsigmoid",
+        lambda x: -_softplus(-x),
+        lambda y, _x: 1 - np.exp(y),
+        formula="log(sigmoid(x))",
+        local=("1 - exp(y)",),
+    )
 )
 silu_op = E(
-    "silu", lambda x: x * _sigmoid(x), lambda y, x: _silu_slope(y, sigmoid(x)), formula="x · sigmoid(x)", local=("s + y (1 - s), s = sigmoid(x)",)
+    "silu",
+    lambda x: x * _sigmoid(x),
+    lambda y, x: _silu_slope(y, sigmoid(x)),
+    formula="x · sigmoid(x)",
+    local=("s + y (1 - s), s = sigmoid(x)",),
 )
 mish_op = E(
-    "mish", lambda x: x * np.tanh(_softplus(x)), lambda _y, x: _mish_slope(x, np.tanh(softplus_op(x, beta=1.0, threshold=20.0))),
+    "mish", lambda x: x * np.tanh(_softplus(x)), lambda _y, x: _mish_slope(x, np.tanh(softplus(x))),
     formula="x · tanh(softplus(x))", local=("t + x · sigmoid(x) · (1 - t²), t = tanh(softplus(x))",),
 )  # fmt: skip
-softplus_op = E(
+softplus_op: Elementwise = E(
     "softplus", lambda x, beta, threshold: np.where(x * beta > threshold, x, _softplus(x * beta) / beta),
     lambda _y, x, beta, threshold: np.where(unwrap(x) * beta > threshold, 1.0, sigmoid(x * beta)),
     formula="log(1 + exp(βx)) / β", local=("sigmoid(βx)",),
 )  # fmt: skip
 softsign_op = E(
-    "softsign", lambda x: x / (1 + np.abs(x)), lambda _y, x: 1 / np.square(1 + np.abs(x)), formula="x / (1 + |x|)", local=("1 / (1 + |x|)²",)
+    "softsign",
+    lambda x: x / (1 + np.abs(x)),
+    lambda _y, x: 1 / np.square(1 + np.abs(x)),
+    formula="x / (1 + |x|)",
+    local=("1 / (1 + |x|)²",),
 )
 
 
@@ -195,7 +226,8 @@ gelu_op = E(
 gelu_tanh_op = E(
     "gelu_tanh", lambda x: 0.5 * x * (1 + np.tanh(_ROOT_2_PI * (x + 0.044715 * x * x * x))),
     lambda _y, x: _gelu_tanh_slope(x, np.tanh(_ROOT_2_PI * (x + 0.044715 * x * x * x))),
-    formula="x / 2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))", local=("(1 + t) / 2 + x (1 - t²) √(2/π) (1 + 0.134145 x²) / 2",),
+    formula="x / 2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))",
+    local=("(1 + t) / 2 + x (1 - t²) √(2/π) (1 + 0.134145 x²) / 2",),
 )  # fmt: skip
 
 

@@ -6,8 +6,6 @@ Operators of `tensor.Tensor` call the primitives directly.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tinygrad_cnn.autograd.dispatch import implements
@@ -49,7 +47,12 @@ remainder_op = Elementwise(
     formula="a - b · floor(a / b)", local=("1", "-floor(a / b)"),
 )  # fmt: skip
 fmod_op = Elementwise(
-    "fmod", np.fmod, 1, lambda _y, a, b: -np.trunc(a / b), formula="a - b · trunc(a / b)", local=("1", "-trunc(a / b)")
+    "fmod",
+    np.fmod,
+    1,
+    lambda _y, a, b: -np.trunc(a / b),
+    formula="a - b · trunc(a / b)",
+    local=("1", "-trunc(a / b)"),
 )
 maximum_op = Elementwise(
     "maximum", np.maximum,
@@ -71,7 +74,12 @@ fmin_op = Elementwise(
     formula="min(a, b), NaN counts as missing", local=("1 where a is chosen", "1 where b is chosen"),
 )  # fmt: skip
 hypot_op = Elementwise(
-    "hypot", np.hypot, lambda y, a, _b: a / y, lambda y, _a, b: b / y, formula="√(a² + b²)", local=("a / y", "b / y")
+    "hypot",
+    np.hypot,
+    lambda y, a, _b: a / y,
+    lambda y, _a, b: b / y,
+    formula="√(a² + b²)",
+    local=("a / y", "b / y"),
 )
 atan2_op = Elementwise(
     "atan2", np.arctan2, lambda _y, a, b: b / (a * a + b * b), lambda _y, a, b: -a / (a * a + b * b),

@@ -81,7 +81,9 @@ def axis_of(dim: Any, ndim: int) -> int:
     count = ndim or 1
     axis = int(unwrap(dim))
     if not -count <= axis < count:
-        raise IndexError(f"dim {axis} is out of range: expected {-count} to {count - 1} for {ndim} dimensions")
+        raise IndexError(
+            f"dim {axis} is out of range: expected {-count} to {count - 1} for {ndim} dimensions"
+        )
     return axis % count
 
 

@@ -71,12 +71,18 @@ def isneginf(input: Array) -> Array:
     return like(np.isneginf(unwrap(input)), input)
 
 
-def isclose(input: Array, other: Array, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Array:
+def isclose(
+    input: Array, other: Array, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> Array:
     """|input - other| <= atol + rtol · |other|, entry by entry."""
-    return like(np.isclose(unwrap(input), unwrap(other), rtol=rtol, atol=atol, equal_nan=equal_nan), input, other)
+    return like(
+        np.isclose(unwrap(input), unwrap(other), rtol=rtol, atol=atol, equal_nan=equal_nan), input, other
+    )
 
 
-def allclose(input: Array, other: Array, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
+def allclose(
+    input: Array, other: Array, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> bool:
     """Whether |input - other| <= atol + rtol · |other| everywhere."""
     return bool(np.allclose(unwrap(input), unwrap(other), rtol=rtol, atol=atol, equal_nan=equal_nan))
 

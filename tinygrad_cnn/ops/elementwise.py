@@ -22,31 +22,89 @@ _LN2, _LN10 = math.log(2), math.log(10)
 exp = unary(E("exp", np.exp, lambda y, _x: y, formula="exp(x)", local=("y",)), np.exp)
 exp2 = unary(E("exp2", np.exp2, lambda y, _x: y * _LN2, formula="2ˣ", local=("y · log 2",)), np.exp2)
 expm1 = unary(E("expm1", np.expm1, lambda y, _x: y + 1, formula="exp(x) - 1", local=("y + 1",)), np.expm1)
-log = unary(E("log", np.log, lambda _y, x: 1 / x, vjp=(lambda g, _y, x: g / x,), formula="log(x)", local=("1 / x",)), np.log)
-log2 = unary(E("log2", np.log2, lambda _y, x: 1 / (x * _LN2), formula="log₂(x)", local=("1 / (x log 2)",)), np.log2)
-log10 = unary(E("log10", np.log10, lambda _y, x: 1 / (x * _LN10), formula="log₁₀(x)", local=("1 / (x log 10)",)), np.log10)
-log1p = unary(E("log1p", np.log1p, lambda _y, x: 1 / (1 + x), formula="log(1 + x)", local=("1 / (1 + x)",)), np.log1p)
+log = unary(
+    E("log", np.log, lambda _y, x: 1 / x, vjp=(lambda g, _y, x: g / x,), formula="log(x)", local=("1 / x",)),
+    np.log,
+)
+log2 = unary(
+    E("log2", np.log2, lambda _y, x: 1 / (x * _LN2), formula="log₂(x)", local=("1 / (x log 2)",)), np.log2
+)
+log10 = unary(
+    E("log10", np.log10, lambda _y, x: 1 / (x * _LN10), formula="log₁₀(x)", local=("1 / (x log 10)",)),
+    np.log10,
+)
+log1p = unary(
+    E("log1p", np.log1p, lambda _y, x: 1 / (1 + x), formula="log(1 + x)", local=("1 / (1 + x)",)), np.log1p
+)
 sqrt = unary(E("sqrt", np.sqrt, lambda y, _x: 0.5 / y, formula="√x", local=("1 / (2y)",)), np.sqrt)
 rsqrt = unary(
-    E("rsqrt", lambda x: 1 / np.sqrt(x), lambda y, _x: -0.5 * (y * y * y), formula="1 / √x", local=("-y³ / 2",))
+    E(
+        "rsqrt",
+        lambda x: 1 / np.sqrt(x),
+        lambda y, _x: -0.5 * (y * y * y),
+        formula="1 / √x",
+        local=("-y³ / 2",),
+    )
 )
 cbrt = unary(E("cbrt", np.cbrt, lambda y, _x: 1 / (3 * y * y), formula="∛x", local=("1 / (3y²)",)), np.cbrt)
-reciprocal = unary(E("reciprocal", lambda x: 1 / x, lambda y, _x: -(y * y), formula="1 / x", local=("-y²",)), np.reciprocal)
+reciprocal = unary(
+    E("reciprocal", lambda x: 1 / x, lambda y, _x: -(y * y), formula="1 / x", local=("-y²",)), np.reciprocal
+)
 
 sin = unary(E("sin", np.sin, lambda _y, x: np.cos(x), formula="sin(x)", local=("cos(x)",)), np.sin)
 cos = unary(E("cos", np.cos, lambda _y, x: -np.sin(x), formula="cos(x)", local=("-sin(x)",)), np.cos)
 tan = unary(E("tan", np.tan, lambda y, _x: 1 + y * y, formula="tan(x)", local=("1 + y²",)), np.tan)
-asin = unary(E("asin", np.arcsin, lambda _y, x: 1 / np.sqrt(1 - x * x), formula="arcsin(x)", local=("1 / √(1 - x²)",)), np.arcsin)
-acos = unary(E("acos", np.arccos, lambda _y, x: -1 / np.sqrt(1 - x * x), formula="arccos(x)", local=("-1 / √(1 - x²)",)), np.arccos)
-atan = unary(E("atan", np.arctan, lambda _y, x: 1 / (1 + x * x), formula="arctan(x)", local=("1 / (1 + x²)",)), np.arctan)
+asin = unary(
+    E("asin", np.arcsin, lambda _y, x: 1 / np.sqrt(1 - x * x), formula="arcsin(x)", local=("1 / √(1 - x²)",)),
+    np.arcsin,
+)
+acos = unary(
+    E(
+        "acos",
+        np.arccos,
+        lambda _y, x: -1 / np.sqrt(1 - x * x),
+        formula="arccos(x)",
+        local=("-1 / √(1 - x²)",),
+    ),
+    np.arccos,
+)
+atan = unary(
+    E("atan", np.arctan, lambda _y, x: 1 / (1 + x * x), formula="arctan(x)", local=("1 / (1 + x²)",)),
+    np.arctan,
+)
 sinh = unary(E("sinh", np.sinh, lambda _y, x: np.cosh(x), formula="sinh(x)", local=("cosh(x)",)), np.sinh)
 cosh = unary(E("cosh", np.cosh, lambda _y, x: np.sinh(x), formula="cosh(x)", local=("sinh(x)",)), np.cosh)
 tanh = unary(E("tanh", np.tanh, lambda y, _x: 1 - y * y, formula="tanh(x)", local=("1 - y²",)), np.tanh)
-asinh = unary(E("asinh", np.arcsinh, lambda _y, x: 1 / np.sqrt(x * x + 1), formula="arsinh(x)", local=("1 / √(x² + 1)",)), np.arcsinh)
-acosh = unary(E("acosh", np.arccosh, lambda _y, x: 1 / np.sqrt(x * x - 1), formula="arcosh(x)", local=("1 / √(x² - 1)",)), np.arccosh)
-atanh = unary(E("atanh", np.arctanh, lambda _y, x: 1 / (1 - x * x), formula="artanh(x)", local=("1 / (1 - x²)",)), np.arctanh)
-deg2rad = unary(E("deg2rad", np.deg2rad, math.pi / 180, formula="x · π / 180", local=("π / 180",)), np.deg2rad, np.radians)
-rad2deg = unary(E("rad2deg", np.rad2deg, 180 / math.pi, formula="x · 180 / π", local=("180 / π",)), np.rad2deg, np.degrees)
+asinh = unary(
+    E(
+        "asinh",
+        np.arcsinh,
+        lambda _y, x: 1 / np.sqrt(x * x + 1),
+        formula="arsinh(x)",
+        local=("1 / √(x² + 1)",),
+    ),
+    np.arcsinh,
+)
+acosh = unary(
+    E(
+        "acosh",
+        np.arccosh,
+        lambda _y, x: 1 / np.sqrt(x * x - 1),
+        formula="arcosh(x)",
+        local=("1 / √(x² - 1)",),
+    ),
+    np.arccosh,
+)
+atanh = unary(
+    E("atanh", np.arctanh, lambda _y, x: 1 / (1 - x * x), formula="artanh(x)", local=("1 / (1 - x²)",)),
+    np.arctanh,
+)
+deg2rad = unary(
+    E("deg2rad", np.deg2rad, math.pi / 180, formula="x · π / 180", local=("π / 180",)), np.deg2rad, np.radians
+)
+rad2deg = unary(
+    E("rad2deg", np.rad2deg, 180 / math.pi, formula="x · 180 / π", local=("180 / π",)), np.rad2deg, np.degrees
+)
 sinc = unary(
     E(
         "sinc", np.sinc,
@@ -62,7 +120,10 @@ sinc = unary(
 )  # fmt: skip
 
 abs = unary(
-    E("abs", np.absolute, lambda _y, x: np.sign(x), formula="|x|", local=("sign(x)",)), np.absolute, np.fabs, floats=False
+    E("abs", np.absolute, lambda _y, x: np.sign(x), formula="|x|", local=("sign(x)",)),
+    np.absolute,
+    np.fabs,
+    floats=False,
 )
 
 
@@ -125,9 +186,8 @@ def clamp(input: Array, min: Array | None = None, max: Array | None = None) -> A
         if max is not None:
             input = where(like(unwrap(input) > unwrap(max), input), max, input)
         return input
-    if isinstance(input, Handle) and input.array.dtype.kind in "iu":
-        if isinstance(min, float) or isinstance(max, float):
-            input = as_float(input)
+    if isinstance(min, float) or isinstance(max, float):
+        input = as_float(input)
     return _clamp_op(input, min=min, max=max)
 
 
@@ -202,17 +262,22 @@ def _cast_back(g: Any, dtype: Any) -> Any:
 
 _nan_to_num_op = E(
     "nan_to_num", lambda x, nan, posinf, neginf: np.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf),
-    lambda _y, x, nan, posinf, neginf: np.isfinite(x), formula="x, with numbers for NaN and infinities", local=("1 where finite",),
+    lambda _y, x, nan, posinf, neginf: np.isfinite(x),
+    formula="x, with numbers for NaN and infinities", local=("1 where finite",),
 )  # fmt: skip
 
 
-def nan_to_num(input: Array, nan: float | None = 0.0, posinf: float | None = None, neginf: float | None = None) -> Array:
+def nan_to_num(
+    input: Array, nan: float | None = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Array:
     """NaN and infinities replaced by numbers (the dtype's largest and smallest by default)."""
     return _nan_to_num_op(input, nan=0.0 if nan is None else nan, posinf=posinf, neginf=neginf)
 
 
 @implements(np.nan_to_num)
-def _np_nan_to_num(x: Array, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Array:
+def _np_nan_to_num(
+    x: Array, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None
+) -> Array:
     return nan_to_num(x, nan, posinf, neginf)
 
 

@@ -17,7 +17,7 @@ from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.autograd.op import Multilinear, unbroadcast
 from tinygrad_cnn.ops.common import Array, axis_of, like
-from tinygrad_cnn.ops.shape import cat, flatten, ravel, reshape, transpose, view_of
+from tinygrad_cnn.ops.shape import ravel, reshape, view_of
 
 ndarray = np.ndarray
 
@@ -68,15 +68,20 @@ take_op = Multilinear(
 )  # fmt: skip
 scatter_op = Multilinear(
     "scatter", lambda g, index, shape, unique: _scatter(g, index, shape, unique),
-    lambda g, _x, index, shape, unique: g[index] if isinstance(g, Handle) else np.asarray(g[index]),
+    lambda g, _x, index, shape, unique: _at(g, index),
     joint=True, selection=True, formula="x added at the index into zeros", local=("1 at the index",),
 )  # fmt: skip
-setitem_op = Multilinear(
+setitem_op: Multilinear = Multilinear(
     "setitem", lambda x, value, index: _with(x, value, index),
     lambda g, _x, _value, index: setitem_op(g, 0, index=index),
     lambda g, _x, value, index: unbroadcast(g[index], value.shape),
-    joint=True, selection=True, formula="x with x[index] = value", local=("0 at the index, 1 elsewhere", "1 at the index"),
+    joint=True, selection=True,
+    formula="x with x[index] = value", local=("0 at the index, 1 elsewhere", "1 at the index"),
 )  # fmt: skip
+
+
+def _at(g: Any, index: Any) -> Any:
+    return getitem(g, index) if isinstance(g, Handle) else np.asarray(g[index])
 
 
 def _with(x: ndarray, value: Any, index: Any) -> ndarray:
@@ -150,8 +155,10 @@ def _along(index: ndarray, axis: int) -> tuple[Any, ...]:
     """The index arrays of ``y[i, j, k] = x[i, index[i, j, k], k]`` (for axis 1)."""
     if not index.ndim:
         return (index.reshape(1),)
-    grid = np.ogrid[tuple([slice(n) for n in index.shape])]
-    grid = list(grid) if isinstance(grid, (tuple, list)) else [grid]
+    grid: list[Any] = [
+        np.arange(n).reshape([-1 if j == k else 1 for j in range(index.ndim)])
+        for k, n in enumerate(index.shape)
+    ]
     grid[axis] = index
     return tuple(grid)
 
@@ -198,7 +205,8 @@ def take_along_dim(input: Array, indices: Array, dim: int | None = None) -> Arra
     array = unwrap(input)
     axis = axis_of(dim, array.ndim)
     shape = np.broadcast_shapes(
-        array.shape[:axis] + (1,) + array.shape[axis + 1 :], places.shape[:axis] + (1,) + places.shape[axis + 1 :]
+        array.shape[:axis] + (1,) + array.shape[axis + 1 :],
+        places.shape[:axis] + (1,) + places.shape[axis + 1 :],
     )
     full = np.broadcast_to(places, shape[:axis] + (places.shape[axis],) + shape[axis + 1 :])
     if array.shape[:axis] + array.shape[axis + 1 :] != shape[:axis] + shape[axis + 1 :]:
@@ -286,7 +294,10 @@ def tensor_split(input: Array, indices_or_sections: Any, dim: int = 0) -> tuple[
         n = int(indices_or_sections)
         ends = np.cumsum([total // n + (k < total % n) for k in range(n)]).tolist()
     else:
-        ends = [*[min(max(int(k) if k >= 0 else int(k) + total, 0), total) for k in indices_or_sections], total]
+        ends = [
+            *[min(max(int(k) if k >= 0 else int(k) + total, 0), total) for k in indices_or_sections],
+            total,
+        ]
     starts = [0, *ends[:-1]]
     return tuple([narrow(input, dim, a, max(b - a, 0)) for a, b in zip(starts, ends)])
 
@@ -379,7 +390,9 @@ def _source(name: str, input: Array, dim: int, index: Any, src: Any) -> tuple[tu
     return _along(places, axis), src
 
 
-def scatter(input: Array, dim: int, index: Array, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Array:
+def scatter(
+    input: Array, dim: int, index: Array, src: Any = None, *, value: Any = None, reduce: str | None = None
+) -> Array:
     """y = input with y[i, index[i, j], k] = src[i, j, k] for dim 1; `reduce` 'add' adds instead."""
     src = value if src is None else src
     where, src = _source("scatter", input, dim, index, src)
@@ -421,13 +434,17 @@ def index_add(input: Array, dim: int, index: Array, source: Array, *, alpha: flo
 def index_copy(input: Array, dim: int, index: Array, source: Array) -> Array:
     """y = input with entry index[j] of dimension `dim` replaced by source[j]."""
     axis = axis_of(dim, np.ndim(unwrap(input)))
-    return setitem_op(input, source, index=(slice(None),) * axis + (_integers("index_copy", index).reshape(-1),))
+    return setitem_op(
+        input, source, index=(slice(None),) * axis + (_integers("index_copy", index).reshape(-1),)
+    )
 
 
 def index_fill(input: Array, dim: int, index: Array, value: Any) -> Array:
     """y = input with the entries `index` of dimension `dim` set to `value`."""
     axis = axis_of(dim, np.ndim(unwrap(input)))
-    return setitem_op(input, value, index=(slice(None),) * axis + (_integers("index_fill", index).reshape(-1),))
+    return setitem_op(
+        input, value, index=(slice(None),) * axis + (_integers("index_fill", index).reshape(-1),)
+    )
 
 
 def index_put(input: Array, indices: Sequence[Any], values: Any, accumulate: bool = False) -> Array:
@@ -459,7 +476,9 @@ def nonzero(input: Array, *, as_tuple: bool = False) -> Any:
     found = np.nonzero(np.atleast_1d(unwrap(input)))
     if as_tuple:
         return tuple([like(k, input) for k in found])
-    return like(np.stack(found, axis=1) if np.ndim(unwrap(input)) else np.zeros((found[0].size, 0), np.int64), input)
+    return like(
+        np.stack(found, axis=1) if np.ndim(unwrap(input)) else np.zeros((found[0].size, 0), np.int64), input
+    )
 
 
 argwhere = nonzero
@@ -488,7 +507,6 @@ def _np_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
 
 def unravel_index(indices: Array, shape: Sequence[int]) -> tuple[Array, ...]:
     """Flat positions as one index per dimension."""
-    return tuple([wrap(np.asarray(k)) for k in np.unravel_index(_integers("unravel_index", indices), tuple(shape))])
-
-
-__all__ = ["cat", "flatten", "transpose"]
+    return tuple(
+        [wrap(np.asarray(k)) for k in np.unravel_index(_integers("unravel_index", indices), tuple(shape))]
+    )

@@ -25,7 +25,9 @@ def replace_by(t: Any, new: Any, name: str = "in-place op") -> Any:
     """
     value = unwrap(new)
     if np.shape(value) != t.array.shape:
-        raise ValueError(f"{name} would give shape {np.shape(value)}, but in place the tensor keeps its shape {t.array.shape}")
+        raise ValueError(
+            f"{name} would give shape {np.shape(value)}, but in place the tensor keeps its shape {t.array.shape}"
+        )
     node = new.node if isinstance(new, Handle) else None
     if node is None and not (modes.is_grad_enabled() and t.node is not None):
         _write(t.array, value, name)
@@ -34,7 +36,9 @@ def replace_by(t: Any, new: Any, name: str = "in-place op") -> Any:
     dtype = t.array.dtype
     if value.dtype != dtype:
         if not np.can_cast(value.dtype, dtype, "same_kind"):
-            raise TypeError(f"{name} gives {value.dtype}, which does not fit into the tensor's {dtype} in place")
+            raise TypeError(
+                f"{name} gives {value.dtype}, which does not fit into the tensor's {dtype} in place"
+            )
         if isinstance(new, Handle) and node is not None:
             from tinygrad_cnn.ops.elementwise import cast_op
 
@@ -61,7 +65,9 @@ def check_recordable(t: Any, name: str) -> None:
             "Do it under no_grad(), or compute a new tensor."
         )
     base = getattr(t, "_base", None)
-    if (t.node is not None and t.node.op.is_view and base is None) or (base is not None and base() is not None):
+    if (t.node is not None and t.node.op.is_view and base is None) or (
+        base is not None and base() is not None
+    ):
         made = f", made by {t.node.op.name}" if t.node is not None else ""
         where = f" at {t.node.where}" if t.node is not None and t.node.where else ""
         raise RuntimeError(
@@ -74,7 +80,9 @@ def _write(array: ndarray, value: Any, name: str) -> None:
     try:
         np.copyto(array, value, casting="same_kind")
     except TypeError:
-        raise TypeError(f"{name} gives {np.asarray(value).dtype}, which does not fit into the tensor's {array.dtype} in place") from None
+        raise TypeError(
+            f"{name} gives {np.asarray(value).dtype}, which does not fit into the tensor's {array.dtype} in place"
+        ) from None
     versions.bump(array)
 
 
@@ -117,7 +125,9 @@ def set_item(t: Any, index: Any, value: Any) -> None:
     from tinygrad_cnn.ops.index import plain_index, setitem_op
 
     plain, _basic, _unique = plain_index(index)
-    if modes.is_grad_enabled() and (t.node is not None or (isinstance(value, Handle) and value.node is not None)):
+    if modes.is_grad_enabled() and (
+        t.node is not None or (isinstance(value, Handle) and value.node is not None)
+    ):
         check_recordable(t, "t[index] = value")
         replace_by(t, setitem_op(t, _fitting(value, t.array[plain].shape), index=plain), "t[index] = value")
         return

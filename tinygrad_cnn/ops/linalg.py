@@ -49,9 +49,7 @@ def _to_right(g: Any, a: Any, b: Any) -> Any:
     return unbroadcast(np.matmul(np.swapaxes(a, -1, -2), g), b.shape)
 
 
-matmul_op = Multilinear(
-    "matmul", _matmul, _to_left, _to_right, formula="A · B", local=("g · Bᵀ", "Aᵀ · g")
-)
+matmul_op = Multilinear("matmul", _matmul, _to_left, _to_right, formula="A · B", local=("g · Bᵀ", "Aᵀ · g"))
 
 
 def matmul(input: Array, other: Array) -> Array:
@@ -64,9 +62,15 @@ def matmul(input: Array, other: Array) -> Array:
     except ValueError:
         a, b = np.shape(unwrap(input)), np.shape(unwrap(other))
         if not a or not b:
-            raise ValueError(f"matmul expected at least one dimension on both sides, got {a} and {b}; use *") from None
+            raise ValueError(
+                f"matmul expected at least one dimension on both sides, got {a} and {b}; use *"
+            ) from None
         inner = a[-1], b[-2 if len(b) > 1 else 0]
-        what = f"inner sizes {inner[0]} and {inner[1]} differ" if inner[0] != inner[1] else "the stacks do not broadcast"
+        what = (
+            f"inner sizes {inner[0]} and {inner[1]} differ"
+            if inner[0] != inner[1]
+            else "the stacks do not broadcast"
+        )
         raise ValueError(f"matmul cannot multiply {a} by {b}: {what}") from None
 
 
@@ -74,7 +78,9 @@ def _exactly(name: str, ndims: tuple[int, ...], *tensors: Array) -> None:
     for x, ndim in zip(tensors, ndims):
         if np.ndim(unwrap(x)) != ndim:
             shapes = " and ".join(str(np.shape(unwrap(t))) for t in tensors)
-            raise ValueError(f"{name} expected tensors of {' and '.join(map(str, ndims))} dimensions, got {shapes}")
+            raise ValueError(
+                f"{name} expected tensors of {' and '.join(map(str, ndims))} dimensions, got {shapes}"
+            )
 
 
 def mm(input: Array, mat2: Array) -> Array:
@@ -87,7 +93,9 @@ def bmm(input: Array, mat2: Array) -> Array:
     """The products of two stacks of matrices, (B, n, k) and (B, k, m)."""
     _exactly("bmm", (3, 3), input, mat2)
     if np.shape(unwrap(input))[0] != np.shape(unwrap(mat2))[0]:
-        raise ValueError(f"bmm expected stacks of one length, got {np.shape(unwrap(input))} and {np.shape(unwrap(mat2))}")
+        raise ValueError(
+            f"bmm expected stacks of one length, got {np.shape(unwrap(input))} and {np.shape(unwrap(mat2))}"
+        )
     return matmul(input, mat2)
 
 
@@ -175,7 +183,11 @@ def _einsum_rule(i: int) -> Any:
 
 
 einsum_op = Multilinear(
-    "einsum", _einsum, *[_einsum_rule(i) for i in range(16)], formula="Σ x₁ · x₂ · …", local=("the product of the others",)
+    "einsum",
+    _einsum,
+    *[_einsum_rule(i) for i in range(16)],
+    formula="Σ x₁ · x₂ · …",
+    local=("the product of the others",),
 )
 
 
@@ -197,7 +209,9 @@ def einsum(equation: str, *operands: Any) -> Array:
         for letter, n in zip(letters, np.shape(unwrap(x))):
             if lengths.setdefault(letter, n) != n:
                 if 1 not in (lengths[letter], n):
-                    raise ValueError(f"einsum {equation!r}: dimension {letter!r} has sizes {lengths[letter]} and {n}")
+                    raise ValueError(
+                        f"einsum {equation!r}: dimension {letter!r} has sizes {lengths[letter]} and {n}"
+                    )
                 lengths[letter] = max(lengths[letter], n)
     full = []
     for x, letters in zip(xs, subscripts):
@@ -225,7 +239,9 @@ def _parse(equation: str, ndims: list[int]) -> tuple[list[str], str]:
     for k, (letters, ndim) in enumerate(zip(inputs, ndims)):
         count = ndim - len(letters.replace("...", ""))
         if count < 0 or ("..." not in letters and count):
-            raise ValueError(f"einsum {equation!r}: {letters!r} does not fit an operand of {ndim} dimension(s)")
+            raise ValueError(
+                f"einsum {equation!r}: {letters!r} does not fit an operand of {ndim} dimension(s)"
+            )
         inputs[k] = letters.replace("...", dots[len(dots) - count :] if count else "")
     if arrow:
         result = result.replace("...", dots)
@@ -294,7 +310,9 @@ def _np_dot(a: Any, b: Any) -> Any:
 # --- norms -----------------------------------------------------------------------------------------
 
 
-def linalg_norm(A: Array, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Array:  # noqa: N803
+def linalg_norm(
+    A: Array, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
+) -> Array:
     """A vector norm over one dimension (or all, flattened, without `ord`); a matrix norm over two.
 
     Matrix norms: 'fro', 1, -1, ∞, -∞ (the ones without singular values).
@@ -307,12 +325,16 @@ def linalg_norm(A: Array, ord: Any = None, dim: Any = None, keepdim: bool = Fals
     return matrix_norm(A, "fro" if ord is None else ord, dim, keepdim, dtype=dtype)
 
 
-def matrix_norm(A: Array, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None) -> Array:  # noqa: N803
+def matrix_norm(
+    A: Array, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
+) -> Array:
     """'fro' √Σ x², 1 the largest column sum, ∞ the largest row sum of absolute values."""
     if ord == "fro":
         return vector_norm(A, 2, dim, keepdim, dtype=dtype)
     if ord not in (1, -1, np.inf, -np.inf):
-        raise NotImplementedError(f"matrix_norm knows 'fro', 1, -1, inf and -inf, got {ord!r} (it needs singular values)")
+        raise NotImplementedError(
+            f"matrix_norm knows 'fro', 1, -1, inf and -inf, got {ord!r} (it needs singular values)"
+        )
     ndim = np.ndim(unwrap(A))
     row, column = axes_of(dim, ndim) or ()
     inner, over = (row, column) if abs(ord) == 1 else (column, row)

@@ -32,7 +32,9 @@ def _from_behind(g: Any, _x: Any, axis: int) -> Any:
     return np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis)
 
 
-cumsum_op = Multilinear("cumsum", _cumsum, _from_behind, joint=True, formula="running Σ x", local=("1 in all later totals",))
+cumsum_op = Multilinear(
+    "cumsum", _cumsum, _from_behind, joint=True, formula="running Σ x", local=("1 in all later totals",)
+)
 
 
 def cumsum(input: Array, dim: int, *, dtype: Any = None) -> Array:
@@ -70,7 +72,12 @@ def _cumprod_definition(x: Any, axis: int) -> Any:
 
 
 cumprod_op = General(
-    "cumprod", _cumprod, vjp=_cumprod_vjp, definition=_cumprod_definition, formula="running Π x", local=("products of the others",)
+    "cumprod",
+    _cumprod,
+    vjp=_cumprod_vjp,
+    definition=_cumprod_definition,
+    formula="running Π x",
+    local=("products of the others",),
 )
 
 
@@ -173,10 +180,15 @@ def diff(input: Array, n: int = 1, dim: int = -1) -> Array:
 
 
 def unique(
-    input: Array, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+    input: Array,
+    sorted: bool = True,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
 ) -> Any:
     """The distinct values in order, with the inverse mapping and the counts when asked."""
-    found = np.unique(unwrap(input), return_inverse=return_inverse, return_counts=return_counts, axis=dim)
+    distinct: Any = np.unique
+    found = distinct(unwrap(input), return_inverse=return_inverse, return_counts=return_counts, axis=dim)
     if not isinstance(found, tuple):
         return like(found, input)
     return tuple([like(x, input) for x in found])
@@ -202,7 +214,15 @@ def histc(input: Array, bins: int = 100, min: float = 0, max: float = 0) -> Arra
     return like(counts.astype(x.dtype), input)
 
 
-implements(np.cumsum)(lambda a, axis=None, dtype=None, out=None: cumsum(ravel(a) if axis is None else a, axis or 0, dtype=dtype))
-implements(np.cumprod)(lambda a, axis=None, dtype=None, out=None: cumprod(ravel(a) if axis is None else a, axis or 0, dtype=dtype))
-implements(np.sort)(lambda a, axis=-1, **_: sort(ravel(a) if axis is None else a, 0 if axis is None else axis).values)
+implements(np.cumsum)(
+    lambda a, axis=None, dtype=None, out=None: cumsum(ravel(a) if axis is None else a, axis or 0, dtype=dtype)
+)
+implements(np.cumprod)(
+    lambda a, axis=None, dtype=None, out=None: cumprod(
+        ravel(a) if axis is None else a, axis or 0, dtype=dtype
+    )
+)
+implements(np.sort)(
+    lambda a, axis=-1, **_: sort(ravel(a) if axis is None else a, 0 if axis is None else axis).values
+)
 implements(np.diff)(lambda a, n=1, axis=-1: diff(a, n, axis))

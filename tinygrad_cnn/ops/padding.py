@@ -44,7 +44,7 @@ def pad(input: Array, pad: Sequence[int], mode: str = "constant", value: float |
     shape = np.shape(unwrap(input))
     if len(widths) % 2 or len(widths) // 2 > len(shape):
         raise ValueError(
-            f"pad expected (low, high) pairs, at most {len(shape)} of them for {len(shape)} dimensions, got {tuple(widths)}"
+            f"pad expected (low, high) pairs, at most one for each of {len(shape)} dimensions, got {tuple(widths)}"
         )
     pairs = [(0, 0)] * (len(shape) - len(widths) // 2)
     pairs += [(widths[k], widths[k + 1]) for k in range(len(widths) - 2, -1, -2)]
@@ -80,7 +80,9 @@ def _pad_constant(input: Array, shape: Sequence[int], pairs: list[tuple[int, int
 
 def _reflected(n: int, low: int, high: int) -> ndarray:
     if max(low, high) >= n:
-        raise ValueError(f"pad with mode 'reflect' expected less padding than the size {n}, got ({low}, {high})")
+        raise ValueError(
+            f"pad with mode 'reflect' expected less padding than the size {n}, got ({low}, {high})"
+        )
     places = np.abs(np.arange(-low, n + high))
     return np.where(places >= n, 2 * (n - 1) - places, places)
 
@@ -93,7 +95,9 @@ def _replicated(n: int, low: int, high: int) -> ndarray:
 
 def _circled(n: int, low: int, high: int) -> ndarray:
     if max(low, high) > n:
-        raise ValueError(f"pad with mode 'circular' expected at most the size {n} as padding, got ({low}, {high})")
+        raise ValueError(
+            f"pad with mode 'circular' expected at most the size {n} as padding, got ({low}, {high})"
+        )
     return np.arange(-low, n + high) % max(n, 1)
 
 

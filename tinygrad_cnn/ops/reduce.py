@@ -13,10 +13,21 @@ import numpy as np
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import Handle, unwrap
 from tinygrad_cnn.autograd.op import General, Multilinear
-from tinygrad_cnn.ops.common import Array, as_float, axes_of, axis_of, both_names, is_floating, kept_shape, like
+from tinygrad_cnn.ops.common import (
+    Array,
+    as_float,
+    axes_of,
+    axis_of,
+    both_names,
+    is_floating,
+    kept_shape,
+    like,
+)
 from tinygrad_cnn.ops.elementwise import abs, cast_op, sqrt, where
 
 ndarray = np.ndarray
+#: The sum of an array over axes: what np.sum calls, without its detour through Python.
+_total: Callable[..., Any] = np.add.reduce
 
 
 class values_indices(NamedTuple):
@@ -39,10 +50,10 @@ def _spread(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
 def _sum(x: ndarray, axis: Any, keepdims: bool) -> Any:
     x = np.asarray(x)
     if x.dtype.kind in "biu":
-        return np.add.reduce(x, axis=axis, keepdims=keepdims, dtype=np.int64)
+        return _total(x, axis=axis, keepdims=keepdims, dtype=np.int64)
     if x.dtype == np.float16:
-        return np.add.reduce(x, axis=axis, keepdims=keepdims, dtype=np.float32).astype(np.float16)
-    return np.add.reduce(x, axis=axis, keepdims=keepdims)
+        return _total(x, axis=axis, keepdims=keepdims, dtype=np.float32).astype(np.float16)
+    return _total(x, axis=axis, keepdims=keepdims)
 
 
 def _count(shape: tuple[int, ...], axis: tuple[int, ...] | None) -> int:
@@ -57,7 +68,7 @@ def _mean(x: ndarray, axis: Any, keepdims: bool) -> Any:
     if x.dtype == np.float16:
         return np.mean(x, axis=axis, keepdims=keepdims, dtype=np.float32).astype(np.float16)
     count = _count(x.shape, axis)
-    return np.add.reduce(x, axis=axis, keepdims=keepdims) / (count if count else np.nan)
+    return _total(x, axis=axis, keepdims=keepdims) / (count if count else np.nan)
 
 
 sum_op = Multilinear("sum", _sum, _spread, joint=True, formula="Σ x", local=("1",))
@@ -75,7 +86,13 @@ def _axes(input: Array, dim: Any) -> tuple[int, ...] | None:
 
 
 def sum(
-    input: Array, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = None
+    input: Array,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
+    axis: Any = None,
+    keepdims: Any = None,
 ) -> Array:
     """The sum over `dim` (a number, several, or None for all); integers and booleans add up as int64."""
     dim, keepdim = both_names(dim, axis, keepdim, keepdims)
@@ -87,7 +104,13 @@ def sum(
 
 
 def mean(
-    input: Array, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = None
+    input: Array,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
+    axis: Any = None,
+    keepdims: Any = None,
 ) -> Array:
     """The mean over `dim`. Raises TypeError for integers: give dtype=float32 or convert, as in PyTorch."""
     dim, keepdim = both_names(dim, axis, keepdim, keepdims)
@@ -124,7 +147,8 @@ def nanmean(input: Array, dim: Any = None, keepdim: bool = False) -> Array:
 def _prod(x: ndarray, axis: Any, keepdims: bool) -> Any:
     x = np.asarray(x)
     dtype = np.int64 if x.dtype.kind in "biu" else None
-    return np.multiply.reduce(x, axis=axis, keepdims=keepdims, dtype=dtype)
+    reduce: Callable[..., Any] = np.multiply.reduce
+    return reduce(x, axis=axis, keepdims=keepdims, dtype=dtype)
 
 
 def _prod_vjp(g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
@@ -168,7 +192,13 @@ def _prod_definition(x: Any, axis: Any, keepdims: bool) -> Any:
 
 
 def prod(
-    input: Array, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = None
+    input: Array,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
+    axis: Any = None,
+    keepdims: Any = None,
 ) -> Array:
     """The product over `dim`, or over everything."""
     dim, keepdim = both_names(dim, axis, keepdim, keepdims)
@@ -202,7 +232,9 @@ def var_mean(
 
 
 def _refuse_integers(name: str, input: Array) -> Array:
-    raise TypeError(f"{name} expected a floating dtype, got {getattr(input, 'dtype', type(input).__name__)}; use x.float()")
+    raise TypeError(
+        f"{name} expected a floating dtype, got {getattr(input, 'dtype', type(input).__name__)}; use x.float()"
+    )
 
 
 def var(
@@ -222,7 +254,12 @@ def std(
 
 
 def std_mean(
-    input: Array, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float = 1
+    input: Array,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float = 1,
 ) -> tuple[Array, Array]:
     """(standard deviation, mean)."""
     variance, center = var_mean(input, dim, unbiased, keepdim, correction=correction)
@@ -230,7 +267,7 @@ def std_mean(
 
 
 def _norm2(x: ndarray, axis: Any, keepdims: bool) -> Any:
-    return np.sqrt(np.add.reduce(x * x, axis=axis, keepdims=keepdims))
+    return np.sqrt(_total(x * x, axis=axis, keepdims=keepdims))
 
 
 norm2_op = General(
@@ -248,7 +285,9 @@ def _norm2_definition(x: Any, axis: Any, keepdims: bool) -> Any:
     return np.where(zero, 0.0, np.sqrt(np.where(zero, 1.0, total)))
 
 
-def vector_norm(x: Array, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Array:
+def vector_norm(
+    x: Array, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
+) -> Array:
     """(Σ |x|ᵖ)^(1/p) over `dim`, all of x by default; p may be 0 (count of non-zeros), ∞ and -∞."""
     if dtype is not None:
         x = _cast(x, dtype)
@@ -283,7 +322,7 @@ def _logsumexp(x: ndarray, axis: Any, keepdims: bool) -> Any:
     peak = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
     peak = np.where(np.isfinite(peak), peak, 0).astype(x.dtype, copy=False)
     with np.errstate(divide="ignore"):
-        y = np.log(np.add.reduce(np.exp(x - peak), axis=axis, keepdims=True)) + peak
+        y = np.log(_total(np.exp(x - peak), axis=axis, keepdims=True)) + peak
     return y if keepdims or not x.ndim else np.squeeze(y, axis=axis)
 
 
@@ -302,7 +341,11 @@ _logsumexp_op = General(
 
 def _logsumexp_definition(x: Any, axis: Any, keepdims: bool) -> Any:
     values = unwrap(x)
-    peak = np.max(values, axis=axis, keepdims=True) if values.size else np.zeros((1,) * values.ndim, values.dtype)
+    peak = (
+        np.max(values, axis=axis, keepdims=True)
+        if values.size
+        else np.zeros((1,) * values.ndim, values.dtype)
+    )
     peak = np.where(np.isfinite(peak), peak, 0).astype(values.dtype)
     total = np.log(np.sum(np.exp(x - peak), axis=axis, keepdims=True)) + peak
     return total if keepdims or not values.ndim else np.squeeze(total, axis)
@@ -318,9 +361,9 @@ def _extreme(reduce: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
             y = reduce(x, axis=axis, keepdims=True)
             chosen = (x == y) | np.isnan(x) if x.dtype.kind == "f" else x == y
             dtype = x.dtype if x.dtype.kind == "f" else np.float64
-            share = chosen / np.add.reduce(chosen, axis=axis, keepdims=True, dtype=dtype)
+            share = chosen / _total(chosen, axis=axis, keepdims=True, dtype=dtype)
         else:
-            y = np.add.reduce(np.where(share != 0, x * share, 0), axis=axis, keepdims=True)
+            y = _total(np.where(share != 0, x * share, 0), axis=axis, keepdims=True)
         return (y if keepdims or not x.ndim else np.squeeze(y, axis=axis)), share
 
     return forward
@@ -331,10 +374,22 @@ def _shared(g: Any, x: Any, axis: Any, keepdims: bool, share: Any) -> Any:
 
 
 amax_op = Multilinear(
-    "amax", _extreme(np.max), _shared, joint=True, choice=("share",), formula="max x", local=("1 at the maximum, shared at ties",)
+    "amax",
+    _extreme(np.max),
+    _shared,
+    joint=True,
+    choice=("share",),
+    formula="max x",
+    local=("1 at the maximum, shared at ties",),
 )
 amin_op = Multilinear(
-    "amin", _extreme(np.min), _shared, joint=True, choice=("share",), formula="min x", local=("1 at the minimum, shared at ties",)
+    "amin",
+    _extreme(np.min),
+    _shared,
+    joint=True,
+    choice=("share",),
+    formula="min x",
+    local=("1 at the minimum, shared at ties",),
 )
 
 
@@ -362,20 +417,36 @@ def _at_pick(g: Any, x: Any, axis: int, keepdims: bool, indices: Any) -> Any:
 
 
 max_op = Multilinear(
-    "max", _picked(np.argmax), _at_pick, joint=True, choice=("indices",), formula="max x", local=("1 at the first maximum",)
+    "max",
+    _picked(np.argmax),
+    _at_pick,
+    joint=True,
+    choice=("indices",),
+    formula="max x",
+    local=("1 at the first maximum",),
 )
 min_op = Multilinear(
-    "min", _picked(np.argmin), _at_pick, joint=True, choice=("indices",), formula="min x", local=("1 at the first minimum",)
+    "min",
+    _picked(np.argmin),
+    _at_pick,
+    joint=True,
+    choice=("indices",),
+    formula="min x",
+    local=("1 at the first minimum",),
 )
 
 
-def amax(input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Array:
+def amax(
+    input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
+) -> Array:
     """The largest value over `dim`; ties share the gradient. Raises ValueError when there is none."""
     dim, keepdim = both_names(dim, axis, keepdim, keepdims)
     return amax_op(input, axis=_axes(input, dim), keepdims=keepdim)
 
 
-def amin(input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Array:
+def amin(
+    input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
+) -> Array:
     """The smallest value over `dim`; ties share the gradient. Raises ValueError when there is none."""
     dim, keepdim = both_names(dim, axis, keepdim, keepdims)
     return amin_op(input, axis=_axes(input, dim), keepdims=keepdim)
@@ -399,7 +470,9 @@ def _extremes(input: Array, dim: Any, keepdim: bool, along: Any, over_all: Any, 
     return values_indices(y, like(indices, input))
 
 
-def max(input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Any:
+def max(
+    input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
+) -> Any:
     """The largest value; with `dim`, (values, indices); with a second tensor in its place, `maximum`."""
     from tinygrad_cnn.ops.arithmetic import maximum
 
@@ -407,7 +480,9 @@ def max(input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = Non
     return _extremes(input, dim, keepdim, max_op, amax, maximum)
 
 
-def min(input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Any:
+def min(
+    input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
+) -> Any:
     """The smallest value; with `dim`, (values, indices); with a second tensor in its place, `minimum`."""
     from tinygrad_cnn.ops.arithmetic import minimum
 
@@ -415,25 +490,33 @@ def min(input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = Non
     return _extremes(input, dim, keepdim, min_op, amin, minimum)
 
 
-def argmax(input: Array, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Array:
+def argmax(
+    input: Array, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
+) -> Array:
     """Where the (first) maximum is along `dim`, or in the flattened tensor; int64."""
     dim, keepdim = both_names(dim, axis, keepdim, keepdims)
     return like(np.argmax(unwrap(input), axis=dim, keepdims=keepdim), input)
 
 
-def argmin(input: Array, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Array:
+def argmin(
+    input: Array, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
+) -> Array:
     """Where the (first) minimum is along `dim`, or in the flattened tensor; int64."""
     dim, keepdim = both_names(dim, axis, keepdim, keepdims)
     return like(np.argmin(unwrap(input), axis=dim, keepdims=keepdim), input)
 
 
-def any(input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Array:
+def any(
+    input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
+) -> Array:
     """Whether something is non-zero over `dim`."""
     dim, keepdim = both_names(dim, axis, keepdim, keepdims)
     return like(np.any(unwrap(input), axis=_axes(input, dim), keepdims=keepdim), input)
 
 
-def all(input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Array:
+def all(
+    input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
+) -> Array:
     """Whether everything is non-zero over `dim`."""
     dim, keepdim = both_names(dim, axis, keepdim, keepdims)
     return like(np.all(unwrap(input), axis=_axes(input, dim), keepdims=keepdim), input)
@@ -451,7 +534,9 @@ def _numpy_form(*functions: Any) -> Callable[[Callable[..., Any]], Callable[...,
     """np.f(a, axis, dtype, out, keepdims) in terms of ours; `out` and `where` are refused by name."""
 
     def register(own: Callable[..., Any]) -> Callable[..., Any]:
-        def adapter(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, **rest: Any) -> Any:
+        def adapter(
+            a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, **rest: Any
+        ) -> Any:
             _refuse(own.__name__, out, rest)
             return own(a if dtype is None else _cast(a, dtype), axis, bool(keepdims))
 
@@ -462,7 +547,9 @@ def _numpy_form(*functions: Any) -> Callable[[Callable[..., Any]], Callable[...,
 
 
 def _refuse(name: str, out: Any, rest: dict[str, Any]) -> None:
-    given = [k for k, v in rest.items() if v is not np._NoValue and v is not True] + (["out"] if out is not None else [])
+    given = [k for k, v in rest.items() if v is not np._NoValue and v is not True] + (
+        ["out"] if out is not None else []
+    )
     if given:
         raise TypeError(f"np.{name} on tensors does not take {', '.join(given)}")
 
@@ -485,7 +572,13 @@ def _np_min(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, *
 
 @implements(np.var)
 def _np_var(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: int = 0, keepdims: bool = False, **rest: Any
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: int = 0,
+    keepdims: bool = False,
+    **rest: Any,
 ) -> Any:
     _refuse("var", out, rest)
     return var(a if dtype is None else _cast(a, dtype), axis, keepdim=bool(keepdims), correction=ddof)
@@ -493,7 +586,13 @@ def _np_var(
 
 @implements(np.std)
 def _np_std(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: int = 0, keepdims: bool = False, **rest: Any
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: int = 0,
+    keepdims: bool = False,
+    **rest: Any,
 ) -> Any:
     _refuse("std", out, rest)
     return std(a if dtype is None else _cast(a, dtype), axis, keepdim=bool(keepdims), correction=ddof)
@@ -504,4 +603,3 @@ def _np_norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) 
     from tinygrad_cnn.ops.linalg import linalg_norm
 
     return linalg_norm(x, ord, axis, bool(keepdims))
-

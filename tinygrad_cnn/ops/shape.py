@@ -14,7 +14,7 @@ import numpy as np
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.autograd.op import Multilinear, Op, identity, unbroadcast
-from tinygrad_cnn.ops.common import Array, axes_of, axis_of, like, sizes
+from tinygrad_cnn.ops.common import Array, axes_of, axis_of, sizes
 
 # --- views -----------------------------------------------------------------------------------------
 
@@ -309,7 +309,9 @@ def tile(input: Array, *dims: Any) -> Array:
     return repeat(input, (1,) * (np.ndim(unwrap(input)) - len(counts)) + counts)
 
 
-def repeat_interleave(input: Array, repeats: Any, dim: int | None = None, *, output_size: int | None = None) -> Array:
+def repeat_interleave(
+    input: Array, repeats: Any, dim: int | None = None, *, output_size: int | None = None
+) -> Array:
     """Each entry along `dim` repeated in place; `repeats` is one number or one per entry."""
     from tinygrad_cnn.ops.index import index_select
 
@@ -326,7 +328,8 @@ flip_op = Multilinear(
     joint=True, formula="x in reverse order", local=("1, reversed",),
 )  # fmt: skip
 roll_op = Multilinear(
-    "roll", lambda x, shift, axis: np.roll(x, shift, axis), lambda g, _x, shift, axis: np.roll(g, _negative(shift), axis),
+    "roll", lambda x, shift, axis: np.roll(x, shift, axis),
+    lambda g, _x, shift, axis: np.roll(g, _negative(shift), axis),
     joint=True, formula="x shifted round", local=("1, shifted back",),
 )  # fmt: skip
 
@@ -353,7 +356,9 @@ def flipud(input: Array) -> Array:
 def roll(input: Array, shifts: Any, dims: Any = None) -> Array:
     """Shifted along `dims`; what leaves at one end comes in at the other. Without `dims`, of the flat tensor."""
     if dims is None:
-        return roll_op(input, shift=int(shifts) if isinstance(shifts, (int, np.integer)) else tuple(shifts), axis=None)
+        return roll_op(
+            input, shift=int(shifts) if isinstance(shifts, (int, np.integer)) else tuple(shifts), axis=None
+        )
     shift = (shifts,) if isinstance(shifts, (int, np.integer)) else tuple(shifts)
     axis = (dims,) if isinstance(dims, (int, np.integer)) else tuple(dims)
     if len(shift) != len(axis):
@@ -369,14 +374,28 @@ def rot90(input: Array, k: int = 1, dims: Sequence[int] = (0, 1)) -> Array:
         return clone(input)
     if k == 2:
         return flip(input, first, second)
-    return flip(transpose(input, first, second), first) if k == 1 else transpose(flip(input, first), first, second)
+    return (
+        flip(transpose(input, first, second), first)
+        if k == 1
+        else transpose(flip(input, first), first, second)
+    )
 
 
 tril_op = Multilinear(
-    "tril", lambda x, k: np.tril(x, k), lambda g, _x, k: np.tril(g, k), joint=True, formula="lower triangle of x", local=("1 in the triangle",)
+    "tril",
+    lambda x, k: np.tril(x, k),
+    lambda g, _x, k: np.tril(g, k),
+    joint=True,
+    formula="lower triangle of x",
+    local=("1 in the triangle",),
 )
 triu_op = Multilinear(
-    "triu", lambda x, k: np.triu(x, k), lambda g, _x, k: np.triu(g, k), joint=True, formula="upper triangle of x", local=("1 in the triangle",)
+    "triu",
+    lambda x, k: np.triu(x, k),
+    lambda g, _x, k: np.triu(g, k),
+    joint=True,
+    formula="upper triangle of x",
+    local=("1 in the triangle",),
 )
 
 
@@ -390,7 +409,9 @@ def triu(input: Array, diagonal: int = 0) -> Array:
     return triu_op(input, k=diagonal)
 
 
-clone_op = Multilinear("clone", lambda x: np.array(x, order="K"), lambda g, _x: g, joint=True, formula="x", local=("1",))
+clone_op = Multilinear(
+    "clone", lambda x: np.array(x, order="K"), lambda g, _x: g, joint=True, formula="x", local=("1",)
+)
 contiguous_op = Multilinear(
     "contiguous", lambda x: np.array(x, order="C"), lambda g, _x: g, joint=True, formula="x", local=("1",)
 )
@@ -414,11 +435,11 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Array, ...]:
         raise ValueError(f"meshgrid expected indexing 'ij' or 'xy', got {indexing!r}")
     lengths = [np.size(unwrap(x)) for x in tensors]
     grids = [
-        expand(reshape(x, (1,) * k + (-1,) + (1,) * (len(tensors) - k - 1)), lengths) for k, x in enumerate(tensors)
+        expand(reshape(x, (1,) * k + (-1,) + (1,) * (len(tensors) - k - 1)), lengths)
+        for k, x in enumerate(tensors)
     ]
-    if indexing == "xy" and len(grids) > 1:
-        grids = [transpose(g, 0, 1) for g in (grids[0], grids[1], *grids[2:])]
-        # (x, y) varies x along columns: the grids were made rows first, so exchange the first two dimensions.
+    if indexing == "xy" and len(grids) > 1:  # x varies along columns
+        grids = [transpose(g, 0, 1) for g in grids]
     return tuple(grids)
 
 
@@ -438,13 +459,17 @@ implements(np.tile)(lambda A, reps: tile(A, reps))
 implements(np.repeat)(lambda a, repeats, axis=None: repeat_interleave(a, repeats, axis))
 implements(np.rot90)(lambda m, k=1, axes=(0, 1): rot90(m, k, axes))
 implements(np.copy)(lambda a, order="K", subok=False: clone(a))
-implements(np.atleast_1d)(lambda *arrays: atleast_1d(arrays[0]) if len(arrays) == 1 else [atleast_1d(a) for a in arrays])
+implements(np.atleast_1d)(
+    lambda *arrays: atleast_1d(arrays[0]) if len(arrays) == 1 else [atleast_1d(a) for a in arrays]
+)
 
 
 @implements(np.transpose)
 def _np_transpose(a: Any, axes: Any = None) -> Any:
     ndim = np.ndim(unwrap(a))
-    return view_of(permute_op, a, {"dims": tuple(reversed(range(ndim))) if axes is None else axes_of(axes, ndim)})
+    return view_of(
+        permute_op, a, {"dims": tuple(reversed(range(ndim))) if axes is None else axes_of(axes, ndim)}
+    )
 
 
 @implements(np.expand_dims)

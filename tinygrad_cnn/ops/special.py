@@ -118,14 +118,30 @@ def erfinv_array(y: Any) -> Any:
 
 erf = unary(
     Elementwise(
-        "erf", erf_array, lambda _y, x: _TWO_OVER_ROOT_PI * np.exp(-x * x), formula="2/√π ∫₀ˣ exp(-t²) dt", local=("2/√π · exp(-x²)",)
+        "erf",
+        erf_array,
+        lambda _y, x: _TWO_OVER_ROOT_PI * np.exp(-x * x),
+        formula="2/√π ∫₀ˣ exp(-t²) dt",
+        local=("2/√π · exp(-x²)",),
     )
 )
 erfc = unary(
-    Elementwise("erfc", erfc_array, lambda _y, x: -_TWO_OVER_ROOT_PI * np.exp(-x * x), formula="1 - erf(x)", local=("-2/√π · exp(-x²)",))
+    Elementwise(
+        "erfc",
+        erfc_array,
+        lambda _y, x: -_TWO_OVER_ROOT_PI * np.exp(-x * x),
+        formula="1 - erf(x)",
+        local=("-2/√π · exp(-x²)",),
+    )
 )
 erfinv = unary(
-    Elementwise("erfinv", erfinv_array, lambda y, _x: np.exp(y * y) * (1 / _TWO_OVER_ROOT_PI), formula="erf⁻¹(x)", local=("√π/2 · exp(y²)",))
+    Elementwise(
+        "erfinv",
+        erfinv_array,
+        lambda y, _x: np.exp(y * y) * (1 / _TWO_OVER_ROOT_PI),
+        formula="erf⁻¹(x)",
+        local=("√π/2 · exp(y²)",),
+    )
 )
 
 
@@ -178,15 +194,24 @@ def _polygamma_right(n: int, v: ndarray) -> ndarray:
             return total
         series = math.factorial(n - 1) / np.power(z, n) + math.factorial(n) / (2 * np.power(z, n + 1))
         for k, b in enumerate(_BERNOULLI, 1):
-            series = series + b * (math.factorial(2 * k + n - 1) / math.factorial(2 * k)) / np.power(z, 2 * k + n)
+            series = series + b * (math.factorial(2 * k + n - 1) / math.factorial(2 * k)) / np.power(
+                z, 2 * k + n
+            )
         return total + sign * series
 
 
-_polygamma_op = Elementwise(
-    "polygamma", lambda x, n: polygamma_array(n, x), lambda _y, x, n: _polygamma_op(x, n=n + 1), formula="ψₙ(x)", local=("ψₙ₊₁(x)",)
-)
+_polygamma_op: Elementwise = Elementwise(
+    "polygamma", lambda x, n: polygamma_array(n, x), lambda _y, x, n: _polygamma_op(x, n=n + 1),
+    formula="ψₙ(x)", local=("ψₙ₊₁(x)",),
+)  # fmt: skip
 lgamma = unary(
-    Elementwise("lgamma", lgamma_array, lambda _y, x: _polygamma_op(x, n=0), formula="log |Γ(x)|", local=("digamma(x)",))
+    Elementwise(
+        "lgamma",
+        lgamma_array,
+        lambda _y, x: _polygamma_op(x, n=0),
+        formula="log |Γ(x)|",
+        local=("digamma(x)",),
+    )
 )
 
 
