@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from . import geometry
+from . import geometry, memory
 from .geometry import Ints, Pairs
 from .threads import blas_info, get_num_threads, set_num_threads
 
@@ -405,6 +405,7 @@ def _choose() -> SimpleNamespace:
     global _chosen
     with _choosing:
         if _chosen is None:
+            memory.keep_pages()
             _chosen = _load(
                 *_decide(os.environ.get("TINYGRAD_CNN_KERNELS", "auto").strip().lower() or "auto")
             )
