@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "summary": ("summary", "layers, shapes, parameters, multiply-adds and memory of a network"),
     "graph": ("graph", "draw the graph of a network, a script or a run, with its gradients"),
     "debug": ("debug", "run a script and step its backward passes, or replay a recorded one"),
+    "dap": ("dap", "let an editor step the backward pass (Debug Adapter Protocol); --install EDITOR"),
     "doctor": ("doctor", "versions, BLAS and its kernels, threads, optional extras"),
 }
 

@@ -7,6 +7,7 @@ where something bad is born, and a pause is a breakpoint that is everywhere. Ses
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -209,7 +210,7 @@ class EditorBreakpoints(Breakpoints):
         """Stop at the nodes that a line made. Raises UsageError for texts that cannot be read."""
         if condition:
             check_expression(condition)
-        selector = LineSelector("line", f"{path}:{line}", path, line, not condition, self)
+        selector = LineSelector("line", f"{os.path.basename(path)}:{line}", path, line, not condition, self)
         return self.add(Query(selector, condition or None), hit_condition=hit_condition, log=log, owner=LINE)
 
     def add_written(
@@ -219,7 +220,7 @@ class EditorBreakpoints(Breakpoints):
         if condition:
             check_expression(condition)
         ref = None if tensor is None else weakref.ref(tensor)
-        selector = WrittenSelector("grad", name, ref, condition or None, self)
+        selector = WrittenSelector("gradient", name, ref, condition or None, self)
         return self.add(Query(selector), hit_condition=hit_condition, owner=DATA)
 
     def exists(self, bp: Breakpoint, session: BackwardSession) -> bool:

@@ -25,8 +25,8 @@ Sink = Callable[[str, str], None]
 class _Stream(io.TextIOBase):
     """A text stream that hands whole lines on, and the rest of one when flushed."""
 
-    encoding = "utf-8"  # type: ignore[assignment]
-    errors = "replace"  # type: ignore[assignment]
+    encoding = "utf-8"
+    errors = "replace"
 
     def __init__(self, category: str, sink: Sink) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class _Bytes(io.RawIOBase):
 def captured(sink: Sink) -> Iterator[None]:
     """Inside the block, what Python code prints goes to `sink`."""
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = _Stream("stdout", sink), _Stream("stderr", sink)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = _Stream("stdout", sink), _Stream("stderr", sink)
     mine = sys.stdout, sys.stderr
     try:
         yield

@@ -150,23 +150,21 @@ class Program:
             move = Move(lambda i: _first(i.session), "breakpoint", stepping=False)
         while self._listening:
             was_at_end = _at_end(interpreter)
-            hit: list[int] = []
-            reason = None
+            failed: str | None = None
             try:
                 move.act(interpreter)
             except Exception as error:
-                reason = self._raised(error)
+                failed = self._raised(error)
             self._tell_log()
             if interpreter.session.closed or not self._listening:
                 return
             if was_at_end and _at_end(interpreter):  # a step beyond the end: on to the next pass
                 self.stop_at_entry, self.entry_reason = move.stepping, move.reason
                 return
-            if reason is None:
-                reason, hit = self.reason(move, interpreter)
-            if reason is None:
+            why, hit = (failed, []) if failed is not None else self.reason(move, interpreter)
+            if why is None:
                 return
-            move = self._wait(reason, interpreter.session.stop.text, hit)
+            move = self._wait(why, self._text(why, hit), hit)
 
     def reason(self, move: Move, interpreter: Interpreter) -> tuple[str | None, list[int]]:
         """Why it stops where a move ended; None when it does not stop."""
@@ -180,6 +178,13 @@ class Program:
         if session.stop.kind == "breakpoint":
             return breakpoints.reason_for(session.stop.breakpoint)
         return move.reason, []
+
+    def _text(self, why: str, hit: list[int]) -> str:
+        """What the client shows of a stop."""
+        assert self.interpreter is not None
+        if why == "data breakpoint":
+            return f"{self.breakpoints[hit[0]].query.text} was written"
+        return self.interpreter.session.stop.text
 
     def _raised(self, error: Exception) -> str:
         """A rule, a hook or a condition failed: stop there once, or let it go on into the program."""
