@@ -1,32 +1,21 @@
-"""How arrays reach compiled loops: flat, contiguous, writable in type, so that each loop is compiled once per dtype."""
+"""How arrays reach compiled loops: as addresses, so that each loop is compiled once, whatever the layout and
+the flags."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numba import carray, njit
 
 from ..layout import Array
+from .vector import doubles, floats, short_integers
 
-# Numbers a thread should have to touch before it is worth waking: some 50 microseconds of a plain pass.
-WORTH_A_THREAD = 50_000
+# Numbers a thread should have to touch before it gets a share: a few microseconds of a plain pass.
+WORTH_A_THREAD = 16_000
 
 
 def ours(*arrays: Array) -> bool:
-    """Float32 or float64, all the same, and not empty: what the loops are compiled for."""
-    dtype = arrays[0].dtype
-    return dtype in _FLOATS and all(a.dtype == dtype and a.size for a in arrays)
-
-
-def flat(x: Array) -> Array:
-    """The memory of x, which has no gaps, as one dimension in memory order.
-
-    Numba compiles a second time for read-only arrays; the loops never write to their inputs, so the flag is left out.
-    """
-    line = x.ravel(order="K") if not (x.flags.c_contiguous) else x.reshape(-1)
-    if line.flags.writeable:
-        return line
-    return np.asarray(_Memory(line))
+    """Float32, and not empty: what the loops are compiled for."""
+    return all(a.dtype == np.float32 and a.size for a in arrays)
 
 
 def grain(units: int, numbers: int) -> int:
@@ -36,8 +25,10 @@ def grain(units: int, numbers: int) -> int:
 
 def dense(x: Array) -> bool:
     """Whether x fills its memory without gaps, in some order of its axes."""
+    if x.flags.c_contiguous or x.flags.f_contiguous:
+        return True
     expected = x.itemsize
-    for stride, size in sorted((s, n) for s, n in zip(x.strides, x.shape) if n > 1):
+    for stride, size in sorted(_order(x)):
         if stride != expected:
             return False
         expected *= size
@@ -45,22 +36,37 @@ def dense(x: Array) -> bool:
 
 
 def alike(x: Array, *others: Array) -> bool:
-    """Whether all arrays lie in memory in the same order, without gaps: then passes need not know the shape."""
+    """Whether all arrays lie in memory in the same order, without gaps: then passes need not know the
+    shape."""
     return dense(x) and all(o.strides == x.strides or (dense(o) and _order(o) == _order(x)) for o in others)
+
+
+def like(x: Array, other: Array) -> Array:
+    """`other` in the memory order of x: itself, or a copy."""
+    if alike(x, other):
+        return other
+    copy = np.empty_like(x)
+    copy[...] = other
+    return copy
 
 
 def _order(x: Array) -> list[tuple[int, int]]:
     return [(s, n) for s, n in zip(x.strides, x.shape) if n > 1]
 
 
-class _Memory:
-    """Presents an array's memory without its read-only flag, and keeps it alive."""
-
-    def __init__(self, x: Array) -> None:
-        self.owner = x
-        self.__array_interface__: dict[str, Any] = {
-            "data": (x.ctypes.data, False), "shape": x.shape, "typestr": x.dtype.str, "version": 3,
-        }  # fmt: skip
+@njit(nogil=True, cache=True)
+def view(address, count):  # type: ignore[no-untyped-def]
+    """The `count` float32 at an address."""
+    return carray(floats(address), count)
 
 
-_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+@njit(nogil=True, cache=True)
+def view_integers(address, count):  # type: ignore[no-untyped-def]
+    """The `count` int32 at an address."""
+    return carray(short_integers(address), count)
+
+
+@njit(nogil=True, cache=True)
+def view_doubles(address, count):  # type: ignore[no-untyped-def]
+    """The `count` float64 at an address."""
+    return carray(doubles(address), count)

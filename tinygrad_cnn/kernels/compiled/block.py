@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ..layout import Array
 from . import sweep
 
@@ -33,15 +31,10 @@ class Block:
         self.begin = skip[0] * x.strides[2] + skip[1] * x.strides[3]
         self.fields = (*inside, x.shape[1]), low[0] * self.row + low[1] * self.pixel
 
-    def table(self, most: int) -> tuple[Array, Array | None]:
-        """The table `block` of `sweep` and the memory it points to; one per shard, for blocks of up to
-        `most` images."""
-        images = min(self.images, max(1, most))
-        padded = None if self.direct else np.zeros((images, *self.shape), np.float32)
+    def entries(self) -> tuple[int, ...]:
+        """The table `block` of `sweep`; each shard puts the address of its own padded memory where it says 1."""
         x, (inside, first) = self.x, self.fields
-        address = 0 if padded is None else padded.ctypes.data
-        entries = (
-            images, self.begin, x.strides[0], x.strides[2], x.strides[3], x.strides[1], *inside, address,
-            first, self.image, self.row, self.pixel,
+        return (
+            self.images, self.begin, x.strides[0], x.strides[2], x.strides[3], x.strides[1], *inside,
+            int(not self.direct), first, self.image, self.row, self.pixel,
         )  # fmt: skip
-        return np.array(entries, np.int64), padded

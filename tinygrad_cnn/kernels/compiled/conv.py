@@ -19,22 +19,13 @@ from .. import threads
 from ..geometry import Ints, Pairs, correlate_shape
 from ..layout import Array, empty_channels_last
 from ..reference import conv as reference
-from . import depthwise, winograd
+from . import depthwise, sweep, winograd
 from .block import Block
-from .sweep import (
-    CHUNK,
-    FLOAT,
-    PANEL,
-    PHASE,
-    correlate_images,
-    correlate_weights,
-    pack_weights,
-    unpack_weights,
-)
-from .vector import ROWS
+from .native import address
+from .sweep import FLOAT, PANEL, PHASE
 
-# Multiplications that are worth a second thread: waking it takes some 50 microseconds.
-WORTH_A_THREAD = 4_000_000
+# Multiplications that are worth a second thread: some microseconds of its time.
+WORTH_A_THREAD = 1_000_000
 
 
 def correlate(x: Array, w: Array, *, stride: Ints, padding: Pairs, dilation: Ints, groups: int) -> Array:
@@ -157,15 +148,11 @@ def _sweep_all(src: Array, w: Array, dst: Array, phases: list[_Phase], groups: i
         group = (w.shape[0] // groups) * w.strides[0]
         plans.append((p, offsets, count, packed, at, lane, channel, group))
 
-    def pack(first: int, last: int) -> None:
-        for _, _, _, packed, at, lane, channel, group in plans:
-            for i in range(groups):
-                pack_weights(
-                    w.ctypes.data + i * group, lane, channel, at.ctypes.data, len(at), c, o, first, last,
-                    packed[i].ctypes.data,
-                )  # fmt: skip
-
-    threads.run_shards(pack, panels, grain=max(1, 200_000 // max(1, w.size // panels)))
+    worth = max(1, 200_000 // max(1, w.size // panels))
+    for _, _, _, packed, at, lane, channel, group in plans:
+        for i in range(groups):
+            entries = (address(w) + i * group, lane, channel, address(at), len(at), c, o, address(packed[i]))
+            sweep.pack.run(entries, panels, worth)
     s_n, _, s_h, s_w = dst.strides
     table = np.zeros((len(plans), PHASE), np.int64)
     for line, (p, offsets, count, packed, _, _, _, _) in zip(table, plans):
@@ -179,31 +166,13 @@ def _sweep_all(src: Array, w: Array, dst: Array, phases: list[_Phase], groups: i
             rows, columns = 1, rows * columns
         line[:-1] = (
             (low[0] - p.low[0]) * block.row + (low[1] - p.low[1]) * block.pixel, rows, columns, source_row,
-            block.pixel * p.stride[1], offsets.ctypes.data, len(offsets), count, packed.ctypes.data,
+            block.pixel * p.stride[1], address(offsets), len(offsets), count, address(packed),
             packed[0, 0].nbytes, p.start[0] * s_h + p.start[1] * s_w, target_row, s_w * p.step[1],
         )  # fmt: skip
 
-    def shard(first: int, last: int) -> None:
-        scratch = np.empty((ROWS, PANEL), np.float32)
-        fields, memory = block.table(last - first)
-        correlate_images(
-            first,
-            last,
-            fields,
-            src.ctypes.data,
-            table,
-            groups,
-            c,
-            o,
-            dst.ctypes.data,
-            s_n,
-            scratch.ctypes.data,
-        )
-        del memory
-
-    threads.run_shards(
-        shard, n, grain=_grain(n, dst.size // groups * sum(len(p.taps) for p in phases) * c // len(phases))
-    )
+    work = dst.size // groups * sum(len(p.taps) for p in phases) * c // len(phases)
+    entries = (*block.entries(), address(src), address(table), len(table), groups, c, o, address(dst), s_n)
+    sweep.correlate.run(entries, n, _grain(n, work))
 
 
 def _weight_all(
@@ -234,36 +203,19 @@ def _weight_all(
         [u * dw.strides[2] + v * dw.strides[3] for u, v in product(range(k_h), range(k_w))], np.int64
     )
 
-    def some(images: tuple[int, int], units: tuple[int, int], part: int) -> None:
-        fields, memory = block.table(images[1] - images[0])
-        upstream = np.empty((CHUNK + out[1], PANEL), np.float32)
-        segments = np.empty(int(fields[0]) * out[0], np.int64)
-        correlate_weights(
-            *images, *units, fields, x.ctypes.data, rows.ctypes.data, *out, block.row * stride[0],
-            block.pixel * stride[1], groups, c, o, offsets.ctypes.data, len(offsets), count,
-            packed[part].ctypes.data, upstream.ctypes.data, segments.ctypes.data,
+    entries = (
+        *block.entries(), address(x), address(rows), *out, block.row * stride[0], block.pixel * stride[1], groups, c, o,
+        address(offsets), len(offsets), count, address(packed), n, groups * panels, 0 if by_panel else parts,
+        packed[0].nbytes,
+    )  # fmt: skip
+    sweep.correlate_weight.run(entries, groups * panels if by_panel else parts)
+    worth = max(1, 200_000 // max(1, dw.size // panels))
+    for i in range(groups):
+        entries = (
+            address(packed[0, i * panels]), parts, packed[0].nbytes, address(dw[i * o]), dw.strides[0], dw.strides[1],
+            address(tap_at), len(taps), c, o,
         )  # fmt: skip
-        del memory
-
-    if by_panel:
-        threads.run_shards(lambda first, last: some((0, n), (first, last), 0), groups * panels)
-    else:
-        bounds = [n * i // parts for i in range(parts + 1)]
-
-        def shard(first: int, last: int) -> None:
-            for i in range(first, last):
-                some((bounds[i], bounds[i + 1]), (0, groups * panels), i)
-
-        threads.run_shards(shard, parts)
-
-    def unpack(first: int, last: int) -> None:
-        for i in range(groups):
-            unpack_weights(
-                packed[0, i * panels].ctypes.data, parts, packed[0].nbytes, dw[i * o].ctypes.data,
-                dw.strides[0], dw.strides[1], tap_at.ctypes.data, len(taps), c, o, first, last,
-            )  # fmt: skip
-
-    threads.run_shards(unpack, panels, grain=max(1, 200_000 // max(1, dw.size // panels)))
+        sweep.unpack.run(entries, panels, worth)
 
 
 def _residue(start: int, kernel: int, stride: int, low: int, dilation: int) -> list[tuple[int, int]]:

@@ -13,8 +13,9 @@ from numba import njit
 from .. import threads
 from ..geometry import Ints, Pairs
 from ..layout import Array
+from .native import Task, address
 from .sweep import FLOAT, VECTOR_BYTES
-from .vector import LANES, fma, load, splat, store
+from .vector import LANES, fma, integers, load, splat, store
 
 
 def correlate(x: Array, w: Array, y: Array, *, stride: Ints, padding: Pairs, dilation: Ints) -> None:
@@ -25,14 +26,8 @@ def correlate(x: Array, w: Array, y: Array, *, stride: Ints, padding: Pairs, dil
         y[...] = wide[:, : y.shape[1]]
         return
     rows, packed = _rows(x), _packed(w)
-
-    def shard(first: int, last: int) -> None:
-        forward(
-            first, last, x.shape[1], x.shape[2], x.shape[3], y.shape[2], y.shape[3], w.shape[2], w.shape[3], *stride,
-            *dilation, padding[0][0], padding[1][0], rows.ctypes.data, packed.ctypes.data, y.ctypes.data,
-        )  # fmt: skip
-
-    threads.run_shards(shard, x.shape[0], grain=_grain(y))
+    entries = _sizes(x, y, w.shape, stride, padding, dilation)
+    forward_images.run((*entries, address(rows), address(packed), address(y)), x.shape[0], _grain(y))
 
 
 def correlate_input(g: Array, w: Array, dx: Array, *, stride: Ints, padding: Pairs, dilation: Ints) -> None:
@@ -48,15 +43,8 @@ def correlate_input(g: Array, w: Array, dx: Array, *, stride: Ints, padding: Pai
         dx[...] = wide[:, : dx.shape[1]]
         return
     rows, packed = _rows(g), _packed(w)
-
-    def shard(first: int, last: int) -> None:
-        dx[first:last] = 0
-        scatter(
-            first, last, g.shape[1], dx.shape[2], dx.shape[3], g.shape[2], g.shape[3], w.shape[2], w.shape[3], *stride,
-            *dilation, padding[0][0], padding[1][0], rows.ctypes.data, packed.ctypes.data, dx.ctypes.data,
-        )  # fmt: skip
-
-    threads.run_shards(shard, g.shape[0], grain=_grain(dx))
+    entries = _sizes(dx, g, w.shape, stride, padding, dilation)
+    scatter_images.run((*entries, address(rows), address(packed), address(dx)), g.shape[0], _grain(dx))
 
 
 def correlate_weight(g: Array, x: Array, dw: Array, *, stride: Ints, padding: Pairs, dilation: Ints) -> None:
@@ -68,19 +56,15 @@ def correlate_weight(g: Array, x: Array, dw: Array, *, stride: Ints, padding: Pa
         return
     upstream, rows = _rows(g), _rows(x)
     parts = min(threads.get_num_threads(), max(1, x.shape[0] // _grain(g)))
-    bounds = [x.shape[0] * i // parts for i in range(parts + 1)]
     sums = np.zeros((parts, dw.shape[2] * dw.shape[3], x.shape[1]), np.float32)
-
-    def shard(first: int, last: int) -> None:
-        for i in range(first, last):
-            weights(
-                bounds[i], bounds[i + 1], x.shape[1], x.shape[2], x.shape[3], g.shape[2], g.shape[3], dw.shape[2],
-                dw.shape[3], *stride, *dilation, padding[0][0], padding[1][0], rows.ctypes.data, upstream.ctypes.data,
-                sums[i].ctypes.data,
-            )  # fmt: skip
-
-    threads.run_shards(shard, parts)
+    entries = _sizes(x, g, dw.shape, stride, padding, dilation)
+    weight_parts.run((*entries, address(rows), address(upstream), address(sums), x.shape[0], parts), parts)
     dw[...] = sums.sum(0).T.reshape(dw.shape)
+
+
+def _sizes(x: Array, y: Array, w: Ints, stride: Ints, padding: Pairs, dilation: Ints) -> tuple[int, ...]:
+    """Entries 0 to 12 of the tables below."""
+    return (*x.shape[1:], *y.shape[2:], *w[2:], *stride, *dilation, padding[0][0], padding[1][0])
 
 
 def _grain(y: Array) -> int:
@@ -230,3 +214,72 @@ def weights(  # type: ignore[no-untyped-def]
                             y0 = fma(load(line + j * step + c), load(g + j * pixel + c), y0)
                             j += 1
                         store(at, (y0 + y1) + (y2 + y3))
+
+
+# Tasks. Tables: (C, H, W, out H, out W, kernel, stride, dilation, low padding, arrays).
+
+
+@Task
+def forward_images(table, first, last):  # type: ignore[no-untyped-def]
+    t = integers(table)
+    forward(
+        first,
+        last,
+        t[0],
+        t[1],
+        t[2],
+        t[3],
+        t[4],
+        t[5],
+        t[6],
+        t[7],
+        t[8],
+        t[9],
+        t[10],
+        t[11],
+        t[12],
+        t[13],
+        t[14],
+        t[15],
+    )
+
+
+@Task
+def scatter_images(table, first, last):  # type: ignore[no-untyped-def]
+    t = integers(table)
+    zero = splat(np.float32(0))
+    size = t[0] * t[1] * t[2] * FLOAT
+    for at in range(first * size, last * size, VECTOR_BYTES):
+        store(t[15] + at, zero)
+    scatter(
+        first,
+        last,
+        t[0],
+        t[1],
+        t[2],
+        t[3],
+        t[4],
+        t[5],
+        t[6],
+        t[7],
+        t[8],
+        t[9],
+        t[10],
+        t[11],
+        t[12],
+        t[13],
+        t[14],
+        t[15],
+    )
+
+
+@Task
+def weight_parts(table, first, last):  # type: ignore[no-untyped-def]
+    """Parts of the batch, each with sums of its own: (..., x, g, sums, N, parts)."""
+    t = integers(table)
+    images, parts = t[16], t[17]
+    for part in range(first, last):
+        weights(
+            images * part // parts, images * (part + 1) // parts, t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8],
+            t[9], t[10], t[11], t[12], t[13], t[14], t[15] + part * t[0] * t[5] * t[6] * FLOAT,
+        )  # fmt: skip

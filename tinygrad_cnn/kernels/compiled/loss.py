@@ -6,12 +6,12 @@ Along other axes than the last, and for other dtypes, the reference is used. Cal
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from .. import threads
 from ..layout import Array
 from ..reference import loss as reference
-from .arrays import flat, grain, ours
+from .arrays import grain, ours, view
+from .native import Task, address
+from .vector import floats, integers
 
 # An exponential costs about as much as twenty plain operations.
 EXPONENTIAL = 20
@@ -19,12 +19,12 @@ EXPONENTIAL = 20
 
 def log_softmax(x: Array, axis: int) -> Array:
     """See `kernels.log_softmax`."""
-    return _over_rows(x, axis, True) if _last(x, axis) else reference.log_softmax(x, axis)
+    return _over_rows(x, True) if _last(x, axis) else reference.log_softmax(x, axis)
 
 
 def softmax(x: Array, axis: int) -> Array:
     """See `kernels.softmax`."""
-    return _over_rows(x, axis, False) if _last(x, axis) else reference.softmax(x, axis)
+    return _over_rows(x, False) if _last(x, axis) else reference.softmax(x, axis)
 
 
 def cross_entropy(logits: Array, target: Array, *, ignore_index: int = -100) -> tuple[Array, Array]:
@@ -36,11 +36,22 @@ def cross_entropy(logits: Array, target: Array, *, ignore_index: int = -100) -> 
         or target.shape != logits.shape[:1]
     ):
         return reference.cross_entropy(logits, target, ignore_index=ignore_index)
-    logp = log_softmax(logits, 1)
-    loss = np.empty(len(logp), logp.dtype)
-    classes = flat(np.ascontiguousarray(target))
-    if pick(flat(logp), classes, loss, logp.shape[1], ignore_index) >= 0:
-        reference.checked_target(logp.shape, target, ignore_index)  # raises, and says which row
+    x, classes = np.ascontiguousarray(logits), np.ascontiguousarray(target)
+    logp, loss = np.empty(x.shape, x.dtype), np.empty(len(x), x.dtype)
+    wrong = np.zeros(1, np.int64)
+    entries = (
+        address(x),
+        address(logp),
+        x.shape[1],
+        1,
+        address(classes),
+        address(loss),
+        ignore_index,
+        address(wrong),
+    )
+    rows.run(entries, len(x), grain(len(x), x.size * EXPONENTIAL))
+    if wrong[0]:
+        reference.checked_target(x.shape, target, ignore_index)  # raises, and says which row
     return loss, logp
 
 
@@ -48,18 +59,10 @@ def cross_entropy_input(g: Array, logp: Array, target: Array, *, ignore_index: i
     """See `kernels.cross_entropy_input`."""
     if not ours(logp, g) or logp.ndim != 2 or target.dtype != np.int64 or target.shape != g.shape:
         return reference.cross_entropy_input(g, logp, target, ignore_index=ignore_index)
+    g, logp, classes = np.ascontiguousarray(g), np.ascontiguousarray(logp), np.ascontiguousarray(target)
     dx = np.empty(logp.shape, logp.dtype)
-    args = (
-        flat(np.ascontiguousarray(g)),
-        flat(np.ascontiguousarray(logp)),
-        flat(np.ascontiguousarray(target)),
-        flat(dx),
-    )
-    threads.run_shards(
-        lambda a, b: pull_back(*args, a, b, logp.shape[1], ignore_index),
-        len(dx),
-        grain=grain(len(dx), dx.size * EXPONENTIAL),
-    )
+    entries = (address(g), address(logp), address(classes), address(dx), logp.shape[1], ignore_index)
+    pull_back.run(entries, len(dx), grain(len(dx), dx.size * EXPONENTIAL))
     return dx
 
 
@@ -67,24 +70,27 @@ def _last(x: Array, axis: int) -> bool:
     return ours(x) and x.ndim > 0 and axis in (-1, x.ndim - 1)
 
 
-def _over_rows(x: Array, axis: int, logarithm: bool) -> Array:
+def _over_rows(x: Array, logarithm: bool) -> Array:
     x = np.ascontiguousarray(x)
     y = np.empty(x.shape, x.dtype)
-    source, target, width = flat(x), flat(y), x.shape[-1]
-    count = x.size // width
-    threads.run_shards(
-        lambda a, b: rows(source, target, a, b, width, logarithm),
+    count = x.size // x.shape[-1]
+    rows.run(
+        (address(x), address(y), x.shape[-1], logarithm, 0, 0, 0, 0),
         count,
-        grain=grain(count, x.size * EXPONENTIAL),
+        grain(count, x.size * EXPONENTIAL),
     )
     return y
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def rows(x, y, first, last, width, logarithm):  # type: ignore[no-untyped-def]
-    zero = np.zeros_like(x[:1])[0]
+@Task
+def rows(table, first, last):  # type: ignore[no-untyped-def]
+    """(x, y, width, logarithm?, classes, loss, ignored class, wrong): softmax of rows, or its logarithm and,
+    where there are classes, -y[i, class]. Sets `wrong` where a class does not exist."""
+    t = integers(table)
+    width = t[2]
+    zero = np.float32(0)
     for i in range(first, last):
-        row, out = x[i * width : (i + 1) * width], y[i * width : (i + 1) * width]
+        row, out = view(t[0] + 4 * i * width, width), view(t[1] + 4 * i * width, width)
         top = row[0]
         for j in range(width):
             top = row[j] if row[j] > top or row[j] != row[j] else top
@@ -95,36 +101,35 @@ def rows(x, y, first, last, width, logarithm):  # type: ignore[no-untyped-def]
             e = np.exp(row[j] - top)
             out[j] = e
             total += e
-        if logarithm:
-            shift = np.log(total)
-            for j in range(width):
-                out[j] = (row[j] - top) - shift
-        else:
+        if not t[3]:
             for j in range(width):
                 out[j] /= total
+            continue
+        shift = np.log(total)
+        for j in range(width):
+            out[j] = (row[j] - top) - shift
+        if t[4]:
+            k = integers(t[4])[i]
+            loss = floats(t[5])
+            if k == t[6]:
+                loss[i] = zero
+            elif 0 <= k < width:
+                loss[i] = -out[k]
+            else:
+                integers(t[7])[0] = 1
 
 
-@njit(nogil=True, cache=True)
-def pick(logp, target, loss, width, ignore_index):  # type: ignore[no-untyped-def]
-    """Writes -logp[i, target[i]]; returns the first row whose class does not exist, or -1."""
-    for i in range(len(loss)):
-        t = target[i]
-        if t == ignore_index:
-            loss[i] = 0
-        elif t < 0 or t >= width:
-            return i
-        else:
-            loss[i] = -logp[i * width + t]
-    return -1
-
-
-@njit(nogil=True, cache=True)
-def pull_back(g, logp, target, dx, first, last, width, ignore_index):  # type: ignore[no-untyped-def]
+@Task
+def pull_back(table, first, last):  # type: ignore[no-untyped-def]
+    """(g, logp, classes, dx, width, ignored class): rows of g * (exp(logp) - onehot)."""
+    t = integers(table)
+    width = t[4]
     for i in range(first, last):
-        out, row, up = dx[i * width : (i + 1) * width], logp[i * width : (i + 1) * width], g[i]
-        if target[i] == ignore_index:
-            out[:] = 0
+        row, out = view(t[1] + 4 * i * width, width), view(t[3] + 4 * i * width, width)
+        up, k = floats(t[0])[i], integers(t[2])[i]
+        if k == t[5]:
+            out[:] = np.float32(0)
             continue
         for j in range(width):
             out[j] = up * np.exp(row[j])
-        out[target[i]] -= up
+        out[k] -= up

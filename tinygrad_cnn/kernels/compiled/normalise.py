@@ -7,12 +7,13 @@ first one, so that a large common offset does not cost the variance its digits. 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from .. import threads
 from ..layout import Array, is_channels_last
 from ..reference import normalise as reference
-from .arrays import alike, flat, grain, ours
+from .arrays import grain, like, ours, view, view_doubles
+from .native import Task, address
+from .vector import integers
 
 RUN = 64  # values per float32 sum
 
@@ -21,15 +22,13 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
     """See `kernels.batch_statistics`."""
     if not ours(x) or x.ndim < 2:
         return reference.batch_statistics(x)
-    line, n, c, plane, last = _ordered(x)
-    origin = line[:c].copy() if last else line[: c * plane : plane].copy()
-    # Shards add up over images; a lone image or a matrix is cut along its rows.
-    sums = _sums(lambda a, b, s: moments(line, origin, s, a, b, c, plane, last), n, c, x)
-    count = n * plane
+    x = _ordered(x)
+    sums = _sums(moments, x, 0, 0)
+    origin = x[(0, slice(None), *(0,) * (x.ndim - 2))].astype(np.float64)
+    count = x.size // x.shape[1]
     shift = sums[0] / count
-    mean = origin + shift
-    var = np.maximum(sums[1] / count - shift**2, 0)
-    return mean.astype(x.dtype), var.astype(x.dtype)
+    var = np.maximum(sums[1] / count - shift * shift, 0)
+    return (origin + shift).astype(x.dtype), var.astype(x.dtype)
 
 
 def batch_norm(x: Array, eps: float) -> tuple[Array, Array, Array]:
@@ -45,17 +44,15 @@ def batch_norm_forward(
     """See `kernels.batch_norm_forward`."""
     if not ours(x, mean, invstd) or x.ndim < 2:
         return reference.batch_norm_forward(x, weight, bias, mean, invstd)
-    x = x if is_channels_last(x) else np.ascontiguousarray(x)
-    line, n, c, plane, last = _ordered(x)
-    scale = _channels(invstd if weight is None else invstd * weight, x)
-    shift = _channels(np.zeros(c) if bias is None else bias, x)
+    x = _ordered(x)
+    c = x.shape[1]
+    factors = np.empty((3, c), np.float32)
+    factors[0] = mean
+    np.multiply(invstd, 1 if weight is None else weight, out=factors[1])
+    factors[2] = 0 if bias is None else bias
     y = np.empty_like(x)
-    out, centre = flat(y), _channels(mean, x)
-    threads.run_shards(
-        lambda a, b: scale_shift(line, out, centre, scale, shift, a, b, c, plane, last),
-        n,
-        grain=grain(n, x.size),
-    )
+    entries = (address(x), address(y), address(factors), c, x.size // (len(x) * c), _last(x))
+    scale_shift.run(entries, len(x), grain(len(x), x.size))
     return y
 
 
@@ -65,150 +62,160 @@ def batch_norm_backward(
     """See `kernels.batch_norm_backward`."""
     if not ours(g, x, mean, invstd) or x.ndim < 2:
         return reference.batch_norm_backward(g, x, weight, mean, invstd)
-    if not alike(x, g) or not (is_channels_last(x) or x.flags.c_contiguous):
-        x = x if is_channels_last(x) else np.ascontiguousarray(x)
-        like = np.empty_like(x)
-        like[...] = g
-        g = like
-    line, n, c, plane, last = _ordered(x)
-    up, centre = flat(g), _channels(mean, x)
-    sums = _sums(lambda a, b, s: slopes(up, line, centre, s, a, b, c, plane, last), n, c, x)
-    count = n * plane
+    x = _ordered(x)
+    g = like(x, g)
+    c = x.shape[1]
+    factors = np.empty((4, c), np.float32)
+    factors[0] = mean
+    sums = _sums(slopes, x, address(g), address(factors))
+    count = x.size // c
     dbias, dweight = sums[0], sums[1] * invstd
-    scale = invstd.astype(np.float64) * (1 if weight is None else weight)
-    parts = [_channels(v, x) for v in (scale, -scale * invstd * dweight / count, -scale * dbias / count)]
+    scale = invstd.astype(np.float64) if weight is None else invstd.astype(np.float64) * weight
+    factors[1], factors[2], factors[3] = scale, -scale * invstd * dweight / count, -scale * dbias / count
     dx = np.empty_like(x)
-    out = flat(dx)
-    threads.run_shards(
-        lambda a, b: pull_back(up, line, out, centre, *parts, a, b, c, plane, last),
-        n,
-        grain=grain(n, 2 * x.size),
-    )
+    entries = (address(g), address(x), address(dx), address(factors), c, x.size // (len(x) * c), _last(x))
+    pull_back.run(entries, len(x), grain(len(x), 2 * x.size))
     return dx, dweight.astype(x.dtype), dbias.astype(x.dtype)
 
 
-def _ordered(x: Array) -> tuple[Array, int, int, int, bool]:
-    """(x flat, images, channels, pixels per image, channels last?); copies where x is in neither of the two orders."""
-    last = x.ndim == 2 or is_channels_last(x)
-    if not last or not x.flags.forc and x.ndim == 2:
-        x = np.ascontiguousarray(x)
-    if x.ndim == 2:
-        x = np.ascontiguousarray(x)
+def _last(x: Array) -> bool:
+    return x.ndim == 2 or is_channels_last(x)
+
+
+def _ordered(x: Array) -> Array:
+    """x channels-last or contiguous."""
+    return x if x.ndim > 2 and is_channels_last(x) else np.ascontiguousarray(x)
+
+
+def _sums(task: Task, x: Array, *more: int) -> Array:
+    """Both sums (2, C) of a pass in float64, added up over parts of the batch in a fixed order."""
     n, c = x.shape[:2]
-    return flat(x), n, c, x.size // (n * c), last
-
-
-def _sums(pass_over, n: int, c: int, x: Array) -> Array:  # type: ignore[no-untyped-def]
-    """Both sums (2, C) of a pass in float64, added up over shards in a fixed order."""
     parts = max(1, min(threads.get_num_threads(), n // grain(n, x.size)))
-    bounds = [n * i // parts for i in range(parts + 1)]
-    sums = np.zeros((parts, 4, c))
-
-    def shard(first: int, last: int) -> None:
-        for i in range(first, last):
-            pass_over(bounds[i], bounds[i + 1], sums[i])
-
-    threads.run_shards(shard, parts)
+    sums = np.zeros((parts, 2, c))
+    task.run((address(x), *more, address(sums), n, parts, c, x.size // (n * c), _last(x)), parts)
     return np.asarray(sums.sum(0))
 
 
-def _channels(v: Array, x: Array) -> Array:
-    return flat(np.ascontiguousarray(v, x.dtype))
+# Tasks. x is (N, pixels, C) in memory where the last entry says so, else (N, C, pixels).
 
 
-# Loops: x flat, (N, pixels, C) where `channels_last`, else (N, C, pixels); images [first, last) ------------------
+@Task
+def moments(table, first, last):  # type: ignore[no-untyped-def]
+    """(x, -, -, sums, N, parts, C, pixels, channels last): adds sum(d) and sum(d * d), d relative to each channel's
+    first value."""
+    t = integers(table)
+    images, parts, c, plane = t[4], t[5], t[6], t[7]
+    zero = np.float32(0)
+    origin, one, two = np.empty(c, np.float32), np.zeros(c, np.float32), np.zeros(c, np.float32)
+    x = view(t[0], images * plane * c)
+    for k in range(c):
+        origin[k] = x[k if t[8] else k * plane]
+    for part in range(first, last):
+        low, high = images * part // parts, images * (part + 1) // parts
+        sums, squares = view_doubles(t[3] + 16 * part * c, c), view_doubles(t[3] + (16 * part + 8) * c, c)
+        if t[8]:
+            for start in range(low * plane, high * plane, RUN):
+                for p in range(start, min(start + RUN, high * plane)):
+                    row = view(t[0] + 4 * p * c, c)
+                    for k in range(c):
+                        d = row[k] - origin[k]
+                        one[k] += d
+                        two[k] += d * d
+                for k in range(c):
+                    sums[k] += one[k]
+                    squares[k] += two[k]
+                    one[k] = zero
+                    two[k] = zero
+            continue
+        for n in range(low, high):
+            for k in range(c):
+                for start in range(0, plane, RUN):
+                    row = view(t[0] + 4 * ((n * c + k) * plane + start), RUN)
+                    a = b = zero
+                    for p in range(min(RUN, plane - start)):
+                        d = row[p] - origin[k]
+                        a += d
+                        b += d * d
+                    sums[k] += a
+                    squares[k] += b
 
 
-@njit(nogil=True, cache=True)
-def moments(x, origin, sums, first, last, channels, plane, channels_last):  # type: ignore[no-untyped-def]
-    """Adds sum(d) and sum(d * d) of d = x - origin to sums[0] and sums[1]."""
-    if channels_last:
-        one, two = np.zeros_like(origin), np.zeros_like(origin)
-        for start in range(first * plane, last * plane, RUN):
-            stop = min(start + RUN, last * plane)
-            for p in range(start, stop):
-                row = x[p * channels : (p + 1) * channels]
-                for k in range(channels):
-                    d = row[k] - origin[k]
-                    one[k] += d
-                    two[k] += d * d
-            for k in range(channels):
-                sums[0, k] += one[k]
-                sums[1, k] += two[k]
-                one[k] = two[k] = 0
-        return
-    for n in range(first, last):
-        for k in range(channels):
-            base = (n * channels + k) * plane
-            for start in range(0, plane, RUN):
-                a = b = x[0] - x[0]
-                for p in range(base + start, base + min(start + RUN, plane)):
-                    d = x[p] - origin[k]
-                    a += d
-                    b += d * d
-                sums[0, k] += a
-                sums[1, k] += b
+@Task
+def slopes(table, first, last):  # type: ignore[no-untyped-def]
+    """(x, g, mean, sums, N, parts, C, pixels, channels last): adds sum(g) and sum(g * (x - mean))."""
+    t = integers(table)
+    images, parts, c, plane = t[4], t[5], t[6], t[7]
+    zero = np.float32(0)
+    one, two = np.zeros(c, np.float32), np.zeros(c, np.float32)
+    mean = view(t[2], c)
+    for part in range(first, last):
+        low, high = images * part // parts, images * (part + 1) // parts
+        sums, products = view_doubles(t[3] + 16 * part * c, c), view_doubles(t[3] + (16 * part + 8) * c, c)
+        if t[8]:
+            for start in range(low * plane, high * plane, RUN):
+                for p in range(start, min(start + RUN, high * plane)):
+                    row, up = view(t[0] + 4 * p * c, c), view(t[1] + 4 * p * c, c)
+                    for k in range(c):
+                        one[k] += up[k]
+                        two[k] += up[k] * (row[k] - mean[k])
+                for k in range(c):
+                    sums[k] += one[k]
+                    products[k] += two[k]
+                    one[k] = zero
+                    two[k] = zero
+            continue
+        for n in range(low, high):
+            for k in range(c):
+                for start in range(0, plane, RUN):
+                    at = 4 * ((n * c + k) * plane + start)
+                    row, up = view(t[0] + at, RUN), view(t[1] + at, RUN)
+                    a = b = zero
+                    for p in range(min(RUN, plane - start)):
+                        a += up[p]
+                        b += up[p] * (row[p] - mean[k])
+                    sums[k] += a
+                    products[k] += b
 
 
-@njit(nogil=True, cache=True)
-def slopes(g, x, mean, sums, first, last, channels, plane, channels_last):  # type: ignore[no-untyped-def]
-    """Adds sum(g) and sum(g * (x - mean)) to sums[0] and sums[1]."""
-    if channels_last:
-        one, two = np.zeros_like(mean), np.zeros_like(mean)
-        for start in range(first * plane, last * plane, RUN):
-            stop = min(start + RUN, last * plane)
-            for p in range(start, stop):
-                row, up = x[p * channels : (p + 1) * channels], g[p * channels : (p + 1) * channels]
-                for k in range(channels):
-                    one[k] += up[k]
-                    two[k] += up[k] * (row[k] - mean[k])
-            for k in range(channels):
-                sums[0, k] += one[k]
-                sums[1, k] += two[k]
-                one[k] = two[k] = 0
-        return
-    for n in range(first, last):
-        for k in range(channels):
-            base = (n * channels + k) * plane
-            for start in range(0, plane, RUN):
-                a = b = x[0] - x[0]
-                for p in range(base + start, base + min(start + RUN, plane)):
-                    a += g[p]
-                    b += g[p] * (x[p] - mean[k])
-                sums[0, k] += a
-                sums[1, k] += b
-
-
-@njit(nogil=True, cache=True)
-def scale_shift(x, y, mean, scale, shift, first, last, channels, plane, channels_last):  # type: ignore[no-untyped-def]
-    """y = (x - mean) * scale + shift."""
-    if channels_last:
+@Task
+def scale_shift(table, first, last):  # type: ignore[no-untyped-def]
+    """(x, y, factors (3, C), C, pixels, channels last): y = (x - mean) * scale + shift."""
+    t = integers(table)
+    c, plane = t[3], t[4]
+    mean, scale, shift = view(t[2], c), view(t[2] + 4 * c, c), view(t[2] + 8 * c, c)
+    if t[5]:
         for p in range(first * plane, last * plane):
-            row, out = x[p * channels : (p + 1) * channels], y[p * channels : (p + 1) * channels]
-            for k in range(channels):
+            row, out = view(t[0] + 4 * p * c, c), view(t[1] + 4 * p * c, c)
+            for k in range(c):
                 out[k] = (row[k] - mean[k]) * scale[k] + shift[k]
         return
     for n in range(first, last):
-        for k in range(channels):
-            base = (n * channels + k) * plane
-            a, b, c = mean[k], scale[k], shift[k]
-            for p in range(base, base + plane):
-                y[p] = (x[p] - a) * b + c
+        for k in range(c):
+            at = 4 * (n * c + k) * plane
+            row, out = view(t[0] + at, plane), view(t[1] + at, plane)
+            u, v, w = mean[k], scale[k], shift[k]
+            for p in range(plane):
+                out[p] = (row[p] - u) * v + w
 
 
-@njit(nogil=True, cache=True)
-def pull_back(g, x, dx, mean, a, b, c, first, last, channels, plane, channels_last):  # type: ignore[no-untyped-def]
-    """dx = a * g + b * (x - mean) + c."""
-    if channels_last:
+@Task
+def pull_back(table, first, last):  # type: ignore[no-untyped-def]
+    """(g, x, dx, factors (4, C), C, pixels, channels last): dx = a * g + b * (x - mean) + c."""
+    t = integers(table)
+    c, plane = t[4], t[5]
+    mean, slope = view(t[3], c), view(t[3] + 4 * c, c)
+    lean, shift = view(t[3] + 8 * c, c), view(t[3] + 12 * c, c)
+    if t[6]:
         for p in range(first * plane, last * plane):
-            row, up = x[p * channels : (p + 1) * channels], g[p * channels : (p + 1) * channels]
-            out = dx[p * channels : (p + 1) * channels]
-            for k in range(channels):
-                out[k] = a[k] * up[k] + (b[k] * (row[k] - mean[k]) + c[k])
+            at = 4 * p * c
+            up, row, out = view(t[0] + at, c), view(t[1] + at, c), view(t[2] + at, c)
+            for k in range(c):
+                out[k] = slope[k] * up[k] + (lean[k] * (row[k] - mean[k]) + shift[k])
         return
     for n in range(first, last):
-        for k in range(channels):
-            base = (n * channels + k) * plane
-            m, u, v, w = mean[k], a[k], b[k], c[k]
-            for p in range(base, base + plane):
-                dx[p] = u * g[p] + (v * (x[p] - m) + w)
+        for k in range(c):
+            at = 4 * (n * c + k) * plane
+            up, row, out = view(t[0] + at, plane), view(t[1] + at, plane), view(t[2] + at, plane)
+            m, u, v, w = mean[k], slope[k], lean[k], shift[k]
+            for p in range(plane):
+                out[p] = u * up[p] + (v * (row[p] - m) + w)

@@ -6,16 +6,15 @@ arrays that fill their memory without gaps; anything else goes to the reference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-from numba import carray, njit
 
-from .. import threads
 from ..layout import Array
 from ..reference import optim as reference
-from .arrays import WORTH_A_THREAD, alike
-from .vector import floats
+from .arrays import WORTH_A_THREAD, alike, like, view
+from .native import Task, address
+from .vector import integers
 
 Arrays = Sequence[Array]
 
@@ -99,10 +98,12 @@ def adagrad(
 
 
 def _update(
-    params: Arrays, grads: Arrays, state: list[Arrays], work: Callable[..., None], values: Array, *flags: bool
+    params: Arrays, grads: Arrays, state: list[Arrays], work: Task, values: Array, *flags: bool
 ) -> list[int]:
     """Runs `work` over all parameters it can treat; returns the indices of the others."""
-    rest, lines, keep = [], [], []
+    rest: list[int] = []
+    lines: list[int] = []
+    keep: list[Array] = []  # copies live until the pass is done
     total = 0
     for i, (p, g) in enumerate(zip(params, grads, strict=True)):
         arrays = [p, g, *(s[i] for s in state)]
@@ -110,70 +111,84 @@ def _update(
             rest.append(i)
             continue
         if not alike(p, g):
-            like = np.empty_like(p)
-            like[...] = g
-            arrays[1] = like
-            keep.append(like)
+            arrays[1] = like(p, g)
+            keep.append(arrays[1])
         if not all(a.flags.writeable for a in (p, *arrays[2:])):
             raise ValueError(
                 f"an optimiser expected writable parameters and state, got a read-only one: number {i}"
             )
-        lines.append((total, *(a.ctypes.data for a in arrays)))
+        lines += (total, *map(address, arrays))
         total += p.size
     if lines:
-        table = np.array([*lines, (total, *(0,) * (len(lines[0]) - 1))], np.int64)
-        threads.run_shards(lambda a, b: work(table, a, b, values, *flags), total, grain=WORTH_A_THREAD)
+        width = 3 + len(state)
+        switches = sum(flag << i for i, flag in enumerate(flags))
+        entries = (address(values), switches, len(lines) // width, width, *lines, total)
+        work.run(entries, total, WORTH_A_THREAD)
     return rest
 
 
 def _floats(*values: float) -> Array:
     """Float32 in an array: as Python numbers they would turn the loops into float64."""
-    return np.array(values, np.float32)
+    return np.array([*values, *[0.0] * (9 - len(values))], np.float32)
 
 
-# Passes over numbers [first, last) of all parameters, counted through; table lines are (first number,
-# addresses) ------
+# Passes over numbers [first, last) of all parameters, counted through. Tables are (values, switches, lines, width of a
+# line), then per parameter a line of its first number and the addresses of its arrays, then the total.
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def sgd_pass(table, first, last, values, use_momentum, nesterov, fresh):  # type: ignore[no-untyped-def]
+@Task
+def sgd_pass(table, first, last):  # type: ignore[no-untyped-def]
+    """Switches: momentum, Nesterov, first step."""
+    t = integers(table)
+    values = view(t[0], 9)
     sign, lr, momentum, keep, decay = values[0], values[1], values[2], values[3], values[4]
-    for line in range(len(table) - 1):
-        low, high = max(first, table[line, 0]), min(last, table[line + 1, 0])
+    nesterov, fresh = t[1] & 2, t[1] & 4
+    for line in range(t[2]):
+        at = 4 + line * t[3]
+        low, high = max(first, t[at]), min(last, t[at + t[3]])
         if low >= high:
             continue
-        shift, count = (low - table[line, 0]) * 4, high - low
-        p, g = carray(floats(table[line, 1] + shift), count), carray(floats(table[line, 2] + shift), count)
-        if not use_momentum:
+        shift, count = (low - t[at]) * 4, high - low
+        p, g = view(t[at + 1] + shift, count), view(t[at + 2] + shift, count)
+        if not t[1] & 1:
             for i in range(count):
                 p[i] -= lr * (sign * g[i] + decay * p[i])
             continue
-        b = carray(floats(table[line, 3] + shift), count)
+        b = view(t[at + 3] + shift, count)
+        if fresh:
+            for i in range(count):
+                b[i] = sign * g[i] + decay * p[i]
+                p[i] -= lr * (b[i] + momentum * b[i] if nesterov else b[i])
+            continue
         for i in range(count):
             d = sign * g[i] + decay * p[i]
-            new = d if fresh else momentum * b[i] + keep * d
+            new = momentum * b[i] + keep * d
             b[i] = new
             p[i] -= lr * (d + momentum * new if nesterov else new)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def adam_pass(table, first, last, values, amsgrad):  # type: ignore[no-untyped-def]
+@Task
+def adam_pass(table, first, last):  # type: ignore[no-untyped-def]
+    """Switch: AMSGrad."""
+    t = integers(table)
+    values = view(t[0], 9)
     sign, rate, one, beta2, two, root = values[0], values[1], values[2], values[3], values[4], values[5]
     eps, decay, shrink = values[6], values[7], values[8]
-    for line in range(len(table) - 1):
-        low, high = max(first, table[line, 0]), min(last, table[line + 1, 0])
+    for line in range(t[2]):
+        at = 4 + line * t[3]
+        low, high = max(first, t[at]), min(last, t[at + t[3]])
         if low >= high:
             continue
-        shift, count = (low - table[line, 0]) * 4, high - low
-        p, g = carray(floats(table[line, 1] + shift), count), carray(floats(table[line, 2] + shift), count)
-        m, v = carray(floats(table[line, 3] + shift), count), carray(floats(table[line, 4] + shift), count)
-        if amsgrad:
-            top = carray(floats(table[line, table.shape[1] - 1] + shift), count)
+        shift, count = (low - t[at]) * 4, high - low
+        p, g = view(t[at + 1] + shift, count), view(t[at + 2] + shift, count)
+        m, v = view(t[at + 3] + shift, count), view(t[at + 4] + shift, count)
+        if t[1] & 1:
+            top = view(t[at + 5] + shift, count)
             for i in range(count):
                 d = sign * g[i] + decay * p[i]
                 m[i] += one * (d - m[i])
                 v[i] = beta2 * v[i] + two * (d * d)
-                top[i] = v[i] if v[i] > top[i] or v[i] != v[i] else top[i]
+                top[i] = top[i] if v[i] <= top[i] else v[i]
                 p[i] = shrink * p[i] - rate * m[i] / (np.sqrt(top[i]) / root + eps)
             continue
         for i in range(count):
@@ -185,43 +200,50 @@ def adam_pass(table, first, last, values, amsgrad):  # type: ignore[no-untyped-d
             p[i] = shrink * p[i] - rate * a / (np.sqrt(b) / root + eps)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def rmsprop_pass(table, first, last, values, use_momentum, centred):  # type: ignore[no-untyped-def]
-    sign, lr, alpha, rest, eps, decay, momentum = (
-        values[0], values[1], values[2], values[3], values[4], values[5], values[6],
-    )  # fmt: skip
-    for line in range(len(table) - 1):
-        low, high = max(first, table[line, 0]), min(last, table[line + 1, 0])
+@Task
+def rmsprop_pass(table, first, last):  # type: ignore[no-untyped-def]
+    """Switches: momentum, centred."""
+    t = integers(table)
+    values = view(t[0], 9)
+    sign, lr, alpha, rest, eps = values[0], values[1], values[2], values[3], values[4]
+    decay, momentum = values[5], values[6]
+    for line in range(t[2]):
+        at = 4 + line * t[3]
+        low, high = max(first, t[at]), min(last, t[at + t[3]])
         if low >= high:
             continue
-        shift, count = (low - table[line, 0]) * 4, high - low
-        p, g = carray(floats(table[line, 1] + shift), count), carray(floats(table[line, 2] + shift), count)
-        s, b = carray(floats(table[line, 3] + shift), count), carray(floats(table[line, 4] + shift), count)
-        mean = carray(floats(table[line, 5] + shift), count)
+        shift, count = (low - t[at]) * 4, high - low
+        p, g = view(t[at + 1] + shift, count), view(t[at + 2] + shift, count)
+        s, b = view(t[at + 3] + shift, count), view(t[at + 4] + shift, count)
+        mean = view(t[at + 5] + shift, count)
         for i in range(count):
             d = sign * g[i] + decay * p[i]
             s[i] = alpha * s[i] + rest * (d * d)
             spread = s[i]
-            if centred:
+            if t[1] & 2:
                 mean[i] += rest * (d - mean[i])
                 spread -= mean[i] * mean[i]
             update = d / (np.sqrt(spread) + eps)
-            if use_momentum:
+            if t[1] & 1:
                 update += momentum * b[i]
                 b[i] = update
             p[i] -= lr * update
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def adagrad_pass(table, first, last, values):  # type: ignore[no-untyped-def]
+@Task
+def adagrad_pass(table, first, last):  # type: ignore[no-untyped-def]
+    """No switches."""
+    t = integers(table)
+    values = view(t[0], 9)
     sign, rate, eps, decay = values[0], values[1], values[2], values[3]
-    for line in range(len(table) - 1):
-        low, high = max(first, table[line, 0]), min(last, table[line + 1, 0])
+    for line in range(t[2]):
+        at = 4 + line * t[3]
+        low, high = max(first, t[at]), min(last, t[at + t[3]])
         if low >= high:
             continue
-        shift, count = (low - table[line, 0]) * 4, high - low
-        p, g = carray(floats(table[line, 1] + shift), count), carray(floats(table[line, 2] + shift), count)
-        s = carray(floats(table[line, 3] + shift), count)
+        shift, count = (low - t[at]) * 4, high - low
+        p, g = view(t[at + 1] + shift, count), view(t[at + 2] + shift, count)
+        s = view(t[at + 3] + shift, count)
         for i in range(count):
             d = sign * g[i] + decay * p[i]
             s[i] += d * d

@@ -7,14 +7,14 @@ Other dimensions, layouts and dtypes keep their reference. Called through `kerne
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from .. import threads
 from ..geometry import Ints, Pairs, pool_shape, volume
 from ..layout import Array, empty_channels_last, is_channels_last
 from ..reference import pool as reference
 from ..reference.pool import divisor
-from .arrays import flat, grain, ours
+from .arrays import grain, like, ours, view, view_integers
+from .native import Task, address
+from .vector import integers
 
 
 def max_pool(
@@ -29,19 +29,18 @@ def max_pool(
             x, kernel=kernel, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode
         )
     n, c, height, width = x.shape
-    geo = (*stride, *dilation, padding[0][0], padding[1][0], *kernel, height, width, *shape[2:])
+    size = (height, width, *shape[2:])
+    low = (padding[0][0], padding[1][0])
     if c > 1 and is_channels_last(x):
         y, indices = empty_channels_last(shape, x.dtype), empty_channels_last(shape, np.int32)
-        source, target, at = flat(x), flat(y), flat(indices)
-        work = max_rows_2x2 if geo[:8] == (2, 2, 1, 1, 0, 0, 2, 2) and not ceil_mode else max_rows
-        threads.run_shards(lambda a, b: work(source, target, at, a, b, c, *geo), n, grain=grain(n, x.size))
+        entries = (address(x), address(y), address(indices), c, *size, *stride, *dilation, *low, *kernel)
+        plain = (*stride, *dilation, *low, *kernel) == (2, 2, 1, 1, 0, 0, 2, 2) and not ceil_mode
+        (max_rows_2x2 if plain else max_rows).run(entries, n * shape[2], grain(n * shape[2], x.size))
         return y, indices
     x = np.ascontiguousarray(x)
     y, indices = np.empty(shape, x.dtype), np.empty(shape, np.int32)
-    source, target, at = flat(x), flat(y), flat(indices)
-    threads.run_shards(
-        lambda a, b: max_planes(source, target, at, a, b, *geo), n * c, grain=grain(n * c, x.size)
-    )
+    entries = (address(x), address(y), address(indices), c, *size, *stride, *dilation, *low, *kernel)
+    max_planes.run(entries, n * c, grain(n * c, 4 * x.size))
     return y, indices
 
 
@@ -53,18 +52,10 @@ def take_windows(x: Array, indices: Array) -> Array:
     plane, count = volume(x.shape[2:]), volume(indices.shape[2:])
     if is_channels_last(x) and is_channels_last(indices):
         y = empty_channels_last(indices.shape, x.dtype)
-        source, target, at = flat(x), flat(y), flat(indices)
-        threads.run_shards(
-            lambda a, b: take_rows(source, target, at, a, b, c, plane, count), n, grain=grain(n, indices.size)
-        )
-        return y
-    y = np.empty(indices.shape, x.dtype)
-    source, target, at = flat(np.ascontiguousarray(x)), flat(y), flat(np.ascontiguousarray(indices))
-    threads.run_shards(
-        lambda a, b: take_planes(source, target, at, a, b, plane, count),
-        n * c,
-        grain=grain(n * c, indices.size),
-    )
+    else:
+        x, indices = np.ascontiguousarray(x), np.ascontiguousarray(indices)
+        y, n, c = np.empty(indices.shape, x.dtype), n * c, 1
+    take.run((address(x), address(y), address(indices), c, plane, count), n, grain(n, 4 * indices.size))
     return y
 
 
@@ -75,31 +66,18 @@ def scatter_windows(g: Array, indices: Array, *, shape: Ints) -> Array:
     n, c = shape[:2]
     plane, count = volume(shape[2:]), volume(g.shape[2:])
     if is_channels_last(indices):
-        dx = empty_channels_last(tuple(shape), g.dtype)
-        rows = np.ascontiguousarray(np.moveaxis(g, 1, -1))
-        source, target, at = flat(rows), flat(dx), flat(indices)
+        dx, g = empty_channels_last(tuple(shape), g.dtype), like(indices.view(np.float32), g)
         # Windows of 2x2 at stride 2 are likely where the sizes are halved; the pass says if it met any other.
-        halved = len(shape) == 4 and c > 1 and (shape[2] // 2, shape[3] // 2) == g.shape[2:]
-        others: list[bool] = []
-        if halved:
-            threads.run_shards(
-                lambda a, b: others.append(scatter_rows_2x2(source, target, at, a, b, c, *shape[2:])), n,
-                grain=grain(n, dx.size),
-            )  # fmt: skip
-        if not halved or any(others):
-            threads.run_shards(
-                lambda a, b: scatter_rows(source, target, at, a, b, c, plane, count),
-                n,
-                grain=grain(n, dx.size),
-            )
-        return dx
-    dx = np.empty(shape, g.dtype)
-    source, target, at = flat(np.ascontiguousarray(g)), flat(dx), flat(np.ascontiguousarray(indices))
-    threads.run_shards(
-        lambda a, b: scatter_planes(source, target, at, a, b, plane, count),
-        n * c,
-        grain=grain(n * c, dx.size),
-    )
+        if len(shape) == 4 and c > 1 and (shape[2] // 2, shape[3] // 2) == g.shape[2:]:
+            others = np.zeros(1, np.int64)
+            entries = (address(g), address(dx), address(indices), c, shape[2], shape[3], address(others))
+            scatter_2x2.run(entries, n, grain(n, dx.size))
+            if not others[0]:
+                return dx
+    else:
+        g, indices = np.ascontiguousarray(g), np.ascontiguousarray(indices)
+        dx, n, c = np.empty(shape, g.dtype), n * c, 1
+    scatter.run((address(g), address(dx), address(indices), c, plane, count), n, grain(n, 2 * dx.size))
     return dx
 
 
@@ -113,7 +91,7 @@ def avg_pool(
     count_include_pad: bool,
     divisor_override: int | None,
 ) -> Array:
-    """See `kernels.avg_pool`. Every layout is worked on channels-last."""
+    """See `kernels.avg_pool`."""
     pairs = tuple((p, p) for p in padding)
     shape = pool_shape(x.shape, kernel, stride=stride, padding=pairs, ceil_mode=ceil_mode)
     if not ours(x) or x.ndim != 4 or not is_channels_last(x):
@@ -121,15 +99,11 @@ def avg_pool(
             x, kernel=kernel, stride=stride, padding=padding, ceil_mode=ceil_mode,
             count_include_pad=count_include_pad, divisor_override=divisor_override,
         )  # fmt: skip
-    share = _share(x, shape, kernel, stride, padding, count_include_pad, divisor_override)
+    share = _share(x.shape, shape, kernel, stride, padding, count_include_pad, divisor_override)
     y = empty_channels_last(shape, x.dtype)
-    source, target = flat(x), flat(y)
-    geo = (*stride, *padding, *kernel, *x.shape[2:], *shape[2:])
-    threads.run_shards(
-        lambda a, b: average_rows(source, target, share, a, b, x.shape[1], *geo),
-        x.shape[0],
-        grain=grain(len(x), x.size),
-    )
+    size = (*x.shape[1:], *shape[2:])
+    entries = (address(x), address(y), address(share), *size, *stride, *padding, *kernel)
+    average.run(entries, len(x) * shape[2], grain(len(x) * shape[2], x.size))
     return y
 
 
@@ -152,241 +126,214 @@ def avg_pool_input(
             g, shape=shape, kernel=kernel, stride=stride, padding=padding, ceil_mode=ceil_mode,
             count_include_pad=count_include_pad, divisor_override=divisor_override,
         )  # fmt: skip
-    share = _share(g, g.shape, kernel, stride, padding, count_include_pad, divisor_override, shape[2:])
+    share = _share(shape, g.shape, kernel, stride, padding, count_include_pad, divisor_override)
     dx = empty_channels_last(tuple(shape), g.dtype)
-    source, target = flat(g), flat(dx)
-    geo = (*stride, *padding, *kernel, *shape[2:], *g.shape[2:])
-    threads.run_shards(
-        lambda a, b: spread_rows(source, target, share, a, b, shape[1], *geo),
-        shape[0],
-        grain=grain(len(g), dx.size),
-    )
+    entries = (address(g), address(dx), address(share), *shape[1:], *g.shape[2:], *stride, *padding, *kernel)
+    spread.run(entries, len(g), grain(len(g), dx.size))
     return dx
 
 
 def _share(
-    x: Array,
-    out: Ints,
-    kernel: Ints,
-    stride: Ints,
-    padding: Ints,
-    include: bool,
-    override: int | None,
-    size: Ints | None = None,
+    x: Ints, out: Ints, kernel: Ints, stride: Ints, padding: Ints, include: bool, override: int | None
 ) -> Array:
-    """1 / divisor of each window, flat."""
-    counts = divisor(size or x.shape[2:], out[2:], kernel, stride, padding, include, override)
-    return np.ascontiguousarray(np.broadcast_to(1 / counts, out[2:]), x.dtype).ravel()
+    """1 / divisor of each window."""
+    counts = divisor(x[2:], out[2:], kernel, stride, padding, include, override)
+    return np.ascontiguousarray(np.broadcast_to(1 / counts, out[2:]), np.float32)
 
 
-# Loops: x is flat, channels-last in `_rows`, plane by plane in `_planes`; [first, last) counts images or
-# planes -----
+# Tasks. Channels-last: one unit is a row of windows, or an image where windows may overlap; planes are images of one
+# channel. Tables are (arrays, C, H, W, out H, out W, stride, dilation, low padding, kernel) unless they say otherwise.
 
 
-@njit(nogil=True, cache=True)
-def max_rows_2x2(
-    x, y, indices, first, last, channels, _a, _b, _c, _d, _e, _f, _g, _h, height, width, high, wide
-):  # type: ignore[no-untyped-def]
+@Task
+def max_rows_2x2(table, first, last):  # type: ignore[no-untyped-def]
     """Windows of 2x2 at stride 2: four neighbours at once, selected without a branch."""
-    for n in range(first, last):
-        for i in range(high):
-            for j in range(wide):
-                place = 2 * i * width + 2 * j
-                base = (n * height * width + place) * channels
-                out = ((n * high + i) * wide + j) * channels
-                below = base + width * channels
-                a, b = x[base : base + channels], x[base + channels : base + 2 * channels]
-                c, d = x[below : below + channels], x[below + channels : below + 2 * channels]
-                target, at = y[out : out + channels], indices[out : out + channels]
-                for k in range(channels):
-                    best, where = a[k], np.int32(place)
-                    v = b[k]
-                    take = (v > best) | (v != v)
-                    best, where = (v if take else best), (np.int32(place + 1) if take else where)
-                    v = c[k]
-                    take = (v > best) | (v != v)
-                    best, where = (v if take else best), (np.int32(place + width) if take else where)
-                    v = d[k]
-                    take = (v > best) | (v != v)
-                    target[k] = v if take else best
-                    at[k] = np.int32(place + width + 1) if take else where
+    t = integers(table)
+    c, height, width, high, wide = t[3], t[4], t[5], t[6], t[7]
+    for i in range(first, last):
+        for j in range(wide):
+            place = 2 * (i % high) * width + 2 * j
+            base = t[0] + 4 * (i // high * height * width + place) * c
+            out = (i * wide + j) * c * 4
+            p, q = view(base, c), view(base + 4 * c, c)
+            r, s = view(base + 4 * width * c, c), view(base + 4 * (width + 1) * c, c)
+            target, at = view(t[1] + out, c), view_integers(t[2] + out, c)
+            for k in range(c):
+                best, where = p[k], np.int32(place)
+                v = q[k]
+                take = (v > best) | (v != v)
+                best, where = (v if take else best), (np.int32(place + 1) if take else where)
+                v = r[k]
+                take = (v > best) | (v != v)
+                best, where = (v if take else best), (np.int32(place + width) if take else where)
+                v = s[k]
+                take = (v > best) | (v != v)
+                target[k] = v if take else best
+                at[k] = np.int32(place + width + 1) if take else where
 
 
-@njit(nogil=True, cache=True)
-def max_rows(  # type: ignore[no-untyped-def]
-    x,
-    y,
-    indices,
-    first,
-    last,
-    channels,
-    s_h,
-    s_w,
-    d_h,
-    d_w,
-    low_h,
-    low_w,
-    k_h,
-    k_w,
-    height,
-    width,
-    high,
-    wide,
-):
-    for n in range(first, last):
-        for i in range(high):
-            for j in range(wide):
-                out = ((n * high + i) * wide + j) * channels
-                target, at = y[out : out + channels], indices[out : out + channels]
-                fresh = True
-                for u in range(k_h):
-                    h = i * s_h - low_h + u * d_h
-                    if not 0 <= h < height:
+@Task
+def max_rows(table, first, last):  # type: ignore[no-untyped-def]
+    t = integers(table)
+    c, height, width, high, wide = t[3], t[4], t[5], t[6], t[7]
+    for i in range(first, last):
+        n, top = i // high, i % high * t[8] - t[12]
+        for j in range(wide):
+            out = (i * wide + j) * c * 4
+            target, at = view(t[1] + out, c), view_integers(t[2] + out, c)
+            left = j * t[9] - t[13]
+            fresh = True
+            for u in range(t[14]):
+                h = top + u * t[10]
+                if not 0 <= h < height:
+                    continue
+                for v in range(t[15]):
+                    w = left + v * t[11]
+                    if not 0 <= w < width:
                         continue
-                    for v in range(k_w):
-                        w = j * s_w - low_w + v * d_w
-                        if not 0 <= w < width:
-                            continue
-                        place = np.int32(h * width + w)
-                        base = (n * height * width + place) * channels
-                        source = x[base : base + channels]
-                        if fresh:
-                            for k in range(channels):
-                                target[k] = source[k]
-                                at[k] = place
-                            fresh = False
-                            continue
-                        for k in range(channels):
-                            value = source[k]
-                            take = (value > target[k]) | (value != value)
-                            target[k] = value if take else target[k]
-                            at[k] = place if take else at[k]
+                    place = np.int32(h * width + w)
+                    source = view(t[0] + 4 * (n * height * width + place) * c, c)
+                    if fresh:
+                        for k in range(c):
+                            target[k] = source[k]
+                            at[k] = place
+                        fresh = False
+                        continue
+                    for k in range(c):
+                        value, best = source[k], target[k]
+                        take = (value > best) | (value != value)
+                        target[k] = value if take else best
+                        at[k] = place if take else at[k]
 
 
-@njit(nogil=True, cache=True)
-def max_planes(  # type: ignore[no-untyped-def]
-    x, y, indices, first, last, s_h, s_w, d_h, d_w, low_h, low_w, k_h, k_w, height, width, high, wide
-):
-    for plane in range(first, last):
+@Task
+def max_planes(table, first, last):  # type: ignore[no-untyped-def]
+    t = integers(table)
+    height, width, high, wide = t[4], t[5], t[6], t[7]
+    for n in range(first, last):
+        x = view(t[0] + 4 * n * height * width, height * width)
+        y = view(t[1] + 4 * n * high * wide, high * wide)
+        indices = view_integers(t[2] + 4 * n * high * wide, high * wide)
         for i in range(high):
             for j in range(wide):
                 best, where, fresh = x[0], 0, True
-                for u in range(k_h):
-                    h = i * s_h - low_h + u * d_h
+                for u in range(t[14]):
+                    h = i * t[8] - t[12] + u * t[10]
                     if not 0 <= h < height:
                         continue
-                    for v in range(k_w):
-                        w = j * s_w - low_w + v * d_w
+                    for v in range(t[15]):
+                        w = j * t[9] - t[13] + v * t[11]
                         if 0 <= w < width:
-                            value = x[(plane * height + h) * width + w]
+                            value = x[h * width + w]
                             if fresh or value > best or value != value:
                                 best, where, fresh = value, h * width + w, False
-                y[(plane * high + i) * wide + j] = best
-                indices[(plane * high + i) * wide + j] = where
+                y[i * wide + j] = best
+                indices[i * wide + j] = where
 
 
-@njit(nogil=True, cache=True)
-def take_rows(x, y, indices, first, last, channels, plane, count):  # type: ignore[no-untyped-def]
+@Task
+def take(table, first, last):  # type: ignore[no-untyped-def]
+    """(x, y, indices, C, pixels of x, windows): images."""
+    t = integers(table)
+    c, plane, count = t[3], t[4], t[5]
     for n in range(first, last):
-        for p in range(n * count, (n + 1) * count):
-            for k in range(channels):
-                y[p * channels + k] = x[(n * plane + indices[p * channels + k]) * channels + k]
+        x, y = view(t[0] + 4 * n * plane * c, plane * c), view(t[1] + 4 * n * count * c, count * c)
+        indices = view_integers(t[2] + 4 * n * count * c, count * c)
+        for p in range(count):
+            for k in range(c):
+                y[p * c + k] = x[indices[p * c + k] * c + k]
 
 
-@njit(nogil=True, cache=True)
-def take_planes(x, y, indices, first, last, plane, count):  # type: ignore[no-untyped-def]
+@Task
+def scatter(table, first, last):  # type: ignore[no-untyped-def]
+    """(g, dx, indices, C, pixels of dx, windows): images, each zeroed just before it is written."""
+    t = integers(table)
+    c, plane, count = t[3], t[4], t[5]
     for n in range(first, last):
-        for p in range(n * count, (n + 1) * count):
-            y[p] = x[n * plane + indices[p]]
+        g, dx = view(t[0] + 4 * n * count * c, count * c), view(t[1] + 4 * n * plane * c, plane * c)
+        indices = view_integers(t[2] + 4 * n * count * c, count * c)
+        for i in range(plane * c):
+            dx[i] = np.float32(0)
+        for p in range(count):
+            for k in range(c):
+                dx[indices[p * c + k] * c + k] += g[p * c + k]
 
 
-@njit(nogil=True, cache=True)
-def scatter_rows(g, dx, indices, first, last, channels, plane, count):  # type: ignore[no-untyped-def]
-    """Each image is zeroed just before it is written, while it is about to be in the cache anyway."""
-    for n in range(first, last):
-        dx[n * plane * channels : (n + 1) * plane * channels] = 0
-        for p in range(n * count, (n + 1) * count):
-            for k in range(channels):
-                dx[(n * plane + indices[p * channels + k]) * channels + k] += g[p * channels + k]
-
-
-@njit(nogil=True, cache=True)
-def scatter_rows_2x2(g, dx, indices, first, last, channels, height, width):  # type: ignore[no-untyped-def]
-    """Writes all four positions of every window instead of zeroing first. Returns True if an index was none
-    of them."""
-    c = channels
+@Task
+def scatter_2x2(table, first, last):  # type: ignore[no-untyped-def]
+    """(g, dx, indices, C, H, W, others): images. Writes all four positions of every window instead of zeroing first;
+    sets `others` if an index was none of the four."""
+    t = integers(table)
+    c, height, width = t[3], t[4], t[5]
     high, wide = height // 2, width // 2
-    zero = np.zeros_like(g[:1])[0]
-    other = 0
+    zero = np.float32(0)
+    other = np.int32(0)
     for n in range(first, last):
-        image = dx[n * height * width * c : (n + 1) * height * width * c]
+        image = view(t[1] + 4 * n * height * width * c, height * width * c)
         if height % 2:
-            image[(height - 1) * width * c :] = 0
+            image[(height - 1) * width * c :] = zero
         for i in range(high):
             if width % 2:
                 for row in (2 * i, 2 * i + 1):
-                    image[((row + 1) * width - 1) * c : (row + 1) * width * c] = 0
+                    image[((row + 1) * width - 1) * c : (row + 1) * width * c] = zero
             for j in range(wide):
                 place = 2 * i * width + 2 * j
                 base, below = place * c, (place + width) * c
-                at = ((n * high + i) * wide + j) * c
-                up, where = g[at : at + c], indices[at : at + c]
+                at = ((n * high + i) * wide + j) * c * 4
+                up, where = view(t[0] + at, c), view_integers(t[2] + at, c)
                 p, q = image[base : base + c], image[base + c : base + 2 * c]
                 r, s = image[below : below + c], image[below + c : below + 2 * c]
                 for k in range(c):
                     v, d = up[k], where[k] - np.int32(place)
-                    a, b = d == 0, d == 1
-                    e, f = d == np.int32(width), d == np.int32(width + 1)
+                    a, b, e, f = d == 0, d == 1, d == width, d == width + 1
                     p[k] = v if a else zero
                     q[k] = v if b else zero
                     r[k] = v if e else zero
                     s[k] = v if f else zero
-                    other |= 0 if a | b | e | f else 1
-    return other != 0
+                    other |= np.int32(0) if a | b | e | f else np.int32(1)
+    if other:
+        integers(t[6])[0] = 1
 
 
-@njit(nogil=True, cache=True)
-def scatter_planes(g, dx, indices, first, last, plane, count):  # type: ignore[no-untyped-def]
+@Task
+def average(table, first, last):  # type: ignore[no-untyped-def]
+    """(x, y, share, C, H, W, out H, out W, stride, padding, kernel): rows of windows."""
+    t = integers(table)
+    c, height, width, high, wide = t[3], t[4], t[5], t[6], t[7]
+    share = view(t[2], high * wide)
+    for i in range(first, last):
+        n, top = i // high, i % high * t[8] - t[10]
+        for j in range(wide):
+            target = view(t[1] + (i * wide + j) * c * 4, c)
+            left = j * t[9] - t[11]
+            for k in range(c):
+                target[k] = np.float32(0)
+            for h in range(max(0, top), min(height, top + t[12])):
+                for w in range(max(0, left), min(width, left + t[13])):
+                    source = view(t[0] + 4 * ((n * height + h) * width + w) * c, c)
+                    for k in range(c):
+                        target[k] += source[k]
+            part = share[i % high * wide + j]
+            for k in range(c):
+                target[k] *= part
+
+
+@Task
+def spread(table, first, last):  # type: ignore[no-untyped-def]
+    """The transpose of `average`, image by image: (g, dx, share, C, H, W, out H, out W, stride, padding, kernel)."""
+    t = integers(table)
+    c, height, width, high, wide = t[3], t[4], t[5], t[6], t[7]
+    share = view(t[2], high * wide)
     for n in range(first, last):
-        dx[n * plane : (n + 1) * plane] = 0
-        for p in range(n * count, (n + 1) * count):
-            dx[n * plane + indices[p]] += g[p]
-
-
-@njit(nogil=True, cache=True)
-def average_rows(  # type: ignore[no-untyped-def]
-    x, y, share, first, last, channels, s_h, s_w, low_h, low_w, k_h, k_w, height, width, high, wide
-):
-    for n in range(first, last):
+        dx = view(t[1] + 4 * n * height * width * c, height * width * c)
+        for i in range(height * width * c):
+            dx[i] = np.float32(0)
         for i in range(high):
             for j in range(wide):
-                out = ((n * high + i) * wide + j) * channels
-                target = y[out : out + channels]
-                target[:] = 0
-                for h in range(max(0, i * s_h - low_h), min(height, i * s_h - low_h + k_h)):
-                    for w in range(max(0, j * s_w - low_w), min(width, j * s_w - low_w + k_w)):
-                        base = ((n * height + h) * width + w) * channels
-                        source = x[base : base + channels]
-                        for k in range(channels):
-                            target[k] += source[k]
-                part = share[i * wide + j]
-                for k in range(channels):
-                    target[k] *= part
-
-
-@njit(nogil=True, cache=True)
-def spread_rows(  # type: ignore[no-untyped-def]
-    g, dx, share, first, last, channels, s_h, s_w, low_h, low_w, k_h, k_w, height, width, high, wide
-):
-    for n in range(first, last):
-        dx[n * height * width * channels : (n + 1) * height * width * channels] = 0
-        for i in range(high):
-            for j in range(wide):
-                out = ((n * high + i) * wide + j) * channels
-                source, part = g[out : out + channels], share[i * wide + j]
-                for h in range(max(0, i * s_h - low_h), min(height, i * s_h - low_h + k_h)):
-                    for w in range(max(0, j * s_w - low_w), min(width, j * s_w - low_w + k_w)):
-                        base = ((n * height + h) * width + w) * channels
-                        target = dx[base : base + channels]
-                        for k in range(channels):
+                source, part = view(t[0] + ((n * high + i) * wide + j) * c * 4, c), share[i * wide + j]
+                top, left = i * t[8] - t[10], j * t[9] - t[11]
+                for h in range(max(0, top), min(height, top + t[12])):
+                    for w in range(max(0, left), min(width, left + t[13])):
+                        target = view(t[1] + 4 * ((n * height + h) * width + w) * c, c)
+                        for k in range(c):
                             target[k] += source[k] * part

@@ -7,13 +7,16 @@ in bytes. Called by `conv` and `winograd`, from shards.
 
 from __future__ import annotations
 
-from numba import njit
+import numpy as np
+from numba import carray, njit
 
+from .native import Task
 from .vector import (
     LANES,
     PANEL,
     ROWS,
     VECTORS,
+    integers,
     load,
     load_float,
     load_integer,
@@ -32,13 +35,15 @@ CHUNK = 96  # pixels of a weight gradient at a time
 # Columns of the table `phases`: addresses and steps of one correlation.
 PHASE = 14
 (
-    ORIGIN, ROW_COUNT, COLUMN_COUNT, SOURCE_ROW, SOURCE_PIXEL, OFFSETS, SEGMENTS, RUN, PACKED, PANEL_SIZE, TARGET,
-    TARGET_ROW, TARGET_PIXEL, _,
+    ORIGIN, ROW_COUNT, COLUMN_COUNT, SOURCE_ROW, SOURCE_PIXEL, OFFSETS, SEGMENTS, RUN, PACKED, PANEL_SIZE,
+    TARGET, TARGET_ROW, TARGET_PIXEL, _,
 ) = range(PHASE)  # fmt: skip
-# Entries of the table `block`: where x lies, and the shard's memory for padded images (0: x is read as it is).
+# Entries of the table `block`: where x lies, and the shard's memory for padded images (0: x is read as it
+# is).
 BLOCK = 14
 (
-    BLOCK_IMAGES, BEGIN, X_IMAGE, X_ROW, X_PIXEL, X_CHANNEL, HEIGHT, WIDTH, CHANNELS, PADDED, INSIDE, IMAGE, ROW, PIXEL,
+    BLOCK_IMAGES, BEGIN, X_IMAGE, X_ROW, X_PIXEL, X_CHANNEL, HEIGHT, WIDTH, CHANNELS, PADDED, INSIDE, IMAGE,
+    ROW, PIXEL,
 ) = range(BLOCK)  # fmt: skip
 
 
@@ -112,8 +117,9 @@ def strip(total, a, row_a, step_a, offsets, segments, count, b, c, row_c, lanes,
 def correlate_images(  # type: ignore[no-untyped-def]
     first, last, block, source, phases, groups, channels, outputs, target, target_image, scratch
 ):
-    """Images [first, last) of a correlation, or of the residues of its transpose: one line of `phases` (columns as in
-    `PHASE`) each. A block of images is padded, then each panel of weights goes over all of it."""
+    """Images [first, last) of a correlation, or of the residues of its transpose: one line of `phases`
+    (columns as in `PHASE`) each. A block of images is padded, then each panel of weights goes over all of
+    it."""
     panels = (outputs + PANEL - 1) // PANEL
     step = block[BLOCK_IMAGES]
     for start in range(first, last, step):
@@ -149,13 +155,14 @@ def correlate_images(  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def correlate_weights(  # type: ignore[no-untyped-def]
-    first, last, first_unit, last_unit, block, source, upstream, height, width, row, pixel, groups, channels, outputs,
-    tap_offsets, taps, run, sums, packed, segments,
+    first, last, first_unit, last_unit, block, source, upstream, height, width, row, pixel, groups, channels,
+    outputs, tap_offsets, taps, run, sums, packed, segments,
 ):  # fmt: skip
-    """Adds images [first, last) to the weight gradients `sums` (units, taps, run, PANEL) of some units (group, panel).
+    """Adds images [first, last) to the weight gradients `sums` (units, taps, run, PANEL) of some units
+    (group, panel).
 
-    About CHUNK pixels at a time, so that both factors stay in the first-level cache while every tap and every tile of
-    channels goes over them.
+    About CHUNK pixels at a time, so that both factors stay in the first-level cache while every tap and
+    every tile of channels goes over them.
     """
     panels = (outputs + PANEL - 1) // PANEL
     step = block[BLOCK_IMAGES]
@@ -337,3 +344,74 @@ def place(  # type: ignore[no-untyped-def]
                     start, at = row + c * source_channel, at_row + c * FLOAT
                     for j in range(width):
                         store_float(at + j * target_pixel, load_float(start + j * source_pixel))
+
+
+# Tasks ------------------------------------------------------------------------------------------------------
+
+
+@Task
+def pack(table, first, last):  # type: ignore[no-untyped-def]
+    """Panels of `pack_weights`: (source, lane step, channel step, tap offsets, taps, channels, lanes in all,
+    packed)."""
+    t = integers(table)
+    pack_weights(t[0], t[1], t[2], t[3], t[4], t[5], t[6], first, last, t[7])
+
+
+@Task
+def unpack(table, first, last):  # type: ignore[no-untyped-def]
+    """Panels of `unpack_weights`: (packed, parts, bytes per part, target, lane step, channel step, tap
+    offsets, taps, channels, lanes in all)."""
+    t = integers(table)
+    unpack_weights(t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], first, last)
+
+
+@Task
+def correlate(table, first, last):  # type: ignore[no-untyped-def]
+    """Images of `correlate_images`: (the table `block`, source, phases, how many, groups, channels, outputs,
+    target, bytes per target image)."""
+    t = integers(table)
+    block, memory = own_block(table, last - first)
+    t = integers(table + 8 * BLOCK)
+    scratch = np.empty(ROWS * PANEL, np.float32)
+    phases = carray(integers(t[1]), (t[2], PHASE))
+    correlate_images(first, last, block, t[0], phases, t[3], t[4], t[5], t[6], t[7], scratch.ctypes.data)
+    memory[0] = 0  # both are alive to here: the sweeps know them by address only
+    scratch[0] = 0
+
+
+@Task
+def correlate_weight(table, first, last):  # type: ignore[no-untyped-def]
+    """Units of `correlate_weights`, or with `parts` above 0 parts of the batch: (the table `block`, source,
+    upstream, height, width, row, pixel, groups, channels, outputs, tap offsets, taps, run, sums, images,
+    units, parts, bytes per part)."""
+    t = integers(table + 8 * BLOCK)
+    images, units, parts = t[13], t[14], t[15]
+    packed = np.empty((CHUNK + t[3]) * PANEL, np.float32)
+    for part in range(first, last if parts else first + 1):
+        low, high = 0, images
+        from_unit, to_unit = first, last
+        sums = t[12]
+        if parts:
+            low, high = images * part // parts, images * (part + 1) // parts
+            from_unit, to_unit = 0, units
+            sums += part * t[16]
+        block, memory = own_block(table, high - low)
+        segments = np.empty(block[BLOCK_IMAGES] * t[2], np.int64)
+        correlate_weights(
+            low, high, from_unit, to_unit, block, t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9],
+            t[10], t[11], sums, packed.ctypes.data, segments.ctypes.data,
+        )  # fmt: skip
+        memory[0] = 0  # alive to here, like the next two: the sweeps know them by address only
+        segments[0] = 0
+    packed[0] = 0
+
+
+@njit(nogil=True, cache=True)
+def own_block(table, most):  # type: ignore[no-untyped-def]
+    """A shard's own copy of the table `block`, and its memory for padded images."""
+    block = carray(integers(table), BLOCK).copy()
+    block[BLOCK_IMAGES] = min(block[BLOCK_IMAGES], max(1, most))
+    memory = np.zeros(max(1, block[PADDED] * block[BLOCK_IMAGES] * block[IMAGE] // FLOAT), np.float32)
+    if block[PADDED]:
+        block[PADDED] = memory.ctypes.data
+    return block, memory

@@ -81,14 +81,22 @@ def load_float(context, address):  # type: ignore[no-untyped-def]
     return types.float32(types.int64), generate
 
 
-@intrinsic
-def floats(context, address):  # type: ignore[no-untyped-def]
-    """`address` as a pointer for `numba.carray`, where a plain loop over raw memory is all that is needed."""
+def _pointer(kind: Any, bits: Any) -> Any:
+    @intrinsic
+    def pointer(context, address):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            return builder.inttoptr(args[0], bits.as_pointer())
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        return builder.inttoptr(args[0], _F32.as_pointer())
+        return types.CPointer(kind)(types.int64), generate
 
-    return types.CPointer(types.float32)(types.int64), generate
+    return pointer
+
+
+# An address as a pointer, for `numba.carray`, where a plain loop over raw memory is all that is needed.
+floats = _pointer(types.float32, _F32)
+doubles = _pointer(types.float64, ir.DoubleType())
+integers = _pointer(types.int64, _I64)
+short_integers = _pointer(types.int32, ir.IntType(32))
 
 
 @intrinsic

@@ -14,11 +14,11 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .. import threads
 from ..geometry import Ints, Pairs
 from ..layout import Array
+from .native import Task, address
 from .sweep import FLOAT, PANEL, PANEL_BYTES, VECTOR_BYTES, rows_tile, strip
-from .vector import LANES, ROWS, load, load_float, splat, store, store_float
+from .vector import LANES, ROWS, integers, load, load_float, splat, store, store_float
 
 TILE = 6
 POSITIONS = TILE * TILE
@@ -57,39 +57,16 @@ def correlate(x: Array, w: Array, y: Array, padding: Pairs) -> None:
     rows = _rows(x)
     weights = np.empty((POSITIONS, panels, c, PANEL), np.float32)
 
-    def prepare(first: int, last: int) -> None:
-        scratch = np.empty((POSITIONS + r * r, PANEL), np.float32)
-        transform_weights(
-            w.ctypes.data,
-            *w.strides,
-            r,
-            c,
-            o,
-            first,
-            last,
-            weights.ctypes.data,
-            weights[0].nbytes,
-            scratch.ctypes.data,
-        )
-
-    threads.run_shards(prepare, c, grain=max(1, 4096 // o))
+    entries = (address(w), *w.strides, r, c, o, address(weights), weights[0].nbytes)
+    prepare.run(entries, c, max(1, 4096 // o))
     step = max(1, BLOCK_BYTES // (POSITIONS * FLOAT * (c + panels * PANEL)) // ROWS) * ROWS
-    table = np.zeros(1, np.int64)
-
-    def shard(first: int, last: int) -> None:
-        many = min(step, last - first)
-        inputs = np.empty((POSITIONS, many, c + LANES), np.float32)
-        products = np.empty((POSITIONS, many, panels * PANEL), np.float32)
-        scratch = np.empty((POSITIONS, LANES), np.float32)
-        correlate_tiles(
-            first, last, many, high, wide, m, x.shape[2], x.shape[3], padding[0][0], padding[1][0], c,
-            panels, o, rows.ctypes.data, rows.strides[0], rows.strides[1], rows.strides[2],
-            weights.ctypes.data, y.ctypes.data, y.shape[2], y.shape[3], y.strides[0], y.strides[2],
-            y.strides[3], inputs.ctypes.data, inputs[0].nbytes, inputs.strides[1], products.ctypes.data,
-            products[0].nbytes, products.strides[1], table.ctypes.data, scratch.ctypes.data,
-        )  # fmt: skip
-
-    threads.run_shards(shard, n * high * wide, grain=ROWS)
+    tiles = n * high * wide
+    entries = (
+        step, high, wide, m, x.shape[2], x.shape[3], padding[0][0], padding[1][0], c, panels, o,
+        address(rows), *rows.strides[:3], address(weights), address(y), y.shape[2], y.shape[3], y.strides[0],
+        y.strides[2], y.strides[3],
+    )  # fmt: skip
+    run_tiles.run(entries, tiles, ROWS)
 
 
 def correlate_weight(g: Array, x: Array, dw: Array, padding: Pairs) -> None:
@@ -108,44 +85,20 @@ def correlate_weight(g: Array, x: Array, dw: Array, padding: Pairs) -> None:
     step = min(tiles, max(64, SHARED_BYTES // (POSITIONS * FLOAT * c)))
     inputs = np.empty((POSITIONS, step, c + LANES), np.float32)
     sums = np.empty((panels, POSITIONS, c, PANEL), np.float32)
-    table = np.zeros(1, np.int64)
+    position, row = inputs[0].nbytes, inputs.strides[1]
     for start in range(0, tiles, step):
         stop = min(tiles, start + step)
-
-        def transform(first: int, last: int, start: int = start) -> None:
-            scratch = np.empty((POSITIONS, LANES), np.float32)
-            transform_tiles(
-                start + first, start + last, high, wide, m, x.shape[2], x.shape[3], padding[0][0],
-                padding[1][0], c, rows.ctypes.data, rows.strides[0], rows.strides[1], rows.strides[2],
-                inputs.ctypes.data + first * inputs.strides[1], inputs[0].nbytes, inputs.strides[1],
-                scratch.ctypes.data,
-            )  # fmt: skip
-
-        def multiply(first: int, last: int, start: int = start, stop: int = stop) -> None:
-            scratch = np.empty((POSITIONS, LANES), np.float32)
-            packed = np.empty((POSITIONS, stop - start, PANEL), np.float32)
-            for panel in range(first, last):
-                transform_upstream(
-                    start, stop, high, wide, m, g.shape[2], g.shape[3], upstream.ctypes.data + panel *
-                    PANEL_BYTES, upstream.strides[0], upstream.strides[1], upstream.strides[2],
-                    packed.ctypes.data, packed[0].nbytes, PANEL_BYTES, scratch.ctypes.data,
-                )  # fmt: skip
-                weight_products(
-                    inputs.ctypes.data, inputs[0].nbytes, inputs.strides[1], packed.ctypes.data,
-                    packed[0].nbytes, stop - start, c, sums[panel].ctypes.data, table.ctypes.data, start > 0,
-                )  # fmt: skip
-                if stop == tiles:
-                    weight_results(
-                        sums[panel].ctypes.data,
-                        c,
-                        r,
-                        dw[panel * PANEL].ctypes.data,
-                        *dw.strides,
-                        scratch.ctypes.data,
-                    )
-
-        threads.run_shards(transform, stop - start, grain=ROWS)
-        threads.run_shards(multiply, panels)
+        entries = (
+            start, high, wide, m, x.shape[2], x.shape[3], padding[0][0], padding[1][0], c, address(rows),
+            *rows.strides[:3], address(inputs), position, row,
+        )  # fmt: skip
+        transform.run(entries, stop - start, ROWS)
+        entries = (
+            start, stop, high, wide, m, g.shape[2], g.shape[3], c, address(upstream), *upstream.strides[:3],
+            address(inputs), position, row, address(sums), sums[0].nbytes, stop == tiles, r, address(dw),
+            *dw.strides,
+        )  # fmt: skip
+        multiply.run(entries, panels)
 
 
 def _rows(x: Array) -> Array:
@@ -425,3 +378,89 @@ def store_six(at, step, d0, d1, d2, d3, d4, d5):  # type: ignore[no-untyped-def]
     store(at + 3 * step, d3)
     store(at + 4 * step, d4)
     store(at + 5 * step, d5)
+
+
+# Tasks ------------------------------------------------------------------------------------------------------
+
+
+@Task
+def prepare(table, first, last):  # type: ignore[no-untyped-def]
+    """Input channels of `transform_weights`: (source, its four steps, r, channels, outputs, out,
+    position)."""
+    t = integers(table)
+    scratch = np.empty((POSITIONS + t[5] * t[5]) * PANEL, np.float32)
+    transform_weights(
+        t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], first, last, t[8], t[9], scratch.ctypes.data
+    )  # fmt: skip
+    scratch[0] = 0  # alive to here: the transform knows it by address only
+
+
+@Task
+def run_tiles(table, first, last):  # type: ignore[no-untyped-def]
+    """Tiles of `correlate_tiles`: (step, high, wide, m, H, W, low padding, channels, panels, outputs, source
+    and its image, row and pixel steps, weights, target, out H, out W, and the target's image, row and pixel
+    steps)."""
+    t = integers(table)
+    many = min(t[0], last - first)
+    channels, panels = t[8], t[9]
+    inputs = np.empty(POSITIONS * many * (channels + LANES), np.float32)
+    products = np.empty(POSITIONS * many * panels * PANEL, np.float32)
+    scratch = np.empty(POSITIONS * LANES, np.float32)
+    start = np.zeros(1, np.int64)
+    input_row, product_row = (channels + LANES) * FLOAT, panels * PANEL_BYTES
+    correlate_tiles(
+        first, last, many, t[1], t[2], t[3], t[4], t[5], t[6], t[7], channels, panels, t[10], t[11], t[12],
+        t[13], t[14], t[15], t[16], t[17], t[18], t[19], t[20], t[21], inputs.ctypes.data, many * input_row,
+        input_row, products.ctypes.data, many * product_row, product_row, start.ctypes.data,
+        scratch.ctypes.data,
+    )  # fmt: skip
+    inputs[0] = products[0] = scratch[0] = 0  # alive to here: the loops know them by address only
+    start[0] = 0
+
+
+@Task
+def transform(table, first, last):  # type: ignore[no-untyped-def]
+    """Tiles of `transform_tiles`, counted from a start: (start, high, wide, m, H, W, low padding, channels,
+    source and its steps, out, position, row)."""
+    t = integers(table)
+    scratch = np.empty(POSITIONS * LANES, np.float32)
+    transform_tiles(
+        t[0] + first, t[0] + last, t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11], t[12],
+        t[13] + first * t[15], t[14], t[15], scratch.ctypes.data,
+    )  # fmt: skip
+    scratch[0] = 0
+
+
+@Task
+def multiply(table, first, last):  # type: ignore[no-untyped-def]
+    """Panels of a weight gradient: (start, stop, high, wide, m, H, W, channels, upstream and its steps,
+    inputs, position, row, sums, bytes per panel, last block?, r, dw and its four steps)."""
+    t = integers(table)
+    tiles, channels = t[1] - t[0], t[7]
+    scratch = np.empty(POSITIONS * LANES, np.float32)
+    packed = np.empty(POSITIONS * tiles * PANEL, np.float32)
+    start = np.zeros(1, np.int64)
+    for panel in range(first, last):
+        sums = t[15] + panel * t[16]
+        transform_upstream(
+            t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[8] + panel * PANEL_BYTES, t[9], t[10], t[11],
+            packed.ctypes.data, tiles * PANEL_BYTES, PANEL_BYTES, scratch.ctypes.data,
+        )  # fmt: skip
+        weight_products(
+            t[12], t[13], t[14], packed.ctypes.data, tiles * PANEL_BYTES, tiles, channels, sums,
+            start.ctypes.data, t[0] > 0,
+        )  # fmt: skip
+        if t[17]:
+            weight_results(
+                sums,
+                channels,
+                t[18],
+                t[19] + panel * PANEL * t[20],
+                t[20],
+                t[21],
+                t[22],
+                t[23],
+                scratch.ctypes.data,
+            )
+    packed[0] = scratch[0] = 0  # alive to here: the loops know them by address only
+    start[0] = 0

@@ -1,0 +1,256 @@
+"""Shards without Python in between: worker threads that wait inside compiled code and take work by address.
+
+Waking a thread through Python costs some 60 microseconds (the lock, then the interpreter's own lock), more
+than a whole ReLU. A worker of this pool therefore stays in a compiled loop that looks at its *box* for a
+while after each job (SPIN), and only then goes to sleep in Python. A job is the address of a compiled
+function of (table, first, last).
+
+Boxes are eight 64-bit words: posted, done, function, table, first, last, asleep, and one unused.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+from .. import threads
+from ..layout import Array
+
+# Times a worker gives way to others before it goes to sleep, and its looks into the box between: 100 to 200
+# microseconds.
+SPIN, LOOKS = 300, 100
+WORDS = 8
+POSTED, DONE, FUNCTION, TABLE, FIRST, LAST, ASLEEP, _ = range(0, 8 * WORDS, 8)
+SIGNATURE = types.void(types.int64, types.int64, types.int64)
+_I64 = ir.IntType(64)
+
+
+class Task:
+    """A compiled function (table, first, last) that does units [first, last) of a job described by a table
+    of 64-bit words: addresses of arrays and their sizes. `run` cuts a job into shards."""
+
+    def __init__(self, function: Callable[[Any, Any, Any], None]) -> None:
+        self.compiled = njit(nogil=True, cache=True, error_model="numpy")(function)
+        self.__doc__ = function.__doc__
+        self._address = 0
+
+    @property
+    def address(self) -> int:
+        """Where the machine code lies; compiles, or loads from the cache, at first use."""
+        if not self._address:
+            self.compiled.compile(SIGNATURE)
+            result = self.compiled.overloads[SIGNATURE.args]
+            self._address = result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name)
+        return self._address
+
+    def run(self, entries: tuple[int, ...], total: int, grain: int = 1) -> int:
+        """Does all units [0, total) in at most one shard per thread of at least `grain`; returns the number
+        of shards."""
+        table = np.array(entries, np.int64)
+        pieces = max(1, min(threads.get_num_threads(), total // max(1, grain)))
+        if pieces > 1 and _busy.acquire(blocking=False):
+            try:
+                _share_out(self.address, address(table), total, pieces)
+            finally:
+                _busy.release()
+            return pieces
+        alone(self.address, address(table), total)
+        return 1
+
+
+def _find_give_way() -> int:
+    """The address of the system's sched_yield: a spinning thread must let the one it waits for onto its
+    core."""
+    try:
+        function = ctypes.CDLL(None).sched_yield
+    except (AttributeError, OSError, TypeError):
+        return 0
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
+def address(x: Array) -> int:
+    """Where the first number of x lies."""
+    return x.ctypes.data
+
+
+# One job at a time: whoever comes second (another Python thread) works alone instead of waiting.
+_busy = threading.Lock()
+_boxes = np.zeros((0, WORDS), np.int64)
+_bells: list[SimpleQueue[None]] = []
+_owner = 0
+_give_way = _find_give_way()
+
+
+def _share_out(function: int, table: int, total: int, pieces: int) -> None:
+    boxes = _workers(pieces - 1)
+    base = address(boxes)
+    asleep = post(base, pieces, function, table, total)
+    while asleep:
+        worker = asleep.bit_length() - 1
+        asleep -= 1 << worker
+        _bells[worker].put(None)
+    finish(base, pieces, function, table, total, _give_way)
+
+
+def _workers(n: int) -> Array:
+    """The boxes of at least n workers of this process; a fork takes the memory along, but not the threads."""
+    global _boxes, _owner
+    if _owner != os.getpid() or len(_bells) < n:
+        # New boxes for all: a worker knows the address of its own. The old ones end at their next look.
+        for box in _boxes:
+            box[FUNCTION // 8] = -1
+        if _owner == os.getpid():
+            post_stop(address(_boxes), len(_boxes))
+            for bell in _bells:
+                bell.put(None)
+        _owner = os.getpid()
+        _boxes, _bells[:] = np.zeros((n, WORDS), np.int64), [SimpleQueue() for _ in range(n)]
+        for i in range(n):
+            threading.Thread(
+                target=_work, args=(_boxes, i, _bells[i]), name=f"tinygrad_cnn-native-{i + 1}", daemon=True
+            ).start()
+    return _boxes
+
+
+def _work(boxes: Array, i: int, bell: SimpleQueue[None]) -> None:
+    box = address(boxes) + i * WORDS * 8
+    while serve(box, SPIN, _give_way):
+        bell.get()
+
+
+def _after_fork_in_child() -> None:
+    global _busy, _owner
+    _busy, _owner = threading.Lock(), 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+# Compiled: what each side does ------------------------------------------------------------------------------
+
+
+@intrinsic
+def call(context, function, table, first, last):  # type: ignore[no-untyped-def]
+    """Calls the function at an address."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        kind = ir.FunctionType(ir.VoidType(), [_I64] * 3)
+        builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
+        return context.get_dummy_value()
+
+    return types.void(*(types.int64,) * 4), generate
+
+
+@intrinsic
+def call_plain(context, function):  # type: ignore[no-untyped-def]
+    """Calls a function of the C library that takes nothing and returns an int, which is dropped."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        kind = ir.FunctionType(ir.IntType(32), [])
+        builder.call(builder.inttoptr(args[0], kind.as_pointer()), [])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
+
+
+@intrinsic
+def look(context, at):  # type: ignore[no-untyped-def]
+    """Reads a word that another thread may write, in one order for all threads."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return builder.load_atomic(builder.inttoptr(args[0], _I64.as_pointer()), "seq_cst", 8)
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def tell(context, at, value):  # type: ignore[no-untyped-def]
+    """Writes a word for another thread; all it wrote before is visible to whoever sees the word."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        builder.store_atomic(args[1], builder.inttoptr(args[0], _I64.as_pointer()), "seq_cst", 8)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), generate
+
+
+@njit("void(int64, int64, int64)", nogil=True, cache=True)
+def alone(function, table, total):  # type: ignore[no-untyped-def]
+    call(function, table, 0, total)
+
+
+@njit("int64(int64, int64, int64, int64, int64)", nogil=True, cache=True)
+def post(boxes, pieces, function, table, total):  # type: ignore[no-untyped-def]
+    """Puts a shard in each worker's box; returns a bit for each worker that must be woken."""
+    asleep = 0
+    for i in range(1, pieces):
+        box = boxes + (i - 1) * WORDS * 8
+        tell(box + FUNCTION, function)
+        tell(box + TABLE, table)
+        tell(box + FIRST, total * i // pieces)
+        tell(box + LAST, total * (i + 1) // pieces)
+        tell(box + POSTED, look(box + POSTED) + 1)
+        if look(box + ASLEEP):
+            tell(box + ASLEEP, 0)
+            asleep |= 1 << (i - 1)
+    return asleep
+
+
+@njit("void(int64, int64)", nogil=True, cache=True)
+def post_stop(boxes, count):  # type: ignore[no-untyped-def]
+    """Ends the workers: a function below zero is no job."""
+    for i in range(count):
+        box = boxes + i * WORDS * 8
+        tell(box + POSTED, look(box + POSTED) + 1)
+
+
+@njit("void(int64, int64, int64, int64, int64, int64)", nogil=True, cache=True)
+def finish(boxes, pieces, function, table, total, give_way):  # type: ignore[no-untyped-def]
+    """The caller's own shard; then waits for the others."""
+    call(function, table, 0, total // pieces)
+    for i in range(1, pieces):
+        box = boxes + (i - 1) * WORDS * 8
+        posted = look(box + POSTED)
+        looks = 0
+        while look(box + DONE) != posted:
+            looks += 1
+            if looks % LOOKS == 0 and give_way:
+                call_plain(give_way)
+
+
+@njit("boolean(int64, int64, int64)", nogil=True, cache=True)
+def serve(box, spin, give_way):  # type: ignore[no-untyped-def]
+    """Does jobs as they come; True after `spin` rounds without one (then ring the bell to wake), False to
+    end."""
+    tell(box + ASLEEP, 0)
+    left = spin * LOOKS
+    while True:
+        posted = look(box + POSTED)
+        if posted != look(box + DONE):
+            function = look(box + FUNCTION)
+            if function < 0:
+                return False
+            call(function, look(box + TABLE), look(box + FIRST), look(box + LAST))
+            tell(box + DONE, posted)
+            left = spin * LOOKS
+            continue
+        left -= 1
+        if left % LOOKS == 0 and give_way:
+            call_plain(give_way)
+        if left == 0:
+            tell(box + ASLEEP, 1)
+            # A job posted between the last look and this word is seen here, or its poster has seen the word.
+            if look(box + POSTED) == look(box + DONE):
+                return True
+            tell(box + ASLEEP, 0)
+            left = spin * LOOKS
