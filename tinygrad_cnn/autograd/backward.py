@@ -101,16 +101,22 @@ class BackwardPass:
 
     # --- one node ------------------------------------------------------------------------------
 
-    def steps(self) -> Iterator[tuple[Node, Any, Sequence[Any]]]:
-        """Visit the nodes one by one; yields (node, upstream, downstream) behind each."""
+    def steps(self, watched: bool = True) -> Iterator[tuple[Node, Any, Sequence[Any]]]:
+        """Visit the nodes one by one; yields (node, upstream, downstream) behind each.
+
+        With ``watched=False`` nobody looks: it yields nothing and keeps no list of what it hands on.
+        """
         grads, needed, captured, receive = self.grads, self.needed, self.captured, self.receive
         create_graph, release = self.create_graph, not (self.retain_graph or self.deferred)
         observe = modes.state.on_backward
+        listed = watched or observe is not None
+        owned, in_place, add = self.owned, not self.keep, np.add
         order = self.order
         # Leaves save nothing; anything changed before the oldest of the others was recorded is no concern.
         oldest = next((node.seq for node in reversed(order) if node.parents), None)
         check_versions = oldest is not None and versions.any_change_since(oldest)
         pop = grads.pop
+        downstream: Any = ()
         for position in range(self.position, len(order)):
             node = order[position]
             self.position = position + 1
@@ -143,7 +149,8 @@ class BackwardPass:
                     self._write_grad(node, g, alone)
                 if observe is not None:
                     observe(node, g, ())
-                yield node, g, ()
+                if watched:
+                    yield node, g, ()
                 continue
             if extra is not None and extra.target is not None and self.accumulate:
                 self._write_grad(node, g, False)
@@ -155,28 +162,40 @@ class BackwardPass:
             op = node.op
             if create_graph:
                 saved = saved_tensors(node)
-            downstream: Any
-            if hooks is None and needed is None and op.kind == "elementwise":
-                # What `op.pull` does, without its call: the commonest kind, and the cheapest per node.
-                downstream = []
-                for parent, puller in zip(parents, op.pullers):
-                    if parent is None:
-                        downstream.append(None)
-                        continue
-                    d = puller(g, saved, node.params)
-                    if d.shape != parent.shape:
-                        d = unbroadcast(d, parent.shape)
-                    downstream.append(d)
-                    if parent.seq in grads or d.dtype is not parent.dtype:
-                        receive(parent, d)
-                    else:
-                        grads[parent.seq] = d
-            else:
+            if hooks is not None or op.kind == "general":
                 downstream = op.pull_all(g, node, saved)
                 if hooks is not None:
                     downstream = hooks.on_downstream(downstream, g)
                 for parent, d in zip(parents, downstream):
                     if parent is not None and d is not None and (needed is None or parent.seq in needed):
+                        receive(parent, d)
+            else:
+                # What `op.pull_all` does, without its calls: most nodes are of this kind, and cheap.
+                params, pullers = node.params, op.pullers
+                if listed:
+                    downstream = [None] * len(parents)
+                i = -1
+                for parent in parents:
+                    i += 1
+                    if parent is None or needed is not None and parent.seq not in needed:
+                        continue
+                    if pullers is None:
+                        d = op.pull(i, g, node, saved)
+                    else:
+                        d = pullers[i](g, saved, params)
+                        if d.shape != parent.shape:
+                            d = unbroadcast(d, parent.shape)
+                    if listed:
+                        downstream[i] = d
+                    seq = parent.seq
+                    if d.dtype is not parent.dtype:
+                        receive(parent, d)
+                    elif seq not in grads:
+                        grads[seq] = d
+                    elif seq in owned and in_place and type(d) is ndarray:
+                        total = grads[seq]
+                        add(total, d, total)
+                    else:
                         receive(parent, d)
             if release:
                 node.saved = RELEASED
@@ -185,7 +204,8 @@ class BackwardPass:
             if observe is not None:
                 observe(node, g, downstream)
             saved = d = None
-            yield node, g, downstream
+            if watched:
+                yield node, g, downstream
             downstream = ()  # hold nothing: a leaf may take over an array that nobody else holds
 
     def receive(self, node: Node, d: Any) -> None:
@@ -254,9 +274,9 @@ class BackwardPass:
         """Exhaust the pass."""
         if self.create_graph:
             with modes.enable_grad():
-                deque(self.steps(), maxlen=0)
+                deque(self.steps(watched=False), maxlen=0)
         else:
-            deque(self.steps(), maxlen=0)
+            deque(self.steps(watched=False), maxlen=0)
 
 
 # --- the public entrances --------------------------------------------------------------------------

@@ -294,6 +294,7 @@ def _culprit(output: Any) -> str | None:
         if wrong is not None:
             return (
                 f"op {node.op.name!r} ({node.where or 'engine'}; its input {wrong.input}, "
-                f"element {list(wrong.element)}: {wrong.analytical:.6g} by the rule, {wrong.numerical:.6g} by differences)"
+                f"element {list(wrong.element)}: {wrong.analytical:.6g} by the rule, "
+                f"{wrong.numerical:.6g} by differences)"
             )
     return None

@@ -239,9 +239,7 @@ def reachable(roots: Iterable[Node | None]) -> list[Node]:
         node = stack.pop()
         if node.seq not in found:
             found[node.seq] = node
-            for parent in node.parents:
-                if parent is not None and parent.seq not in found:
-                    stack.append(parent)
+            stack += [parent for parent in node.parents if parent is not None and parent.seq not in found]
     return [found[seq] for seq in sorted(found, reverse=True)]
 
 

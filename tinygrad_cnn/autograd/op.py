@@ -64,6 +64,8 @@ class Op:
     """
 
     kind = "op"
+    #: For elementwise ops: per input, (g, saved, params) -> g · ∂y/∂xᵢ, before broadcasting is undone.
+    pullers: tuple[Callable[..., Any], ...] | None = None
     #: Whether the node's params hold the inputs that are not live (a user's Function does).
     holds_constants = False
 
@@ -236,7 +238,6 @@ class Elementwise(Op):
             else _needed(rule, skip=0) | (_needed(fused, 1) if fused else frozenset())
             for rule, constant, fused in zip(rules, self.constants, self.fused, strict=True)
         )
-        #: Per input, (g, saved, params) -> g · ∂y/∂xᵢ, before broadcasting is undone.
         self.pullers = tuple(map(_puller, rules, self.constants, self.fused))  # fmt: skip
 
     def keeps(self, live: tuple[bool, ...]) -> tuple[bool, ...]:
@@ -274,6 +275,7 @@ class Elementwise(Op):
         return self.rules[i](*saved, **node.params)  # type: ignore[operator]
 
     def pull(self, i: int, g: Any, node: Node, saved: tuple[Any, ...]) -> Any:
+        assert self.pullers is not None
         d = self.pullers[i](g, saved, node.params)
         shape = node.parents[i].shape  # type: ignore[union-attr]
         return d if d.shape == shape else unbroadcast(d, shape)
