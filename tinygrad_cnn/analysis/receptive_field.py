@@ -64,7 +64,9 @@ def receptive_field(model: Any, input_size: Sequence[int]) -> list[Field]:
     """
     shape = tuple(int(n) for n in input_size)
     if len(shape) < 3:
-        raise UsageError(f"receptive_field() expected an input size of (batch, channels, …spatial), got {shape}")
+        raise UsageError(
+            f"receptive_field() expected an input size of (batch, channels, …spatial), got {shape}"
+        )
     parameters = iter(getattr(model, "parameters", lambda: ())())
     dtype = next((p.array.dtype for p in parameters), np.dtype(np.float32))
     x = wrap(np.zeros(shape, dtype))
@@ -95,8 +97,12 @@ def effective_field(model: Any, image: Any, layer: str, unit: Sequence[int] | No
         outputs = layer_outputs(model, x, [layer])
     output = outputs[layer_path(model, layer)]
     at = (0, *(unit if unit is not None else middle_unit(output.array)))
-    if len(at) != output.array.ndim or any(not -n <= k < n for k, n in zip(at, output.array.shape, strict=False)):
-        raise UsageError(f"the layer {layer!r} gives {output.array.shape[1:]} units, there is none at {tuple(at[1:])}")
+    if len(at) != output.array.ndim or any(
+        not -n <= k < n for k, n in zip(at, output.array.shape, strict=False)
+    ):
+        raise UsageError(
+            f"the layer {layer!r} gives {output.array.shape[1:]} units, there is none at {tuple(at[1:])}"
+        )
     seed = np.zeros_like(output.array)
     seed[at] = 1
     (g,) = grad(output, x, seed, allow_unused=True)
@@ -119,10 +125,15 @@ def _through(node: Node, field: Field, pixels: tuple[int, ...]) -> Field:
     spatial = tuple(node.shape[2:])
     if "stride" in params and "dilation" in params or "kernel" in params:
         weight = node.parents[1] if len(node.parents) > 1 else None
-        kernel = params.get("kernel") or (weight.shape[2:] if weight is not None else _saved_shape(node, 1)[2:])
+        kernel = params.get("kernel") or (
+            weight.shape[2:] if weight is not None else _saved_shape(node, 1)[2:]
+        )
         stride, dilation = _each(params.get("stride", 1), n), _each(params.get("dilation", 1), n)
         before = [p[0] for p in _borders(params.get("padding", 0), n)]
-        size = tuple(r + (k - 1) * d * j for r, k, d, j in zip(field.size, _each(kernel, n), dilation, field.jump, strict=True))
+        size = tuple(
+            r + (k - 1) * d * j
+            for r, k, d, j in zip(field.size, _each(kernel, n), dilation, field.jump, strict=True)
+        )
         start = tuple(s - p * j for s, p, j in zip(field.start, before, field.jump, strict=True))
         jump = tuple(j * s for j, s in zip(field.jump, stride, strict=True))
         return Field(layer, node.op.name, node.shape, size, jump, start, field.whole)

@@ -48,7 +48,8 @@ def saturation(loss: Handle, tolerance: float = 1e-3) -> list[Saturation]:
         if _is_activation(node):
             if node.saved is RELEASED:
                 raise RuntimeError(
-                    "saturation() expected saved values, but a backward pass has freed them: call it before backward(), "
+                    "saturation() expected saved values, but a backward pass has freed them: call it before "
+                    "backward(), "
                     "or pass retain_graph=True"
                 )
             found.append(_measured(node, tolerance))
@@ -73,7 +74,9 @@ def _measured(node: Node, tolerance: float) -> Saturation:
     flat = slope <= tolerance
     per_channel = flat.mean(axis=tuple(k for k in range(flat.ndim) if k != 1))
     return Saturation(
-        layer=node.module or f"{node.op.name} #{node.seq}", op=node.op.name, share=float(flat.mean()) if flat.size else 0.0,
+        layer=node.module or f"{node.op.name} #{node.seq}",
+        op=node.op.name,
+        share=float(flat.mean()) if flat.size else 0.0,
         dead=float(flat.all(axis=0).mean()) if flat.size else 0.0, channels=per_channel,
         mean_gradient=float(slope.mean()) if slope.size else 0.0,
     )  # fmt: skip
@@ -83,7 +86,10 @@ def table(rows: list[Saturation]) -> str:
     """The measurements as aligned text."""
     width = max([len(r.layer) for r in rows] + [5])
     lines = [f"{'layer':<{width}}  {'op':<8}  saturated   dead  mean |∂y/∂x|"]
-    lines += [f"{r.layer:<{width}}  {r.op:<8}  {r.share:>9.1%}  {r.dead:>5.1%}  {r.mean_gradient:>12.3g}" for r in rows]
+    lines += [
+        f"{r.layer:<{width}}  {r.op:<8}  {r.share:>9.1%}  {r.dead:>5.1%}  {r.mean_gradient:>12.3g}"
+        for r in rows
+    ]
     return "\n".join(lines)
 
 

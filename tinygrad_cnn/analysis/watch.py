@@ -67,9 +67,13 @@ def layer_path(model: Any, layer: Any) -> str:
     if isinstance(layer, str):
         if layer not in modules:
             known = [path for path in modules if path]
-            raise UsageError(f"there is no layer {layer!r}; there are: {', '.join(known[:30])}{', …' if len(known) > 30 else ''}")
+            raise UsageError(
+                f"there is no layer {layer!r}; there are: {', '.join(known[:30])}{', …' if len(known) > 30 else ''}"
+            )
         return layer
     for path, module in modules.items():
         if module is layer:
             return path
-    raise UsageError(f"a layer is named by its path (a string) or is a module of the model, got {type(layer).__name__}")
+    raise UsageError(
+        f"a layer is named by its path (a string) or is a module of the model, got {type(layer).__name__}"
+    )

@@ -31,16 +31,36 @@ WHAT is one of
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EPILOG
-    parser.add_argument("what", metavar="WHAT", help="a known network, a script, a run folder or a saved graph")
-    parser.add_argument("-o", "--out", metavar="FILE", help="where to write it (default: a tree of text, printed)")
+    parser.add_argument(
+        "what", metavar="WHAT", help="a known network, a script, a run folder or a saved graph"
+    )
+    parser.add_argument(
+        "-o", "--out", metavar="FILE", help="where to write it (default: a tree of text, printed)"
+    )
     parser.add_argument("--depth", type=natural, metavar="N", help="show N levels of modules open")
-    parser.add_argument("--direction", choices=("TB", "LR", "BT", "RL"), default="TB", help="of the forward pass (default: TB)")
+    parser.add_argument(
+        "--direction",
+        choices=("TB", "LR", "BT", "RL"),
+        default="TB",
+        help="of the forward pass (default: TB)",
+    )
     parser.add_argument("--theme", choices=("auto", "light", "dark"), default="auto")
     parser.add_argument("--forward-only", action="store_true", help="no gradients")
-    parser.add_argument("--highlight", metavar="SELECTOR", help="mark what it matches, and the paths to the loss")
+    parser.add_argument(
+        "--highlight", metavar="SELECTOR", help="mark what it matches, and the paths to the loss"
+    )
     parser.add_argument("--title", metavar="TEXT")
-    parser.add_argument("--pass", dest="nth", type=positive_int, default=1, metavar="N", help="of a script: its Nth backward()")
-    parser.add_argument("--args", nargs=argparse.REMAINDER, default=[], help="of a script: its own arguments, up to the end")
+    parser.add_argument(
+        "--pass",
+        dest="nth",
+        type=positive_int,
+        default=1,
+        metavar="N",
+        help="of a script: its Nth backward()",
+    )
+    parser.add_argument(
+        "--args", nargs=argparse.REMAINDER, default=[], help="of a script: its own arguments, up to the end"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -122,7 +142,9 @@ def _of_script(path: Path, own: list[str], nth: int, options: dict[str, Any]) ->
             run_pass(work)
             return
         outputs = [node for node in work.order if node.seq in work.grads]
-        tensors = [wrap(node.value if node.value is not None else work.grads[node.seq], node) for node in outputs]
+        tensors = [
+            wrap(node.value if node.value is not None else work.grads[node.seq], node) for node in outputs
+        ]
         found.append(viz.graph(tensors, grad_outputs=[work.grads[node.seq] for node in outputs], **options))
         raise _Seen
 
@@ -135,16 +157,31 @@ def _of_script(path: Path, own: list[str], nth: int, options: dict[str, Any]) ->
             return found[0]
         except SystemExit as leaving:
             if leaving.code not in (None, 0):
-                raise UsageError(f"{path} ended with exit status {leaving.code} before backward() {nth}") from None
+                raise UsageError(
+                    f"{path} ended with exit status {leaving.code} before backward() {nth}"
+                ) from None
         except UserError:
             raise
         except Exception as error:
-            raise UsageError(f"{path} failed before its backward() {nth}: {type(error).__name__}: {error}") from error
-    live = {name: t for name, t in names.items() if isinstance(t, Handle) and t.node is not None and t.node.parents}
+            raise UsageError(
+                f"{path} failed before its backward() {nth}: {type(error).__name__}: {error}"
+            ) from error
+    live = {
+        name: t
+        for name, t in names.items()
+        if isinstance(t, Handle) and t.node is not None and t.node.parents
+    }
     if passes or not live:
-        raise UsageError(f"{path} ended after {passes} backward pass(es), without number {nth}" if passes else f"{path} has no backward(), and leaves no tensor with a graph")
+        raise UsageError(
+            f"{path} ended after {passes} backward pass(es), without number {nth}"
+            if passes
+            else f"{path} has no backward(), and leaves no tensor with a graph"
+        )
     # No backward pass at all: a script that only computes something leaves it in a variable.
-    name = next((n for n in ("loss", "z", "y", "out", "output") if n in live), max(live, key=lambda n: live[n].node.seq))
+    name = next(
+        (n for n in ("loss", "z", "y", "out", "output") if n in live),
+        list(live)[-1],
+    )
     return viz.graph(live[name], **options)
 
 

@@ -21,12 +21,19 @@ _WHERE = {
     **dict.fromkeys(("confusion_matrix", "curves"), "plots.training"),
     **dict.fromkeys(
         (
-            "activation_histograms", "feature_maps", "filters", "gradient_flow", "gradient_histograms", "histograms",
+            "activation_histograms",
+            "feature_maps",
+            "filters",
+            "gradient_flow",
+            "gradient_histograms",
+            "histograms",
             "update_ratio",
         ),
         "plots.layers",
     ),
-    **dict.fromkeys(("grad_cam", "grad_cam_map", "receptive_field", "saliency", "saliency_map"), "plots.explain"),
+    **dict.fromkeys(
+        ("grad_cam", "grad_cam_map", "receptive_field", "saliency", "saliency_map"), "plots.explain"
+    ),
     **dict.fromkeys(("maxpool_choices", "sliding_window"), "plots.windows"),
 }
 
@@ -34,7 +41,9 @@ _WHERE = {
 def __getattr__(name: str) -> Any:
     room = _WHERE.get(name)
     if room is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; there are: {', '.join(sorted(_WHERE))}")
+        raise AttributeError(
+            f"module {__name__!r} has no attribute {name!r}; there are: {', '.join(sorted(_WHERE))}"
+        )
     value = getattr(importlib.import_module(f"{__name__}.{room}"), name)
     globals()[name] = value
     return value

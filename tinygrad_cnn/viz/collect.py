@@ -19,8 +19,16 @@ from tinygrad_cnn.autograd.handle import Handle
 from tinygrad_cnn.autograd.observe import leaf_names, values_of
 from tinygrad_cnn.viz import formula, gradients
 from tinygrad_cnn.viz.description import (
-    Description, Downstream, Edge, Local, Node, Sample, Step, Summary,
+    Description,
+    Downstream,
+    Edge,
+    Local,
+    Node,
+    Sample,
+    Step,
+    Summary,
 )  # fmt: skip
+from tinygrad_cnn.viz.equations import write_out
 from tinygrad_cnn.viz.modules import BOXES, Tree, finish
 from tinygrad_cnn.viz.naming import Places
 from tinygrad_cnn.viz.summary import summarise
@@ -88,7 +96,9 @@ class _Collector:
         return out
 
     def _summary(self, array: Any, *, signed: bool = False) -> Summary:
-        return summarise(array, data=self.detailed, histogram=self.detailed, pixels=self.pixels, signed=signed)
+        return summarise(
+            array, data=self.detailed, histogram=self.detailed, pixels=self.pixels, signed=signed
+        )
 
     # --- names and values -----------------------------------------------------------------------
 
@@ -105,9 +115,15 @@ class _Collector:
         # A variable's name belongs to the last node that its expression made, and within modules it
         # would only repeat `x = …` on every line.
         made = {n.seq: None if (w := n.where) is None else (id(w.code), w.lasti) for n in self.engine}
-        inner = {p.seq for n in self.engine for p in n.parents if p is not None and made[p.seq] == made[n.seq]}
+        inner = {
+            p.seq for n in self.engine for p in n.parents if p is not None and made[p.seq] == made[n.seq]
+        }
         for node in self.engine:
-            if node.seq not in self.named and node.seq not in inner and (node.scope is None or not node.parents):
+            if (
+                node.seq not in self.named
+                and node.seq not in inner
+                and (node.scope is None or not node.parents)
+            ):
                 variable = self.places.variable(node)
                 if variable is not None:
                     self.named[node.seq] = variable
@@ -157,10 +173,14 @@ class _Collector:
                     return None
             inputs.append(value)
         try:
-            made = node.op.forward(*inputs, **{k: v for k, v in node.params.items() if k not in node.op.choice})
+            made = node.op.forward(
+                *inputs, **{k: v for k, v in node.params.items() if k not in node.op.choice}
+            )
             value, *chosen = made if node.op.choice else (made,)
             # A forward that decides something (positions, a mask) must have decided the same again.
-            if not all(_same(c, node.params.get(name)) for name, c in zip(node.op.choice, chosen, strict=True)):
+            if not all(
+                _same(c, node.params.get(name)) for name, c in zip(node.op.choice, chosen, strict=True)
+            ):
                 return None
             value = np.asarray(value)
         except Exception as error:
@@ -219,12 +239,15 @@ class _Collector:
             is_value = isinstance(saved, (np.ndarray, numbers.Number))
             shape = list(getattr(saved, "shape", ()))
             name = self.named_arrays.get(id(saved))
-            label = name or (formula.number(float(np.real(saved))) if np.size(saved) == 1 and is_value else "constant")  # type: ignore[arg-type]
+            label = name or (
+                formula.number(float(np.real(saved))) if np.size(saved) == 1 and is_value else "constant"
+            )
             self.nodes[known] = Node(
                 known, "constant", "constant", label, shape, str(getattr(saved, "dtype", type(saved).__name__)),
                 # What has a name came from outside; the rest (a mask, running statistics) is the module's own.
                 name=name, module=None if name else module,
-                value=self._summary(saved) if is_value and self.wish.values else None, input=isinstance(saved, np.ndarray),
+                value=self._summary(saved) if is_value and self.wish.values else None,
+                input=isinstance(saved, np.ndarray),
             )  # fmt: skip
         self.edges[node.seq, i] = Edge(f"{node.seq}:{i}", known, str(node.seq), i)
 
@@ -237,7 +260,9 @@ class _Collector:
             local = Local(op.local_text(i), op.structure(node, i))
             edge = Edge(f"{node.seq}:{i}", str(parent.seq), str(node.seq), i, local=local)
             self.edges[node.seq, i] = edge
-            if self.wish.values and (not released or not any(op.keeps(tuple(p is not None for p in node.parents)))):
+            if self.wish.values and (
+                not released or not any(op.keeps(tuple(p is not None for p in node.parents)))
+            ):
                 self._local_numbers(node, i, local)
 
     def _local_numbers(self, node: EngineNode, i: int, local: Local) -> None:
@@ -293,7 +318,9 @@ class _Collector:
                 gradients.walk(self.roots, self._seeds(), self.engine, self._visit)
                 out.gradients = "run"
                 if any(node.hooks is not None for node in self.engine):
-                    out.notes.append("Hooks were not run for this picture: gradients are shown without what hooks change.")
+                    out.notes.append(
+                        "Hooks were not run for this picture: gradients are shown without what hooks change."
+                    )
                 return
             except RuntimeError as error:
                 if want == "run":
@@ -332,7 +359,9 @@ class _Collector:
             if record is not None:
                 record.gradient = self._summary(gradients.dense(g), signed=True)
 
-    def _visit(self, node: EngineNode, upstream: np.ndarray, downstream: list[Any], before: dict[int, Any]) -> None:
+    def _visit(
+        self, node: EngineNode, upstream: np.ndarray, downstream: list[Any], before: dict[int, Any]
+    ) -> None:
         record = self.nodes[str(node.seq)]
         record.gradient = self._summary(upstream, signed=True)
         step = Step(record.id)
@@ -352,7 +381,10 @@ class _Collector:
             if total is not None:
                 old = gradients.dense(total)
                 new = old + d.astype(parent.dtype, copy=False)
-                product.before, product.after = summarise(old, data=self.detailed), summarise(new, data=self.detailed)
+                product.before, product.after = (
+                    summarise(old, data=self.detailed),
+                    summarise(new, data=self.detailed),
+                )
                 before[parent.seq] = new
             elif node.parents.count(parent) > 1:
                 before[parent.seq] = d
@@ -382,67 +414,15 @@ class _Collector:
                 nan = any(s is not None and s.nan for s in (record.value, record.gradient))
                 record.alarm = "nan" if nan else "inf"
             if node.parents and (self.detailed or not node.shape):
-                self._write_out(node, record)
-
-    def _write_out(self, node: EngineNode, record: Node) -> None:
-        op, arity = node.op, len(node.parents)
-        used = formula.letters(op.formula)
-        names, figures = {}, {}
-        if record.name is not None and record.name.isidentifier():
-            names["y"] = record.name
-        if record.value is not None and record.value.scalar is not None:
-            figures["y"] = formula.number(record.value.scalar)
-        for i in range(arity):
-            letter = op.input_name(i, arity)
-            edge = self.edges.get((node.seq, i))
-            source = self.nodes.get(edge.from_) if edge is not None else None
-            if source is None:
-                continue
-            if source.name is not None and source.name.isidentifier() and len(source.name) <= 12:
-                names[letter] = source.name
-            if source.value is not None and source.value.scalar is not None:
-                figures[letter] = formula.number(source.value.scalar)
-                if source.kind == "constant" and source.name is None:
-                    names[letter] = figures[letter]
-        if "y" not in names and "y" not in names.values():
-            names["y"] = "y"
-        # All letters or none: half-named formulas would mix the user's x with the formula's.
-        shown = names if (used | {"y"}) <= names.keys() else {}
-        if not shown and "y" in names and names["y"] not in used:
-            shown = {"y": names["y"]}
-        record.formula = f"{shown.get('y', 'y')} = {formula.substitute(op.formula, shown)}"
-        locals_ = []
-        for i, parent in enumerate(node.parents):
-            edge = self.edges.get((node.seq, i))
-            if parent is None or edge is None or edge.local is None:
-                continue
-            letter = op.input_name(i, arity)
-            text = op.local_text(i)
-            edge.local.text = formula.substitute(text, shown) if formula.letters(text) <= shown.keys() else text
-            locals_.append(f"∂{shown.get('y', 'y')}/∂{shown.get(letter, letter)} = {edge.local.text}")
-            if edge.local.number is not None:
-                if formula.letters(text) - {text} and formula.letters(text) <= figures.keys():
-                    edge.local.numbers = f"{formula.substitute(text, figures)} = {formula.number(edge.local.number)}"
-                up, down = record.gradient, edge.contribution
-                if up is not None and down is not None and up.scalar is not None and down.scalar is not None:
-                    name = shown.get(letter, letter)
-                    edge.numbers = (
-                        f"∂L/∂{name} = {_product(up.scalar)} · {_product(edge.local.number)} = {formula.number(down.scalar)}"
-                    )
-        record.local_formula = "; ".join(locals_)
-        if used and used <= figures.keys() and "y" in figures:
-            record.numbers = f"{figures['y']} = {formula.substitute(op.formula, figures)}"
+                edges = [self.edges.get((node.seq, i)) for i in range(len(node.parents))]
+                sources = [None if edge is None else self.nodes[edge.from_] for edge in edges]
+                write_out(node.op, record, edges, sources)
 
 
 def _same(a: Any, b: Any) -> bool:
     if isinstance(a, tuple) and isinstance(b, tuple):
         return len(a) == len(b) and all(map(_same, a, b))
     return bool(np.array_equal(np.asarray(a), np.asarray(b)))
-
-
-def _product(value: float) -> str:
-    text = formula.number(value)
-    return f"({text})" if text.startswith("-") else text
 
 
 def _bad(summary: Summary | None) -> bool:

@@ -13,16 +13,18 @@ from typing import Any
 
 from tinygrad_cnn.viz.description import Description, Edge, Node, Other, Summary
 from tinygrad_cnn.viz.dot import printable
+from tinygrad_cnn.viz.files import write_text
 from tinygrad_cnn.viz.formula import number, shape_text
 from tinygrad_cnn.viz.graphs import FileName, Graph, graph
-from tinygrad_cnn.viz.files import write_text
 from tinygrad_cnn.viz.text import align
 
 #: Modules with more nodes than this are matched by order alone: aligning costs the square of the length.
 ALIGNED = 2000
 
 
-def compare(a: Any, b: Any, *, labels: tuple[str, str] = ("before", "after"), title: str | None = None, **options: Any) -> Comparison:
+def compare(
+    a: Any, b: Any, *, labels: tuple[str, str] = ("before", "after"), title: str | None = None, **options: Any
+) -> Comparison:
     """Compare two graphs: before and after a training step, float32 and float64, two initialisations.
 
     `a` and `b` are losses or `Graph`s; `options` are those of `viz.graph`, used for losses. A graph of a
@@ -54,7 +56,11 @@ class Comparison(Graph):
 
     def __repr__(self) -> str:
         a, b = self.description.sides
-        return f"<Comparison of {a} and {b}: " + ", ".join(f"{n} {what}" for what, n in self.counts.items()) + ">"
+        return (
+            f"<Comparison of {a} and {b}: "
+            + ", ".join(f"{n} {what}" for what, n in self.counts.items())
+            + ">"
+        )
 
 
 def merged(a: Description, b: Description, labels: tuple[str, str], title: str | None = None) -> Description:
@@ -90,7 +96,11 @@ def merged(a: Description, b: Description, labels: tuple[str, str], title: str |
         if record.id not in pairs:
             node = copy(record)
             node.id, node.change, node.loss = new_ids[record.id], "removed", False
-            node.other, node.value, node.gradient = Other(record.id, record.value, record.gradient), None, None
+            node.other, node.value, node.gradient = (
+                Other(record.id, record.value, record.gradient),
+                None,
+                None,
+            )
             if node.module not in paths:
                 node.module = None
             gone.append(node)
@@ -201,8 +211,12 @@ def _table(description: Description, limit: int | None) -> str:
             continue
         old = node.other.gradient if node.other else None
         new = node.gradient
-        title = printable(node.label, 40) + (f"  [{printable(node.module, 30)}]" if node.module and not node.leaf else "")
-        rows.append((_MARKS[node.change], title, _size(old), _size(new), _ratio(old, new), "; ".join(node.changes)))
+        title = printable(node.label, 40) + (
+            f"  [{printable(node.module, 30)}]" if node.module and not node.leaf else ""
+        )
+        rows.append(
+            (_MARKS[node.change], title, _size(old), _size(new), _ratio(old, new), "; ".join(node.changes))
+        )
     lines = [printable(description.title, 120), *align(rows)]
     if limit is not None and len(shown) > limit:
         lines.append(f"… {len(shown) - limit:,} more nodes (max_nodes={limit})")

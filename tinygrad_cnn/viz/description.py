@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import types
 import typing
 from dataclasses import MISSING, dataclass, field, fields
@@ -287,7 +288,7 @@ class Description:
     def to_json(self) -> str:
         return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the JSON (beside the place first, then renamed)."""
         return write_text(path, self.to_json() + "\n")
 
@@ -295,7 +296,7 @@ class Description:
     def from_dict(cls, data: Any) -> Description:
         """The reverse of `to_dict`. Raises DataError for anything that is no such description."""
         if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-            raise DataError(f"expected a graph description with \"schema\": \"{SCHEMA}\", got {_short(data)}")
+            raise DataError(f'expected a graph description with "schema": "{SCHEMA}", got {_short(data)}')
         if data.get("version") != VERSION:
             raise DataError(
                 f"this graph description has version {data.get('version')!r}, this package reads {VERSION}: "
@@ -307,7 +308,7 @@ class Description:
             raise DataError(f"this graph description is damaged: {error}") from error
 
     @classmethod
-    def load(cls, path: str | Path) -> Description:
+    def load(cls, path: str | os.PathLike[str]) -> Description:
         """Read a description saved with `save`. Raises DataError when it is no such file."""
         try:
             text = Path(path).read_text(encoding="utf-8")
@@ -336,7 +337,7 @@ def _plain(value: Any) -> Any:
     if kind is dict:
         return {str(k): _plain(v) for k, v in value.items()}
     out = {}
-    for name, key, default in _written(kind):
+    for name, key, default in _written(kind):  # type: ignore[arg-type]
         v = getattr(value, name)
         if v is not None and v != default:
             out[key] = _plain(v)
@@ -344,11 +345,11 @@ def _plain(value: Any) -> Any:
 
 
 @cache
-def _written(kind: type) -> tuple[tuple[str, str, Any], ...]:
+def _written(kind: Any) -> tuple[tuple[str, str, Any], ...]:
     """(attribute, JSON key, default that is left out) of a record."""
     rows = []
     for f in fields(kind):
-        default = f.default if f.default is not MISSING else f.default_factory() if f.default_factory is not MISSING else MISSING  # fmt: skip
+        default = f.default_factory() if f.default_factory is not MISSING else f.default
         rows.append((f.name, f.name.rstrip("_"), default))
     return tuple(rows)
 
@@ -362,7 +363,7 @@ def _read(kind: Any, data: Any) -> Any:
 
 
 @cache
-def _hints(kind: type) -> tuple[tuple[str, str, Any], ...]:
+def _hints(kind: Any) -> tuple[tuple[str, str, Any], ...]:
     hints = typing.get_type_hints(kind)
     return tuple((f.name, f.name.rstrip("_"), hints[f.name]) for f in fields(kind))
 

@@ -26,7 +26,9 @@ BACK = {"TB": "↑", "BT": "↓", "LR": "←", "RL": "→"}
 FONT = "Helvetica,Arial,sans-serif"
 
 
-def dot(description: Description, *, opened: Collection[str] | None = None, look: str | None = None) -> graphviz.Digraph:
+def dot(
+    description: Description, *, opened: Collection[str] | None = None, look: str | None = None
+) -> graphviz.Digraph:
     """A `graphviz.Digraph`. `opened` are the paths of modules to show open, `look` is ``light`` or ``dark``."""
     import graphviz
 
@@ -34,7 +36,8 @@ def dot(description: Description, *, opened: Collection[str] | None = None, look
     colours = theme(look or description.theme)
     out = graphviz.Digraph("graph")
     out.attr(
-        "graph", rankdir=description.direction, bgcolor=colours.page, fontname=FONT, fontcolor=colours.ink, fontsize="14",
+        "graph", rankdir=description.direction, bgcolor=colours.page, fontname=FONT, fontcolor=colours.ink,
+        fontsize="14",
         nodesep="0.3", ranksep="0.45", pad="0.3", compound="true", splines="true", charset="UTF-8",
         # Thousands of boxes: good placement gives way to an end in sight.
         **({"nslimit": "2", "mclimit": "0.5", "splines": "line"} if len(shown.boxes) > 1500 else {}),
@@ -43,7 +46,9 @@ def dot(description: Description, *, opened: Collection[str] | None = None, look
         out.attr("graph", label=f"<<B>{clean(description.title, 120)}</B>>", labelloc="t", labeljust="l")
     out.attr("node", shape="box", style="rounded,filled", fontname=FONT, fontsize="11", margin="0.11,0.06",
              fontcolor=colours.ink, penwidth="1.1")  # fmt: skip
-    out.attr("edge", fontname=FONT, fontsize="9", arrowsize="0.6", fontcolor=colours.quiet, color=colours.line)
+    out.attr(
+        "edge", fontname=FONT, fontsize="9", arrowsize="0.6", fontcolor=colours.quiet, color=colours.line
+    )
     names = {m.path: f"cluster_{k}" for k, m in enumerate(description.modules)}
     keys = {key: f"b{k}" for k, key in enumerate(shown.boxes)}
     _clusters(out, description, shown, colours, names, keys)
@@ -58,15 +63,20 @@ def dot(description: Description, *, opened: Collection[str] | None = None, look
 
 
 def _clusters(
-    out: graphviz.Digraph, description: Description, shown: View, colours: Theme, names: dict[str, str], keys: dict[str, str]
+    out: graphviz.Digraph,
+    description: Description,
+    shown: View,
+    colours: Theme,
+    names: dict[str, str],
+    keys: dict[str, str],
 ) -> None:
     """Write the boxes inside their clusters, with an explicit stack: modules may be nested deeply."""
     members: dict[str | None, list[Box]] = {}
     for box in shown.boxes.values():
         members.setdefault(box.inside, []).append(box)
     inner: dict[str | None, list[Module]] = {}
-    for module in shown.open:
-        inner.setdefault(module.parent, []).append(module)
+    for opened in shown.open:
+        inner.setdefault(opened.parent, []).append(opened)
     stack: list[tuple[str, str | None, Module | None, int]] = [("enter", None, None, 0)]
     lines = out.body
     while stack:
@@ -77,13 +87,19 @@ def _clusters(
         if module is not None:
             fill = colours.module[min(depth - 1, len(colours.module) - 1)]
             title = f"<B>{clean(module.name or module.cls)}</B>" + (
-                f'  <FONT COLOR="{colours.quiet}">{clean(module.cls)}</FONT>' if module.name and module.name != module.cls else ""
+                f'  <FONT COLOR="{colours.quiet}">{clean(module.cls)}</FONT>'
+                if module.name and module.name != module.cls
+                else ""
             )
-            lines.append(f'\tsubgraph {names[module.path]} {{\n\t\tgraph [label=<{title}> labeljust=l labelloc=t fontsize=12 '
-                         f'style="rounded,filled" fillcolor="{fill}" color="{colours.module_line}" penwidth=1 margin=12]\n')  # fmt: skip
+            lines.append(
+                f"\tsubgraph {names[module.path]} {{\n\t\tgraph [label=<{title}> labeljust=l labelloc=t fontsize=12 "
+                f'style="rounded,filled" fillcolor="{fill}" color="{colours.module_line}" penwidth=1 margin=12]\n'
+            )
             stack.append(("leave", None, None, 0))
         for box in members.get(path, ()):
-            out.node(keys[box.key], **_box(box, colours, description.sides[0] if description.sides else "before"))
+            out.node(
+                keys[box.key], **_box(box, colours, description.sides[0] if description.sides else "before")
+            )
         stack.extend(("enter", m.path, m, depth + 1) for m in reversed(inner.get(path, ())))
 
 
@@ -96,7 +112,12 @@ def _box(box: Box, colours: Theme, before: str) -> dict[str, str]:
     fill, border = colours.kinds.get(kind, colours.kinds["leaf"])
     attributes = {"fillcolor": fill, "color": border, "tooltip": _quoted(tooltip(node))}
     if node.kind == "constant" and node.value is not None and node.value.scalar is not None:
-        attributes |= {"label": f"<{clean(node.label)}>", "shape": "plaintext", "style": "", "fontcolor": colours.quiet}
+        attributes |= {
+            "label": f"<{clean(node.label)}>",
+            "shape": "plaintext",
+            "style": "",
+            "fontcolor": colours.quiet,
+        }
         attributes |= {"margin": "0.03", "height": "0.2", "width": "0.2"}
         return attributes
     rows = [_title(node, colours)]
@@ -111,7 +132,9 @@ def _box(box: Box, colours: Theme, before: str) -> dict[str, str]:
         attributes |= {"color": colours.alarm, "penwidth": "2.2"}
     if node.change:
         if node.other is not None and node.other.gradient is not None and node.change != "removed":
-            rows.append(f'<FONT COLOR="{colours.quiet}">{_told(f"∂L {clean(before, 16)}", node.other.gradient)}</FONT>')
+            rows.append(
+                f'<FONT COLOR="{colours.quiet}">{_told(f"∂L {clean(before, 16)}", node.other.gradient)}</FONT>'
+            )
         rows += [clean(change) for change in node.changes[:4]]
         if node.change in colours.changes:
             mark, colour = colours.changes[node.change]
@@ -147,7 +170,9 @@ def _module_box(module: Module, colours: Theme) -> dict[str, str]:
         facts.append(f"{size_text(module.parameters)} parameters")
     rows.append(f'<FONT COLOR="{colours.quiet}">{", ".join(facts)}</FONT>')
     if module.gradient_norm is not None:
-        rows.append(f'<FONT COLOR="{colours.ramp[-1]}">‖∂L/∂parameters‖ {number(module.gradient_norm, 3)}</FONT>')
+        rows.append(
+            f'<FONT COLOR="{colours.ramp[-1]}">‖∂L/∂parameters‖ {number(module.gradient_norm, 3)}</FONT>'
+        )
     return {
         "label": _table(rows), "fillcolor": fill, "color": border, "peripheries": "2",
         "tooltip": _quoted(module.path or module.cls),
@@ -164,7 +189,7 @@ def _told(what: str, summary: Summary) -> str:
         return f"{what} [" + ", ".join(number(v, 3) for v in summary.data) + "]"
     text = f"‖{what}‖ {number(summary.norm, 3)}"
     if summary.zeros >= 0.005:
-        text += f', {summary.zeros:.0%} zero' if summary.zeros < 1 else ", all zero"
+        text += f", {summary.zeros:.0%} zero" if summary.zeros < 1 else ", all zero"
     return text
 
 
@@ -176,14 +201,22 @@ def _table(rows: list[str]) -> str:
 # --- lines ----------------------------------------------------------------------------------------
 
 
-def _line(line: Line, scale: Scale, colours: Theme, labelled: bool, description: Description) -> dict[str, str]:
+def _line(
+    line: Line, scale: Scale, colours: Theme, labelled: bool, description: Description
+) -> dict[str, str]:
     norm = line.norm
-    attributes = {"penwidth": f"{scale.width(norm):.2f}", "color": colours.alarm if line.alarm else scale.colour(norm, colours)}
+    attributes = {
+        "penwidth": f"{scale.width(norm):.2f}",
+        "color": colours.alarm if line.alarm else scale.colour(norm, colours),
+    }
     if line.highlighted:
         attributes |= {"color": colours.accent, "penwidth": f"{max(2.4, scale.width(norm)):.2f}"}
     edge = line.edges[0]
     if edge.change in colours.changes:
-        attributes |= {"color": colours.changes[edge.change][1], "style": "dashed" if edge.change == "removed" else "solid"}
+        attributes |= {
+            "color": colours.changes[edge.change][1],
+            "style": "dashed" if edge.change == "removed" else "solid",
+        }
         return attributes
     if edge.local is None or all(e.local is None for e in line.edges):
         attributes |= {"style": "dashed", "penwidth": "0.8"}  # a constant: nothing flows back

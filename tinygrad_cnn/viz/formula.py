@@ -23,7 +23,11 @@ def substitute(text: str, terms: Mapping[str, str]) -> str:
         rest = text[match.end() :].lstrip()
         alone = re.fullmatch(r"[\w.]+|-?∞|nan", new) is not None
         bare_exponent = rest.startswith(("**", "^", "²", "³", "ᵀ"))
-        return new if alone and not (bare_exponent and new[:1].isdigit()) or text == match.group(1) else f"({new})"
+        return (
+            new
+            if alone and not (bare_exponent and new[:1].isdigit()) or text == match.group(1)
+            else f"({new})"
+        )
 
     return _TOKEN.sub(swap, text)
 

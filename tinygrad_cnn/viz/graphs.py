@@ -77,7 +77,9 @@ def graph(
     if theme not in THEMES:
         raise UsageError(f"theme expected one of {', '.join(THEMES)}, got {theme!r}")
     if isinstance(gradients, str) and gradients not in ("auto", "run", "none"):
-        raise UsageError(f"gradients expected 'auto', 'run', 'none' or a mapping of seq to gradient, got {gradients!r}")
+        raise UsageError(
+            f"gradients expected 'auto', 'run', 'none' or a mapping of seq to gradient, got {gradients!r}"
+        )
     outputs, own_title = _outputs(loss_or_model, input, input_size)
     named = _named(names)
     wish = Wish(
@@ -167,7 +169,9 @@ class Graph:
         """Write the form that the file's ending names: .dot .svg .png .pdf .html .txt .json."""
         ending = Path(path).suffix.lower()
         if ending not in _WRITERS:
-            raise UsageError(f"a graph cannot be written as {ending or 'a file without ending'}: use {', '.join(_WRITERS)}")
+            raise UsageError(
+                f"a graph cannot be written as {ending or 'a file without ending'}: use {', '.join(_WRITERS)}"
+            )
         getattr(self, _WRITERS[ending])(path)
         return Path(path)
 
@@ -185,7 +189,8 @@ class Graph:
     def __repr__(self) -> str:
         d = self.description
         what = f" of {d.title}" if d.title else ""
-        return f"<Graph{what}: {len(d.nodes)} nodes, {len(d.edges)} edges, {len(d.modules)} modules, gradients: {d.gradients}>"
+        counts = f"{len(d.nodes)} nodes, {len(d.edges)} edges, {len(d.modules)} modules"
+        return f"<Graph{what}: {counts}, gradients: {d.gradients}>"
 
     def __str__(self) -> str:
         return self.text()
@@ -219,8 +224,8 @@ class Graph:
 
 
 _WRITERS = {
-    ".svg": "svg", ".png": "png", ".pdf": "pdf", ".dot": "dot", ".gv": "dot", ".html": "html", ".htm": "html", ".txt": "text",
-    ".json": "json",
+    ".svg": "svg", ".png": "png", ".pdf": "pdf", ".dot": "dot", ".gv": "dot", ".html": "html", ".htm": "html",
+    ".txt": "text", ".json": "json",
 }  # fmt: skip
 
 
@@ -259,11 +264,16 @@ def _outputs(given: Any, input: Any, input_size: Sequence[int] | None) -> tuple[
 def _called(model: Callable[..., Any], input: Any, input_size: Sequence[int] | None) -> Any:
     """The model's result, in evaluation mode: nothing is drawn at random and no running statistics move."""
     if input is None and input_size is None:
-        raise UsageError(f"viz.graph of a model needs something to call it with: input=x or input_size=(1, …) for {type(model).__name__}")
+        raise UsageError(
+            f"viz.graph of a model needs something to call the {type(model).__name__} with: "
+            "input=x or input_size=(1, …)"
+        )
     if input is None:
         assert input_size is not None
         shape = tuple(int(n) for n in input_size)
-        dtype = next((p.array.dtype for p in getattr(model, "parameters", lambda: ())()), np.dtype(np.float32))
+        dtype = next(
+            (p.array.dtype for p in getattr(model, "parameters", lambda: ())()), np.dtype(np.float32)
+        )
         # A generator of our own: the user's random stream must go on as if nothing had been drawn.
         input = wrap(np.random.default_rng(0).standard_normal(shape).astype(dtype))
     arguments = input if isinstance(input, tuple) else (input,)
@@ -290,10 +300,13 @@ def _named(names: Mapping[str, Any] | Sequence[Any] | None) -> dict[str, Handle]
     if names is None:
         return {}
     if isinstance(names, Mapping):
-        pairs = list(names.items())
+        pairs: list[tuple[Any, Any]] = list(names.items())
     else:
         pairs = [(t.name, t) for t in names if isinstance(t, Handle)]
     for name, tensor in pairs:
         if not isinstance(tensor, Handle) or not isinstance(name, str):
-            raise TypeError("names expected {'x': tensor, …} or a list of named tensors, got " + f"{name!r}: {type(tensor).__name__}")
+            raise TypeError(
+                "names expected {'x': tensor, …} or a list of named tensors, got "
+                + f"{name!r}: {type(tensor).__name__}"
+            )
     return dict(pairs)

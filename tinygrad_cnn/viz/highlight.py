@@ -24,7 +24,9 @@ def mark(description: Description, what: Any) -> None:
     for one in wanted:
         found = _meant(description, one)
         if not found:
-            raise UsageError(f"highlight={one!r} matches no node of this graph; ops here: {_some_ops(description)}")
+            raise UsageError(
+                f"highlight={one!r} matches no node of this graph; ops here: {_some_ops(description)}"
+            )
         chosen |= found
     users: dict[str, list[str]] = {}
     for edge in description.edges:
@@ -48,7 +50,9 @@ def matches(node: Node, selector: str) -> bool:
         return node.parameter and fnmatchcase(node.name or "", rest)
     if kind == "shape":
         sizes = [part.strip() for part in rest.strip().strip("()[]").split(",") if part.strip()]
-        return len(sizes) == len(node.shape) and all(s == "*" or s == str(n) for s, n in zip(sizes, node.shape, strict=True))
+        return len(sizes) == len(node.shape) and all(
+            s == "*" or s == str(n) for s, n in zip(sizes, node.shape, strict=True)
+        )
     if kind == "line":
         return node.source is not None and fnmatchcase(f"{node.source.file}:{node.source.line}", rest)
     if kind == "node":

@@ -85,9 +85,12 @@ def _place(keys: list[str], pairs: set[tuple[str, str]], direction: str) -> dict
     rows = [
         # The page turns the others round itself.
         f"digraph {{ graph [rankdir={'LR' if direction == 'LR' else 'TB'} nodesep=0.3 ranksep=0.5];",
-        "node [shape=box fixedsize=true width=2.3 height=0.8 label=\"\"];",
+        'node [shape=box fixedsize=true width=2.3 height=0.8 label=""];',
         *(f"n{k};" for k in range(len(keys))),
-        *(f"n{number[a]} -> n{number[b]};" for a, b in sorted(pairs, key=lambda p: (number[p[0]], number[p[1]]))),
+        *(
+            f"n{number[a]} -> n{number[b]};"
+            for a, b in sorted(pairs, key=lambda p: (number[p[0]], number[p[1]]))
+        ),
         "}",
     ]
     try:
@@ -101,6 +104,9 @@ def _place(keys: list[str], pairs: set[tuple[str, str]], direction: str) -> dict
         if words and words[0] == "graph":
             height = float(words[3])
         elif words and words[0] == "node":
-            x, y = float(words[2]) * 72, (height - float(words[3])) * 72  # Graphviz's y goes upwards, in inches
+            x, y = (
+                float(words[2]) * 72,
+                (height - float(words[3])) * 72,
+            )  # Graphviz's y goes upwards, in inches
             found[keys[int(words[1][1:])]] = {"x": round(x, 1), "y": round(y, 1)}
     return found

@@ -32,7 +32,9 @@ class Tree:
 
     def __init__(self) -> None:
         self.modules: dict[str, Module] = {}
-        self._around: list[tuple[int, str]] = []  # of the last node: (identity of the scope, path), outermost first
+        self._around: list[
+            tuple[int, str]
+        ] = []  # of the last node: (identity of the scope, path), outermost first
 
     def enter(self, scope: Scope | None) -> str | None:
         """The path of the module that the next node was made under; None outside modules."""

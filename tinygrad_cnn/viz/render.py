@@ -34,9 +34,14 @@ def render(source: str, kind: str) -> bytes:
             problem = str(error)
     if shutil.which("dot"):
         return _by_program(source, kind)
-    why = f"pygraphviz is installed but does not import ({problem})" if problem else "neither pygraphviz nor a `dot` program was found"
+    why = (
+        f"pygraphviz is installed but does not import ({problem})"
+        if problem
+        else "neither pygraphviz nor a `dot` program was found"
+    )
     raise MissingExtraError(
-        f"a graph as {kind.upper()} needs Graphviz, and {why}: pip install 'tinygrad-cnn[viz]' (it brings Graphviz itself). "
+        f"a graph as {kind.upper()} needs Graphviz, and {why}: pip install 'tinygrad-cnn[viz]' "
+        "(it brings Graphviz itself). "
         "Without it, .dot() gives the DOT text, .text() a tree for the terminal and .html() an interactive page.",
         name="pygraphviz",
     )
@@ -53,12 +58,16 @@ def _by_package(source: str, kind: str) -> bytes:
         finally:
             graph.close()
     if not data:
-        raise OutputError(f"Graphviz drew nothing as {kind}: {'; '.join(str(w.message) for w in said) or 'no reason given'}")
+        raise OutputError(
+            f"Graphviz drew nothing as {kind}: {'; '.join(str(w.message) for w in said) or 'no reason given'}"
+        )
     return bytes(data)
 
 
 def _by_program(source: str, kind: str) -> bytes:
-    done = subprocess.run(["dot", f"-T{kind}"], input=source.encode("utf-8"), capture_output=True, check=False)
+    done = subprocess.run(
+        ["dot", f"-T{kind}"], input=source.encode("utf-8"), capture_output=True, check=False
+    )
     if done.returncode != 0 or not done.stdout:
         raise OutputError(f"`dot -T{kind}` failed: {done.stderr.decode('utf-8', 'replace').strip()[:400]}")
     return done.stdout

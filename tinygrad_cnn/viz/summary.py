@@ -58,7 +58,12 @@ def summarise(
         lo, hi, mean = float(wide.min()), float(wide.max()), total / m
         squares = float(np.dot(wide, wide))
         out.zeros = _digits((n - int(np.count_nonzero(flat))) / n)
-        out.min, out.max, out.mean, out.norm = _digits(lo), _digits(hi), _digits(mean), _digits(math.sqrt(squares))
+        out.min, out.max, out.mean, out.norm = (
+            _digits(lo),
+            _digits(hi),
+            _digits(mean),
+            _digits(math.sqrt(squares)),
+        )
         variance = squares / m - mean * mean
         # The quick formula loses its digits when the mean is large beside the spread: then the slow one.
         if variance < 1e-6 * mean * mean:
@@ -77,7 +82,7 @@ def summarise(
 def _written(a: np.ndarray) -> list[Any]:
     """The entries as nested lists, each with the digits that its own dtype has: 0.1, not 0.10000000149."""
     if a.dtype.kind != "f" or a.dtype.itemsize == 8:
-        return a.tolist()  # type: ignore[no-any-return]
+        return a.tolist()
     short = [float(str(v)) for v in a.reshape(-1)]
     for n in reversed(a.shape[1:]):
         short = [short[k : k + n] for k in range(0, len(short), n)]  # type: ignore[misc]
@@ -129,7 +134,11 @@ def picture(a: np.ndarray, pixels: int, *, signed: bool = False) -> Image | None
         lo = -hi
     span = hi - lo
     with np.errstate(all="ignore"):
-        level = np.rint((small - lo) / span * 254) if span > 0 and math.isfinite(span) else np.full(small.shape, 127.0)
+        level = (
+            np.rint((small - lo) / span * 254)
+            if span > 0 and math.isfinite(span)
+            else np.full(small.shape, 127.0)
+        )
     codes = np.where(finite, np.clip(np.nan_to_num(level), 0, 254) + 1, 0).astype(np.uint8)
     return Image(
         new_rows, new_cols, count, lo, hi, base64.b64encode(codes.tobytes()).decode("ascii"),

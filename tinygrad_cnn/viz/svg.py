@@ -27,8 +27,7 @@ def _follow() -> str:
     """A style sheet that swaps each light colour for its dark partner where the reader asks for dark."""
     rules = []
     for light, dark in sorted(_partners(LIGHT, DARK).items()):
-        for what in ("fill", "stroke"):
-            rules.append(f'[{what}="{light}"]{{{what}:{dark}}}')
+        rules += [f'[{what}="{light}"]{{{what}:{dark}}}' for what in ("fill", "stroke")]
     # Texts in the plain ink carry no fill attribute of their own when it is black; ours always do.
     sheet = "".join(rules)
     assert re.fullmatch(r"[^<&]*", sheet)

@@ -8,6 +8,7 @@ indented: a chain of 100,000 nodes stays a straight list, and no tree is ever in
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 
 from tinygrad_cnn.viz.description import Description, Edge, Node, Summary
 from tinygrad_cnn.viz.dot import printable
@@ -45,25 +46,28 @@ def _rows(description: Description, limit: int | None) -> list[tuple[str, ...]]:
             oldest[edge.from_] = edge
     size = {n.id: 1 for n in description.nodes}
     for node in description.nodes:  # each behind its inputs
-        edge = oldest.get(node.id)
-        if edge is not None:
-            size[edge.to] += size[node.id]
+        if node.id in oldest:
+            size[oldest[node.id].to] += size[node.id]
     roots = [n.id for n in reversed(description.nodes) if n.id not in oldest]
 
     rows: list[tuple[str, ...]] = []
     # (node, edge it came along, prefix of its line, prefix of what is under it, refers only)
-    stack: list[tuple[str, Edge | None, str, str, bool]] = [(root, None, "", "", False) for root in reversed(roots)]
+    stack: list[tuple[str, Edge | None, str, str, bool]] = [
+        (root, None, "", "", False) for root in reversed(roots)
+    ]
     shown = 0
     while stack:
-        key, edge, first, under, refers = stack.pop()
+        key, along, first, under, refers = stack.pop()
         node = nodes[key]
         if refers:
-            rows.append(("", f"{first}{_title(node, short=True)} (below)", "", "", "", _how(edge)))
+            rows.append(("", f"{first}{_title(node, short=True)} (below)", "", "", "", _how(along)))
             continue
         if limit is not None and shown >= limit:
             break
         shown += 1
-        rows.append((key, first + _title(node), _shape(node), _told(node.value), _gradient(node), _how(edge)))
+        rows.append(
+            (key, first + _title(node), _shape(node), _told(node.value), _gradient(node), _how(along))
+        )
         children = [(e, oldest[e.from_] is not e) for e in inputs.get(key, ())]
         if not children:
             continue
@@ -77,7 +81,15 @@ def _rows(description: Description, limit: int | None) -> list[tuple[str, ...]]:
         pending: list[tuple[str, Edge | None, str, str, bool]] = []
         for k, (e, elsewhere) in enumerate(branches):
             last = k == len(branches) - 1 and runs_on is None
-            pending.append((e.from_, e, under + ("└─ " if last else "├─ "), under + ("   " if last else "│  "), elsewhere))
+            pending.append(
+                (
+                    e.from_,
+                    e,
+                    under + ("└─ " if last else "├─ "),
+                    under + ("   " if last else "│  "),
+                    elsewhere,
+                )
+            )
         if runs_on is not None:
             pending.append((runs_on.from_, runs_on, under, under, False))
         stack.extend(reversed(pending))
@@ -132,14 +144,20 @@ def _how(edge: Edge | None) -> str:
         return edge.numbers.split(" = ", 1)[1].rsplit(" = ", 1)[0] if " · " in edge.numbers else ""
     local = printable(edge.local.text, 28)
     down = edge.contribution
-    arrived = f"↑ ‖{number(down.norm, 3)}‖ " if down is not None and down.norm is not None and down.scalar is None else ""
-    return f"{arrived}× {local}" + (f" ({edge.local.structure})" if edge.local.structure != "identity" else "")
+    arrived = (
+        f"↑ ‖{number(down.norm, 3)}‖ "
+        if down is not None and down.norm is not None and down.scalar is None
+        else ""
+    )
+    return f"{arrived}× {local}" + (
+        f" ({edge.local.structure})" if edge.local.structure != "identity" else ""
+    )
 
 
 # --- columns ----------------------------------------------------------------------------------------
 
 
-def align(rows: list[tuple[str, ...]]) -> list[str]:
+def align(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Rows of cells as lines, each column as wide as its widest cell; empty columns take no room."""
     if not rows:
         return []

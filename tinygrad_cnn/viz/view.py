@@ -35,12 +35,16 @@ class Line:
     @property
     def norm(self) -> float | None:
         """Norm of the gradient that goes back along the line; None when unknown."""
-        squares = [e.contribution.norm ** 2 for e in self.edges if e.contribution and e.contribution.norm is not None]
+        squares = [
+            e.contribution.norm**2 for e in self.edges if e.contribution and e.contribution.norm is not None
+        ]
         return math.sqrt(sum(squares)) if squares else None
 
     @property
     def alarm(self) -> bool:
-        return any(e.contribution is not None and (e.contribution.nan or e.contribution.inf) for e in self.edges)
+        return any(
+            e.contribution is not None and (e.contribution.nan or e.contribution.inf) for e in self.edges
+        )
 
     @property
     def highlighted(self) -> bool:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_cnn.analysis.receptive_field import effective_field, middle_unit, receptive_field as fields_of
+from tinygrad_cnn.analysis.receptive_field import effective_field, middle_unit
+from tinygrad_cnn.analysis.receptive_field import receptive_field as fields_of
 from tinygrad_cnn.analysis.watch import evaluating, layer_outputs, layer_path
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.backward import grad
@@ -35,7 +36,14 @@ def saliency_map(model: Any, image: Any, target: int | None = None) -> np.ndarra
     return np.abs(unwrap(g)[0]).max(axis=0)
 
 
-def saliency(model: Any, image: Any, path: Path = None, *, target: int | None = None, classes: Sequence[str] | None = None) -> Figure:
+def saliency(
+    model: Any,
+    image: Any,
+    path: Path = None,
+    *,
+    target: int | None = None,
+    classes: Sequence[str] | None = None,
+) -> Figure:
     """Which pixels the score of a class depends on most: the image beside |∂score/∂pixel|."""
     heat = saliency_map(model, image, target)
     return _beside(model, image, heat, path, "saliency |∂score/∂pixel|", target, classes, overlay=False)
@@ -50,8 +58,12 @@ def grad_cam_map(model: Any, image: Any, target: int | None = None, layer: Any =
     x = _leaf(image)
     with evaluating(model), modes.enable_grad():
         scores: list[Handle] = []
-        outputs = layer_outputs(_Recorder(model, scores), x, None if layer is None else [layer_path(model, layer)])
-    maps = {name: out for name, out in outputs.items() if out.array.ndim == 4 and min(out.array.shape[2:]) > 1}
+        outputs = layer_outputs(
+            _Recorder(model, scores), x, None if layer is None else [layer_path(model, layer)]
+        )
+    maps = {
+        name: out for name, out in outputs.items() if out.array.ndim == 4 and min(out.array.shape[2:]) > 1
+    }
     if not maps:
         raise UsageError("grad_cam() found no layer that gives maps (N, C, H, W) larger than 1 x 1")
     output = list(maps.values())[-1]
@@ -102,8 +114,16 @@ def receptive_field(
                     (columns.start - 0.5, rows.start - 0.5), columns.stop - columns.start, rows.stop - rows.start,
                     fill=False, edgecolor=COLOURS[1], linewidth=2,
                 ))  # fmt: skip
-        size = "" if field is None else "all of the image" if field.whole else "×".join(map(str, field.size)) + " pixels"
-        figure.suptitle(f"{name}, unit {tuple(int(u) for u in unit)}: sees {size}", x=0.01, ha="left", fontsize=11)
+        size = (
+            ""
+            if field is None
+            else "all of the image"
+            if field.whole
+            else "×".join(map(str, field.size)) + " pixels"
+        )
+        figure.suptitle(
+            f"{name}, unit {tuple(int(u) for u in unit)}: sees {size}", x=0.01, ha="left", fontsize=11
+        )
         return finish(figure, path)
 
 

@@ -13,7 +13,16 @@ from tinygrad_cnn.analysis.watch import evaluating, layer_outputs, layer_path
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.errors import UsageError
-from tinygrad_cnn.viz.plots.canvas import COLOURS, ONE_SIDED, QUIET, TWO_SIDED, bare, finish, new_figure, styled
+from tinygrad_cnn.viz.plots.canvas import (
+    COLOURS,
+    ONE_SIDED,
+    QUIET,
+    TWO_SIDED,
+    bare,
+    finish,
+    new_figure,
+    styled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,7 +47,7 @@ def filters(model: Any, path: Path = None, *, layer: Any = None, most: int = 64)
         if inputs in (1, 3):
             columns = math.ceil(math.sqrt(shown * 1.6))
             rows = math.ceil(shown / columns)
-            figure = new_figure(0.8 * columns + 1.0, 0.8 * rows + 0.7)
+            figure = new_figure(0.8 * columns + 1.0, 0.8 * rows + 0.7, gap=0.03)
             for k in range(shown):
                 axes = bare(figure.add_subplot(rows, columns, k + 1))
                 if inputs == 3:
@@ -47,7 +56,7 @@ def filters(model: Any, path: Path = None, *, layer: Any = None, most: int = 64)
                     picture = axes.imshow(weight[k, 0], cmap=TWO_SIDED, vmin=-limit, vmax=limit)
         else:
             columns, rows = shown, min(inputs, 12)
-            figure = new_figure(0.62 * columns + 1.2, 0.62 * rows + 0.7)
+            figure = new_figure(0.62 * columns + 1.2, 0.62 * rows + 0.7, gap=0.03)
             for r in range(rows):
                 for k in range(columns):
                     axes = bare(figure.add_subplot(rows, columns, r * columns + k + 1))
@@ -56,7 +65,9 @@ def filters(model: Any, path: Path = None, *, layer: Any = None, most: int = 64)
             bar = figure.colorbar(picture, ax=figure.axes, shrink=0.8, pad=0.02)
             bar.outline.set_visible(False)
         more = "" if shown == out and (inputs <= 12 or inputs == 3) else f" (first {shown})"
-        figure.suptitle(f"{name}: {out} kernels {inputs}×{height}×{width}{more}", x=0.01, ha="left", fontsize=11)
+        figure.suptitle(
+            f"{name}: {out} kernels {inputs}×{height}×{width}{more}", x=0.01, ha="left", fontsize=11
+        )
         return finish(figure, path)
 
 
@@ -70,17 +81,22 @@ def feature_maps(
     """
     x = as_batch(image)
     maps = {
-        name: out.array[0] for name, out in _outputs(model, x, layers).items() if out.array.ndim == 4 and out.array.shape[2] > 1
+        name: out.array[0]
+        for name, out in _outputs(model, x, layers).items()
+        if out.array.ndim == 4 and out.array.shape[2] > 1
     }  # fmt: skip
     if not maps:
         raise UsageError("feature_maps() found no layer that gives maps (N, C, H, W) for this image")
     columns = min(most, max(len(m) for m in maps.values()), 16)
     with styled():
         heights = [math.ceil(min(len(m), most) / columns) for m in maps.values()]
-        figure = new_figure(1.4 + 0.62 * columns, 0.9 + sum(0.62 * h + 0.35 for h in heights))
-        parts = figure.subfigures(len(maps) + 1, 1, height_ratios=[1.2, *[h + 0.45 for h in heights]])
-        axes = bare(parts[0].add_subplot(1, columns // 2 or 1, 1))
-        show_image(axes, x.array[0])
+        figure = new_figure(1.4 + 0.62 * columns, 0.9 + sum(0.62 * h + 0.35 for h in heights), gap=0.03)
+        parts: Any = figure.subfigures(len(maps) + 1, 1, height_ratios=[1.2, *[h + 0.45 for h in heights]])
+        for k, axes in enumerate(parts[0].subplots(1, max(columns // 2, 1), squeeze=False).ravel()):
+            if k:
+                axes.set_visible(False)
+            else:
+                show_image(bare(axes), x.array[0])
         parts[0].suptitle("image", x=0.01, ha="left", fontsize=9.5, fontweight="bold")
         for part, (name, stack), rows in zip(parts[1:], maps.items(), heights, strict=True):
             shown = min(len(stack), most)
@@ -94,7 +110,10 @@ def feature_maps(
                 bare(axes)
                 if k < shown:
                     axes.imshow(
-                        stack[k], cmap=TWO_SIDED if two_sided else ONE_SIDED, vmin=-limit if two_sided else 0, vmax=limit
+                        stack[k],
+                        cmap=TWO_SIDED if two_sided else ONE_SIDED,
+                        vmin=-limit if two_sided else 0,
+                        vmax=limit,
                     )
                 else:
                     axes.set_visible(False)
@@ -106,7 +125,12 @@ def activation_histograms(
 ) -> Figure:
     """How the outputs of each layer are spread for a batch; the share of exact zeros stands beside."""
     outputs = _outputs(model, as_batch(images), layers)
-    return histograms({name: out.array for name, out in outputs.items()}, path, title="activations per layer", kind="activation")
+    return histograms(
+        {name: out.array for name, out in outputs.items()},
+        path,
+        title="activations per layer",
+        kind="activation",
+    )
 
 
 def gradient_histograms(model: Any, path: Path = None) -> Figure:
@@ -117,13 +141,15 @@ def gradient_histograms(model: Any, path: Path = None) -> Figure:
     return histograms(_gradients(model), path, title="gradients per parameter", kind="gradient")
 
 
-def histograms(arrays: Mapping[str, Any], path: Path = None, *, title: str = "", kind: str = "value") -> Figure:
+def histograms(
+    arrays: Mapping[str, Any], path: Path = None, *, title: str = "", kind: str = "value"
+) -> Figure:
     """One small histogram per named array, above each other on one axis."""
     names = list(arrays)
     if not names:
         raise UsageError("histograms() expected at least one array, got none")
     with styled():
-        figure = new_figure(6.6, 0.8 + 0.52 * len(names))
+        figure = new_figure(7.4, 0.8 + 0.55 * len(names))
         grid = figure.subplots(len(names), 1, sharex=False, squeeze=False).ravel()
         for k, (axes, name) in enumerate(zip(grid, names, strict=True)):
             values = np.asarray(unwrap(arrays[name]), dtype=float).ravel()
@@ -144,7 +170,7 @@ def histograms(arrays: Mapping[str, Any], path: Path = None, *, title: str = "",
             facts += f", {zeros:.0%} zero" if zeros >= 0.005 else ""
             facts += f", {values.size - finite.size} not finite" if finite.size < values.size else ""
             axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
-            axes.text(1.0, 0.62, facts, transform=axes.transAxes, ha="right", fontsize=8, color=QUIET)
+            axes.text(1.02, 0.3, facts, transform=axes.transAxes, ha="left", fontsize=8, color=QUIET)
             axes.tick_params(axis="x", labelsize=7.5, length=2)
         figure.suptitle(title or kind, x=0.01, ha="left", fontsize=11)
         return finish(figure, path)
@@ -168,10 +194,23 @@ def gradient_flow(model: Any, path: Path = None) -> Figure:
         axes.plot(place, mean, "o-", color=COLOURS[0], markersize=4, label="mean")
         zero = mean == 0
         if zero.any():
-            axes.plot(place[zero], np.full(zero.sum(), mean[~zero].min() if (~zero).any() else 1.0), "x", color=COLOURS[4], label="all zero")
+            axes.plot(
+                place[zero],
+                np.full(zero.sum(), mean[~zero].min() if (~zero).any() else 1.0),
+                "x",
+                color=COLOURS[4],
+                label="all zero",
+            )
         if (mean > 0).any():
             axes.set_yscale("log")
-        axes.set_xticks(place, names, rotation=60 if len(names) > 6 else 20, ha="right", rotation_mode="anchor", fontsize=8)
+        axes.set_xticks(
+            place,
+            names,
+            rotation=60 if len(names) > 6 else 20,
+            ha="right",
+            rotation_mode="anchor",
+            fontsize=8,
+        )
         axes.grid(axis="x", visible=False)
         axes.set_title("gradient flow: |∂L/∂parameter|")
         axes.legend()
@@ -190,7 +229,9 @@ def update_ratio(model: Any, before: Mapping[str, Any], path: Path = None) -> Fi
             size = float(np.linalg.norm(old))
             ratios[name] = float(np.linalg.norm(parameter.array - old)) / size if size else 0.0
     if not ratios:
-        raise UsageError("update_ratio() expected the state before the step, with the model's parameter names")
+        raise UsageError(
+            "update_ratio() expected the state before the step, with the model's parameter names"
+        )
     with styled():
         figure = new_figure(max(5.0, 0.34 * len(ratios) + 1.6), 4.0)
         axes = figure.add_subplot()
@@ -198,10 +239,18 @@ def update_ratio(model: Any, before: Mapping[str, Any], path: Path = None) -> Fi
         values = np.array(list(ratios.values()))
         axes.bar(place, values, color=COLOURS[2], width=0.65)
         axes.axhline(1e-3, color=QUIET, linewidth=1, linestyle="--")
-        axes.text(len(ratios) - 0.5, 1e-3, " 10⁻³ ", va="bottom", ha="right", fontsize=8, color=QUIET)
+        axes.annotate("10⁻³", (1, 1e-3), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points",
+                      va="center", fontsize=8, color=QUIET)  # fmt: skip
         if (values > 0).any():
             axes.set_yscale("log")
-        axes.set_xticks(place, list(ratios), rotation=60 if len(ratios) > 6 else 20, ha="right", rotation_mode="anchor", fontsize=8)
+        axes.set_xticks(
+            place,
+            list(ratios),
+            rotation=60 if len(ratios) > 6 else 20,
+            ha="right",
+            rotation_mode="anchor",
+            fontsize=8,
+        )
         axes.grid(axis="x", visible=False)
         axes.set_title("update ratio ‖Δw‖ / ‖w‖")
         return finish(figure, path)

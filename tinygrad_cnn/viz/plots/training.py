@@ -22,7 +22,8 @@ def curves(history: Any, path: Path = None, *, title: str = "") -> Figure:
 
     `history` maps names to one number per epoch (or is an object whose `.history` does): ``loss`` and
     ``val_loss`` share a panel, so do ``accuracy`` and ``val_accuracy`` (``train_`` and ``test_`` are
-    understood too). The best validation epoch is marked. A key ``epoch`` gives the horizontal axis.
+    understood too). The best validation epoch is marked. A key ``epoch`` gives the horizontal axis; what the
+    clock measured (``seconds``, ``samples_per_second``) is left out.
 
     Raises UsageError when there is nothing to draw.
     """
@@ -30,7 +31,7 @@ def curves(history: Any, path: Path = None, *, title: str = "") -> Figure:
     epochs = series.pop("epoch", None)
     panels: dict[str, list[tuple[str, str]]] = {}
     for name, values in series.items():
-        if values.ndim == 1 and values.size:
+        if values.ndim == 1 and values.size and name not in _CLOCK:
             measure, part = _part(name)
             panels.setdefault(measure, []).append((part, name))
     if not panels:
@@ -48,10 +49,15 @@ def curves(history: Any, path: Path = None, *, title: str = "") -> Figure:
         return finish(figure, path)
 
 
+_CLOCK = ("seconds", "samples_per_second", "time")
+
+
 def _columns(history: Any) -> dict[str, Sequence[float]]:
     found = getattr(history, "history", history)
     if not isinstance(found, Mapping):
-        raise UsageError(f"curves() expected a dict of lists (or an object with .history), got {type(history).__name__}")
+        raise UsageError(
+            f"curves() expected a dict of lists (or an object with .history), got {type(history).__name__}"
+        )
     columns = {}
     for name, values in found.items():
         try:
@@ -63,7 +69,12 @@ def _columns(history: Any) -> dict[str, Sequence[float]]:
 
 
 def _part(name: str) -> tuple[str, str]:
-    for prefix, part in (("val_", "validation"), ("valid_", "validation"), ("test_", "test"), ("train_", "training")):
+    for prefix, part in (
+        ("val_", "validation"),
+        ("valid_", "validation"),
+        ("test_", "test"),
+        ("train_", "training"),
+    ):
         if name.startswith(prefix):
             return name[len(prefix) :], part
     return name, "training"
@@ -80,7 +91,9 @@ def _panel(axes: Any, measure: str, lines: list[tuple[str, np.ndarray]], epochs:
         finite = np.isfinite(values)
         if part != "training" and finite.any():
             best = int((np.nanargmin if "loss" in measure or "err" in measure else np.nanargmax)(values))
-            axes.plot(x[best], values[best], "o", markersize=9, markerfacecolor="none", markeredgecolor=colour[part])
+            axes.plot(
+                x[best], values[best], "o", markersize=9, markerfacecolor="none", markeredgecolor=colour[part]
+            )
             axes.annotate(
                 f"best {values[best]:.4g}", (x[best], values[best]), textcoords="offset points", xytext=(0, 10),
                 ha="right" if best > 0.7 * values.size else "center", fontsize=8.5, color=colour[part],
@@ -107,7 +120,9 @@ def confusion_matrix(
     """
     counts = np.asarray(getattr(matrix, "array", matrix))
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not counts.size:
-        raise UsageError(f"confusion_matrix() expected counts of shape (classes, classes), got {counts.shape}")
+        raise UsageError(
+            f"confusion_matrix() expected counts of shape (classes, classes), got {counts.shape}"
+        )
     n = len(counts)
     names = [str(c) for c in classes] if classes is not None else [str(k) for k in range(n)]
     if len(names) != n:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     Path = str | os.PathLike[str] | None
 
 #: The lecture notes' example: cross-correlation gives rows -13 -16 -13 / 0 0 0 / 13 16 13.
-SOBEL_IMAGE = np.array([[1, 2, 3, 2, 1], [2, 4, 5, 4, 2], [3, 5, 8, 5, 3], [2, 4, 5, 4, 2], [1, 2, 3, 2, 1]], np.float32)
+SOBEL_IMAGE = np.array(
+    [[1, 2, 3, 2, 1], [2, 4, 5, 4, 2], [3, 5, 8, 5, 3], [2, 4, 5, 4, 2], [1, 2, 3, 2, 1]], np.float32
+)
 SOBEL_KERNEL = np.array([[1, 2, 1], [0, 0, 0], [-1, -2, -1]], np.float32)
 
 #: Animations with more frames than this would be large and nobody would watch them.
@@ -42,10 +44,17 @@ def sliding_window(
     """
     x, w = _matrix(image, "image"), _matrix(kernel, "kernel")
     y = correlate(
-        x[None, None], w[None, None], stride=(stride, stride), padding=((padding, padding),) * 2, dilation=(1, 1), groups=1
+        x[None, None],
+        w[None, None],
+        stride=(stride, stride),
+        padding=((padding, padding),) * 2,
+        dilation=(1, 1),
+        groups=1,
     )[0, 0]
     if y.size > MOST_FRAMES:
-        raise UsageError(f"sliding_window() would have {y.size} frames: give an image with at most {MOST_FRAMES} windows")
+        raise UsageError(
+            f"sliding_window() would have {y.size} frames: give an image with at most {MOST_FRAMES} windows"
+        )
     padded = np.pad(x, padding)
     frames = []
     with styled():
@@ -69,7 +78,9 @@ def maxpool_choices(image: Any, kernel: int = 2, path: Path = None, *, stride: i
     step = stride or kernel
     rows, columns = (x.shape[0] - kernel) // step + 1, (x.shape[1] - kernel) // step + 1
     if rows < 1 or columns < 1:
-        raise UsageError(f"maxpool_choices() expected an image of at least {kernel} x {kernel}, got {x.shape[0]} x {x.shape[1]}")
+        raise UsageError(
+            f"maxpool_choices() expected an image of at least {kernel} x {kernel}, got {x.shape[0]} x {x.shape[1]}"
+        )
     pooled = np.empty((rows, columns), x.dtype)
     chosen = np.zeros(x.shape, int)
     for i in range(rows):
@@ -88,7 +99,9 @@ def maxpool_choices(image: Any, kernel: int = 2, path: Path = None, *, stride: i
         from matplotlib.patches import Rectangle
 
         for i, j in zip(*np.nonzero(chosen), strict=True):
-            left.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, fill=False, edgecolor=COLOURS[1], linewidth=2.2))
+            left.add_patch(
+                Rectangle((j - 0.5, i - 0.5), 1, 1, fill=False, edgecolor=COLOURS[1], linewidth=2.2)
+            )
         if step == kernel:
             for k in range(1, rows):
                 left.axhline(k * step - 0.5, color=QUIET, linewidth=0.8)
@@ -112,18 +125,30 @@ def _frame(x: np.ndarray, w: np.ndarray, y: np.ndarray, i: int, j: int, stride: 
     done.ravel()[: i * y.shape[1] + j + 1] = y.ravel()[: i * y.shape[1] + j + 1]
     _grid(right, done, "output", limit=float(np.abs(y).max()))
     top, first = i * stride, j * stride
-    left.add_patch(Rectangle((first - 0.5, top - 0.5), w.shape[1], w.shape[0], fill=False, edgecolor=COLOURS[1], linewidth=3))
+    left.add_patch(
+        Rectangle(
+            (first - 0.5, top - 0.5), w.shape[1], w.shape[0], fill=False, edgecolor=COLOURS[1], linewidth=3
+        )
+    )
     right.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, fill=False, edgecolor=COLOURS[1], linewidth=3))
     window = x[top : top + w.shape[0], first : first + w.shape[1]]
-    terms = [f"{number(float(a))}·{_signed(float(b))}" for a, b in zip(window.ravel(), w.ravel(), strict=True) if b != 0]
+    terms = [
+        f"{number(float(a))}·{_signed(float(b))}"
+        for a, b in zip(window.ravel(), w.ravel(), strict=True)
+        if b != 0
+    ]
     text = " + ".join(terms[:9]) + (" + …" if len(terms) > 9 else "") + f" = {number(float(y[i, j]))}"
     figure.supxlabel(text, fontsize=10, color=INK)
     return figure
 
 
-def _grid(axes: Any, values: np.ndarray, title: str, *, text: bool = True, limit: float | None = None) -> None:
+def _grid(
+    axes: Any, values: np.ndarray, title: str, *, text: bool = True, limit: float | None = None
+) -> None:
     """A matrix as coloured cells with their numbers."""
-    top = limit if limit is not None else float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 1.0
+    top = (
+        limit if limit is not None else float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 1.0
+    )
     bare(axes)
     axes.imshow(np.nan_to_num(values), cmap=TWO_SIDED, vmin=-1.6 * (top or 1), vmax=1.6 * (top or 1))
     axes.set_title(title, fontsize=10, loc="center")
@@ -131,7 +156,9 @@ def _grid(axes: Any, values: np.ndarray, title: str, *, text: bool = True, limit
         for i in range(values.shape[0]):
             for j in range(values.shape[1]):
                 if np.isfinite(values[i, j]):
-                    axes.text(j, i, number(float(values[i, j]), 3), ha="center", va="center", fontsize=9, color=INK)
+                    axes.text(
+                        j, i, number(float(values[i, j]), 3), ha="center", va="center", fontsize=9, color=INK
+                    )
 
 
 def _signed(value: float) -> str:
@@ -145,7 +172,11 @@ def _gif(frames: list[Figure], path: str | os.PathLike[str], seconds: float) -> 
         buffer = io.BytesIO()
         with styled():
             figure.savefig(buffer, format="png", dpi=100)
-        pictures.append(pillow.open(io.BytesIO(buffer.getvalue())).convert("P", palette=pillow.Palette.ADAPTIVE, colors=128))
+        pictures.append(
+            pillow.open(io.BytesIO(buffer.getvalue())).convert(
+                "P", palette=pillow.Palette.ADAPTIVE, colors=128
+            )
+        )
     out = io.BytesIO()
     # The last frame stays three times as long, since it shows the whole result.
     durations = [int(seconds * 1000)] * (len(pictures) - 1) + [int(seconds * 3000)]
