@@ -114,8 +114,9 @@ def test_editing(i):
     assert i.session.upstream[0, 0, 0, 0] == 5
     run(i, "edit d0 = 0")
     assert not i.session.downstream[0].any()
-    run(i, "edit of conv.weight value = 0.25")
-    assert (i.session.value_of(i.session.find("conv.weight")[0]) == 0.25).all()
+    assert "no rule of this pass reads" in run(i, "edit of conv.weight value = 1").text
+    run(i, "edit of relu value = 0.25")
+    assert (i.session.value_of(i.session.find("relu")[0]) == 0.25).all()
 
 
 def test_watches_show_at_every_stop(i):

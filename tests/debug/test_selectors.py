@@ -157,6 +157,13 @@ def test_conditions_may_be_set_and_removed_later(chain):
         s.breakpoints.set_condition(s.breakpoints.add("nan").id, None)
 
 
+def test_a_condition_that_fails_stops_and_says_why(chain):
+    s = chain()
+    s.breakpoints.add("step:4 if g.nosuch > 1")
+    assert stops(s) == [(4, 1)]
+    assert "nosuch" in s.breakpoints.messages[0]
+
+
 def test_reverse_continue_finds_the_same_stops_backwards(chain):
     s = chain()
     s.breakpoints.add("sin if step % 3 == 0")

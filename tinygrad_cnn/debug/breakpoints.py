@@ -144,7 +144,7 @@ class Breakpoints:
         """The breakpoint that stops at the session's node, after counting; log points only leave messages."""
         stop = None
         for bp in self:
-            if not bp.enabled or not session.matches(bp.query):
+            if not bp.enabled or not self._holds(bp, session, say=count):
                 continue
             if not count:
                 if bp.log is None:
@@ -163,6 +163,16 @@ class Breakpoints:
         if stop is not None and stop.temporary:
             self._table.pop(stop.id, None)
         return stop
+
+
+    def _holds(self, bp: Breakpoint, session: BackwardSession, say: bool) -> bool:
+        """Whether it holds here; one whose condition cannot be evaluated does, and a message says why."""
+        try:
+            return session.matches(bp.query)
+        except UsageError as error:
+            if say:
+                self.messages.append(f"breakpoint {bp.id}: {error}")
+            return True
 
 
 _FIELD = re.compile(r"\{([^{}]+)\}")

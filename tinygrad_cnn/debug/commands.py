@@ -378,7 +378,10 @@ def _quit(_self: Interpreter, _rest: str) -> Reply:
 def _break(self: Interpreter, rest: str, temporary: bool = False) -> Reply:
     if not rest:
         return _list_breaks(self)
-    bp = self.session.breakpoints.add(rest, temporary=temporary, file=self.file)
+    query = parse(rest, file=self.file)
+    if query.condition is not None and self.session.node is not None:
+        self.session.evaluate(query.condition)  # a misspelt name is better told now
+    bp = self.session.breakpoints.add(query, temporary=temporary)
     note = ""
     if bp.query.selector is not None:
         found = self.session.find(bp.query)

@@ -1,0 +1,273 @@
+"""The terminal debugger, driven through a pseudo-terminal as a person would, and without one."""
+
+import io
+import os
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+
+import tinygrad_cnn as tg
+from tinygrad_cnn.debug import BackwardSession, Terminal, open_session, post_mortem, set_trace, unset_trace
+from tinygrad_cnn.debug.terminal import QuitDebugger
+from tinygrad_cnn.errors import UsageError
+
+pexpect = pytest.importorskip("pexpect")
+
+SCRIPT = """\
+import sys
+import tinygrad_cnn as tg
+from tinygrad_cnn import nn, optim
+from tinygrad_cnn.nn import functional as F
+
+tg.manual_seed(0)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 4, 3)
+        self.conv2 = nn.Conv2d(4, 8, 3)
+        self.fc = nn.Linear(8 * 16, 10)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
+        x = F.relu(self.conv2(x))
+        return self.fc(x.flatten(1))
+
+
+model = Net()
+optimizer = optim.SGD(model.parameters(), lr=0.1)
+x, target = tg.randn(4, 1, 14, 14), tg.tensor([1, 2, 3, 4])
+for step in range(2):
+    optimizer.zero_grad()
+    loss = F.cross_entropy(model(x), target)
+    loss.backward()
+    optimizer.step()
+    print(f"step {step}: loss {loss.item():.6f}", *sys.argv[1:])
+"""
+
+
+@pytest.fixture
+def script(tmp_path):
+    path = tmp_path / "train.py"
+    path.write_text(SCRIPT)
+    return path
+
+
+def environment(**more):
+    env = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "COLORTERM", "COLUMNS")}
+    return {**env, "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8", "OPENBLAS_NUM_THREADS": "1", **more}
+
+
+def command(*words):
+    return [sys.executable, "-m", "tinygrad_cnn", "debug", *words]
+
+
+def run(*words, text="", **more):
+    done = subprocess.run(
+        command(*words), input=text, capture_output=True, text=True, timeout=90, env=environment(**more), encoding="utf-8"
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_person_breaks_in_the_second_convolution_looks_steps_back_and_goes_on(script):
+    words = command("--break", "conv2", str(script), "--lr", "3")
+    child = pexpect.spawn(words[0], words[1:], env=environment(), dimensions=(40, 80), timeout=30, encoding="utf-8")
+    said = io.StringIO()
+    child.logfile_read = said
+    child.expect_exact("(grad) ")
+    assert "conv2" in said.getvalue() and "train.py:18" in said.getvalue()
+    child.sendline("n")
+    child.expect_exact("conv2.bias")
+    child.expect_exact("(grad) ")
+    child.sendline("")  # Enter repeats
+    child.expect("step .*13.* of|correlate conv2")
+    child.expect_exact("(grad) ")
+    child.sendline("p g.sh\t")  # a tab that completes nothing does no harm
+    child.sendline("")
+    child.expect_exact("(grad) ")
+    child.sendline("explain 0,0,1,1 of w")
+    child.expect("Σ")
+    child.expect_exact("(grad) ")
+    child.sendline("back")
+    child.expect_exact("conv2.bias")
+    child.expect_exact("(grad) ")
+    child.send("grap\t")
+    child.sendline(" conv2")
+    child.expect("made of|∂L/∂")
+    child.expect_exact("(grad) ")
+    child.sendcontrol("c")
+    child.expect_exact("q leaves the program")
+    child.sendline("cl")
+    child.expect_exact("Deleted breakpoint 1")
+    child.expect_exact("(grad) ")
+    child.sendline("c")
+    child.expect_exact("step 0: loss")
+    child.expect_exact("step 1: loss")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    assert "\x1b[" in said.getvalue()  # in colours
+    assert "--lr 3" in said.getvalue()  # the script's own arguments
+
+
+def test_a_debugged_script_trains_exactly_as_without(script):
+    plain = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=90, env=environment(), cwd=os.getcwd()).stdout  # fmt: skip
+    code, out, err = run("-c", "n 5", "-c", "back 3", "-c", "n", "-c", "c", str(script))
+    assert code == 0, err
+    losses = [line for line in out.splitlines() if line.startswith("step ")]
+    assert losses == plain.splitlines() and len(losses) == 2
+
+
+def test_commands_come_from_a_pipe(script):
+    code, out, _ = run(str(script), text="n\nw\nb relu\nc\np norm > 0\nq\n")
+    assert code == 0 and "breakpoint 1: relu" in out and "True" in out and "step 0" not in out
+    assert "\x1b[" not in out and all(len(line) <= 80 for line in out.splitlines())
+
+
+def test_the_end_of_the_input_leaves_the_program(script):
+    code, out, _ = run(str(script), text="n\n")
+    assert code == 0 and "step 0" not in out
+
+
+@pytest.mark.parametrize("more", [{"TERM": "dumb"}, {"NO_COLOR": "1"}, {"PYTHONIOENCODING": "ascii"}])
+def test_a_poor_terminal_is_enough(script, more):
+    code, out, err = run("-c", "goto conv2", "-c", "q", str(script), **more)
+    assert code == 0 and "conv2" in out and "\x1b[" not in out and "Traceback" not in err
+
+
+def test_a_dumb_terminal_gets_no_control_codes(script):
+    words = command(str(script), "-x")
+    child = pexpect.spawn(words[0], words[1:], env=environment(TERM="dumb"), dimensions=(40, 80), timeout=30, encoding="utf-8")
+    child.expect_exact("(grad) ")
+    assert "\x1b[3" not in child.before and "upstream" in child.before
+    child.sendline("q")
+    child.expect(pexpect.EOF)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["nosuch.py"], "cannot read the script nosuch.py"),
+        ([], "expected a script"),
+        (["--break", "norm >", "{script}"], "norm >"),
+        (["--replay", "nosuch.json"], "nosuch.json"),
+        (["--replay", "x.json", "{script}"], "not both"),
+    ],
+)
+def test_user_errors_are_one_line(words, says, script):
+    code, _, err = run(*[w.format(script=script) for w in words])
+    assert code == 2 and says in err and "Traceback" not in err and err.count("\n") == 1
+
+
+def test_an_exception_in_a_rule_opens_the_debugger_at_its_node(script):
+    script.write_text(SCRIPT.replace("    loss.backward()", "    model.fc.weight.register_hook(lambda g: 1 / 0)\n    loss.backward()"))
+    code, out, _ = run("--break", "nosuch", "-c", "w", "-c", "q", str(script))
+    assert code in (0, 1) and "ZeroDivisionError" in out and "fc.weight" in out
+
+
+def test_an_exception_elsewhere_is_pythons_own(script):
+    script.write_text(SCRIPT + "raise KeyError('mine')\n")
+    code, out, _ = run("-c", "c", str(script))
+    assert code == 1 and "KeyError: 'mine'" in out and "attach.py" not in out
+
+
+def test_the_exit_status_is_the_scripts(script):
+    script.write_text("import sys\nsys.exit(7)\n")
+    assert run(str(script))[0] == 7
+
+
+def test_a_script_without_backward_says_so(script):
+    script.write_text("print('hello', __name__, __file__)\n")
+    code, out, _ = run(str(script))
+    assert code == 0 and "hello __main__" in out and "without a backward()" in out
+
+
+# --- from code -----------------------------------------------------------------------------------
+
+
+def talk(*lines):
+    """A terminal that is told these lines, and what it printed."""
+    out = io.StringIO()
+    return Terminal(commands=lines, console=Console(file=out, width=80), read=_no_more), out
+
+
+def _no_more(_prompt):
+    raise EOFError
+
+
+def test_backward_debug_opens_it(monkeypatch):
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    answers = iter(["n", "edit g = 10", "c"])
+    monkeypatch.setattr("builtins.input", lambda _prompt: next(answers))
+    (x * 3).sum().backward(debug=True)
+    assert x.grad.tolist() == [30.0, 30.0]
+
+
+def test_quitting_ends_the_program_and_writes_no_gradient():
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    terminal, _ = talk("n", "n", "n", "q")
+    with pytest.raises(QuitDebugger):
+        open_session((x * 3).sum(), terminal=terminal)
+    assert x.grad is None
+
+
+def test_set_trace_stops_at_the_next_backward_only():
+    x = tg.tensor([1.0], requires_grad=True)
+    terminal, out = talk("c")
+    try:
+        set_trace(terminal=terminal)
+        (x * 2).backward()
+        (x * 2).backward()
+    finally:
+        unset_trace()
+    assert out.getvalue().count("start of the backward pass") == 1
+    assert x.grad.item() == 4
+
+
+def test_set_trace_with_a_selector_stops_there_each_time():
+    x = tg.tensor([1.0], requires_grad=True)
+    terminal, out = talk("c", "c")
+    try:
+        set_trace("mul", terminal=terminal)
+        (x * 2).backward()
+        (x + 2).backward()
+        (x * 2).backward()
+    finally:
+        unset_trace()
+    assert out.getvalue().count("breakpoint 1: mul") == 2
+
+
+def test_post_mortem_stands_at_the_node_that_failed():
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 2
+    y.register_hook(lambda g: 1 / 0)
+    terminal, out = talk("p op", "p g", "q")
+    with pytest.raises(ZeroDivisionError) as caught:
+        (y * 3).sum().backward()
+    post_mortem(caught.value, terminal=terminal)
+    assert "mul" in out.getvalue() and "[3. 3.]" in out.getvalue() and "ZeroDivisionError" in out.getvalue()
+    with pytest.raises(UsageError, match="not raised inside a backward pass"):
+        post_mortem(KeyError())
+
+
+def test_watches_and_breakpoints_outlive_a_pass(script):
+    code, out, _ = run("-c", "watch norm", "-c", "b relu", "-c", "c", "-c", "c", "-c", "c", "-c", "q", str(script))  # fmt: skip
+    assert code == 0
+    assert out.count("1: norm = ") >= 4 and "step 0" in out
+
+
+def test_pdb_opens_inside_the_rule(monkeypatch):
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    s = BackwardSession(tg.sigmoid(x).sum())
+    s.goto("sigmoid")
+    terminal, out = talk("pdb", "q")
+    said = []
+    monkeypatch.setattr("sys.stdin", io.StringIO("args\nc\n"))
+    monkeypatch.setattr("sys.stdout", io.StringIO())
+    with pytest.raises(QuitDebugger):
+        terminal.interact(s)
+    said = sys.stdout.getvalue()
+    assert "(Pdb)" in said and "y = " in said and "it gave array (2,)" in out.getvalue()
