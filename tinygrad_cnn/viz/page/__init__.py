@@ -20,8 +20,8 @@ from typing import Any
 
 #: In the order in which they are read; each defines one name that the later ones use.
 SCRIPTS = (
-    "format", "dom", "theme", "colours", "model", "layout", "scene", "player", "pictures", "boxes", "far", "pointer", "view",
-    "product", "controls", "compare", "panel", "search", "table", "keyboard", "main",
+    "format", "dom", "theme", "colours", "model", "layout", "scene", "player", "pictures", "boxes", "far", "pointer",
+    "view", "product", "controls", "compare", "panel", "search", "table", "keyboard", "main",
 )  # fmt: skip
 STYLES = ("tokens.css", "page.css", "graph.css", "panel.css")
 
@@ -32,7 +32,8 @@ def render(description: dict[str, Any], positions: dict[str, Any] | None = None)
     Parameters
         description: `Description.to_dict()`; see `viz.description` for its fields
         positions: places of the boxes inside each module, as `viz.layout.layout` gives them:
-            ``{module path: {node id or "module:" + path: {"x": …, "y": …}}}``, y down; None (or a module without) lets the page lay the boxes out itself
+            ``{module path: {node id or "module:" + path: {"x": …, "y": …}}}``, y down. Without any (None, or a
+            module that is missing) the page lays the boxes out itself
 
     Nothing of the description is trusted: it is embedded as data and only ever set as text.
     """
@@ -59,13 +60,13 @@ def render(description: dict[str, Any], positions: dict[str, Any] | None = None)
     for piece in pieces[1:]:
         mark, _, rest = piece.partition("}}")
         page += [parts[mark], rest]
-    return "".join(page)
+    return "".join(page).encode("utf-8", "replace").decode("utf-8")  # lone surrogates cannot be written
 
 
 def embed(data: Any) -> str:
     """JSON that can stand inside a script element: nothing in it can end the element or open a comment.
 
-    Numbers that JSON lacks become the strings ``"nan"``, ``"inf"`` and ``"-inf"``; lone surrogates are replaced.
+    Numbers that JSON lacks become the strings ``"nan"``, ``"inf"`` and ``"-inf"``.
     """
     try:
         text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -73,7 +74,7 @@ def embed(data: Any) -> str:
         text = json.dumps(_finite(data), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return text
 
 
 def _finite(value: Any) -> Any:

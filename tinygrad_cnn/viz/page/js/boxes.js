@@ -55,7 +55,7 @@ const Boxes = (() => {
     g.append(
       body(place, w, h, 9),
       Dom.svg('path', { class: 'stripe', d: `M9 0 H7 A7 7 0 0 0 0 7 V${h - 7} A7 7 0 0 0 7 ${h} H9 Z` }),
-      label({ class: 'title', x: 18, y: 22, text: fit(box.label, room, TITLE) }),
+      label({ class: 'title', x: 18, y: 22, text: fit(shortName(box), room, TITLE) }),
       label({ class: 'shape', x: w - 10, y: 22, 'text-anchor': 'end', text: shapeText }),
     );
     cells(g, w, h, Format.brief(r.value));
@@ -69,6 +69,12 @@ const Boxes = (() => {
     }
     if (r.change) g.append(changeMark(r.change));
     return g;
+  }
+
+  /** Inside its module, a parameter needs no module path before its name. */
+  function shortName(box) {
+    const prefix = `${box.record.module}.`;
+    return box.label.startsWith(prefix) && box.label.length > prefix.length ? box.label.slice(prefix.length) : box.label;
   }
 
   function changeMark(change) {

@@ -96,14 +96,14 @@
 
     // --- modules ----------------------------------------------------------------------------
 
-    toggle(box) {
+    toggle(box, { focus = false } = {}) {
       if (!box || !box.parent) return;
       const open = !this.scene.isOpen(box);
       const before = this.scene.places.get(this.scene.visible(box).key);
       const hadFocus = this.view.stage.contains(document.activeElement);
       this.scene.setOpen(box, open);
       this.view.rearranged(box, before);
-      if (hadFocus) this.view.focus(box);
+      if (hadFocus || focus) this.view.focus(box);
       this.panel.update(true);
       Dom.announce(`${Format.clip(box.name, 60)} ${open ? 'opened' : 'closed'}`);
     }

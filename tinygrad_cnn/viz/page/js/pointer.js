@@ -62,7 +62,7 @@ const Pointer = (() => {
       if (!fingers.delete(event.pointerId)) return;
       stage.classList.remove('panning');
       if (event.type === 'pointerup' && pressed && !pressed.moved) {
-        if (pressed.toggle) view.hub.toggle(view.model.boxes.get(pressed.toggle.dataset.toggle));
+        if (pressed.toggle) view.hub.toggle(view.model.boxes.get(pressed.toggle.dataset.toggle), { focus: true });
         else view.hub.select(pressed.box, { focus: true });
       }
       pressed = null;

@@ -1,0 +1,222 @@
+"""The page in a browser with the network off: drawing, modules, pan and zoom, panel, comparison, themes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import tinygrad_cnn as tg
+from tests.viz.page.graphs import network, product
+from tinygrad_cnn.viz.layout import layout
+
+pytestmark = pytest.mark.browser
+
+Show = Callable[..., Any]
+
+
+@pytest.fixture
+def net() -> dict[str, Any]:
+    loss, _net = network()
+    return tg.viz.graph(loss, title="two blocks").to_dict()
+
+
+# --- drawing ----------------------------------------------------------------------------------------
+
+
+def test_a_product_is_drawn_with_values_local_gradients_and_gradients(show: Show) -> None:
+    window = show(tg.viz.graph(product(), title="z = x · y").to_dict())
+    assert window.text("#title") == "z = x · y"
+    assert window.count("#graph .node") == 3 and window.count("#graph .line") == 2
+    assert sorted(window.texts("#graph .local text")) == ["× 2", "× 3"]
+    assert sorted(window.texts("#graph .number.value")) == ["2", "3", "6"]
+
+
+@pytest.mark.parametrize("direction", ["TB", "BT", "LR", "RL"])
+def test_boxes_lie_apart_and_forwards(show: Show, net: dict[str, Any], direction: str) -> None:
+    window = show(net | {"direction": direction})
+    places = window.run("""
+        const closed = [...page.scene.places.values()].filter((p) => !p.open);
+        return closed.map((p) => [p.box.order, p.x, p.y, p.x + p.w, p.y + p.h])""")
+    for i, (_, x0, y0, x1, y1) in enumerate(places):
+        for _, u0, v0, u1, v1 in places[:i]:
+            assert x1 <= u0 or u1 <= x0 or y1 <= v0 or v1 <= y0
+    at = {order: (x, y) for order, x, y, _, _ in places}
+    axis, sign = {"TB": (1, 1), "BT": (1, -1), "LR": (0, 1), "RL": (0, -1)}[direction]
+    edges = window.run("return page.model.edges.map((e) => [e.from.order, e.to.order])")
+    assert all(sign * (at[to][axis] - at[source][axis]) > 0 for source, to in edges)
+
+
+def test_boxes_lie_inside_their_modules(show: Show, net: dict[str, Any]) -> None:
+    window = show(net)
+    assert window.run("""
+        return [...page.scene.places.values()].filter((p) => p.box.parent).every((p) => {
+          const q = page.scene.places.get(p.box.parent.key);
+          return q.x <= p.x && q.y <= p.y && p.x + p.w <= q.x + q.w && p.y + p.h <= q.y + q.h;
+        })""")
+
+
+def test_graphviz_places_decide_the_ranks(show: Show) -> None:
+    x, y = (tg.tensor(v, requires_grad=True) for v in (2.0, 3.0))
+    graph = tg.viz.graph(x * y)
+    positions = layout(graph.description)
+    if not positions:
+        pytest.skip("needs Graphviz: pip install 'tinygrad-cnn[viz]'")
+    places = "return page.model.nodes.map((n) => page.scene.places.get(n.key).x)"
+    left, right, _ = show(graph.to_dict(), positions).run(places)
+    assert left < right
+    for place in positions[""].values():
+        place["x"] = -place["x"]
+    left, right, _ = show(graph.to_dict(), positions).run(places)
+    assert right < left
+
+
+# --- modules ----------------------------------------------------------------------------------------
+
+
+def test_a_module_opens_and_closes_and_its_lines_lead_to_the_visible_box(show: Show, net: dict[str, Any]) -> None:
+    window = show(net)
+    before = sorted(window.boxes)
+    window.run("page.toggle(page.model.modules.get('first'))")
+    closed = window.run("""
+        const lines = page.scene.linesAt.get(page.model.modules.get('first').key);
+        return lines.map((l) => [l.from.name || l.from.label, l.to.name || l.to.label])""")
+    assert "first" in window.boxes
+    assert {end for line in closed for end in line} > {"first"} and all("first" in line for line in closed)
+    window.run("page.toggle(page.model.modules.get('first'))")
+    assert sorted(window.boxes) == before
+
+
+def test_modules_close_by_their_button_and_stay_where_they_were_clicked(show: Show, net: dict[str, Any]) -> None:
+    window = show(net)
+    toggle = "#graph [data-toggle]"
+    before = window.find(toggle).rect
+    window.click(toggle)
+    after = window.find("#graph .closed .toggle").rect
+    assert window.focused.startswith("module") and window.focused.endswith("closed")
+    assert abs(before["x"] - after["x"]) < 12 and abs(before["y"] - after["y"]) < 12
+
+
+def test_all_close_and_all_open(show: Show, net: dict[str, Any]) -> None:
+    window = show(net)
+    window.click("#collapse")
+    assert window.count("#graph .module.open") == 0
+    assert {"first", "second"} <= set(window.boxes)
+    window.click("#expand")
+    assert window.run("return page.scene.open.size") == window.run("return page.model.containers.length")
+
+
+# --- pan and zoom -----------------------------------------------------------------------------------
+
+
+def test_zoom_buttons_wheel_and_fit(show: Show, net: dict[str, Any]) -> None:
+    window = show(net)
+    scale = "return page.view.at.k"
+    start = window.run(scale)
+    window.click("#zoom-in")
+    assert window.run(scale) == pytest.approx(1.25 * start)
+    window.run("""
+        const wheel = new WheelEvent('wheel', { deltaY: 100, clientX: 300, clientY: 300, cancelable: true });
+        document.getElementById('stage').dispatchEvent(wheel)""")
+    assert window.run(scale) < 1.25 * start
+    window.click("#fit")
+    height = window.run("return page.scene.bounds.h * page.view.at.k")
+    assert height <= window.find("#stage").rect["height"]
+
+
+def test_dragging_moves_the_picture_and_selects_nothing(show: Show, net: dict[str, Any]) -> None:
+    from selenium.webdriver import ActionChains
+
+    window = show(net)
+    before = window.run("return page.view.at")
+    press = ActionChains(window.browser, duration=0).move_to_element(window.find("#stage")).click_and_hold()
+    press.move_by_offset(60, 40).release().perform()
+    after = window.run("return page.view.at")
+    assert (after["x"] - before["x"], after["y"] - before["y"]) == (60, 40)
+    assert window.run("return page.selected") is None
+
+
+# --- panel ------------------------------------------------------------------------------------------
+
+
+def test_a_selected_node_shows_formula_pictures_histogram_and_source(show: Show, net: dict[str, Any]) -> None:
+    window = show(net)
+    window.run("page.jump(page.model.nodes.find((n) => n.record.op === 'tanh'))")
+    assert window.text("#panel h2") == "tanh"
+    assert "tanh" in window.text("#panel .formula")
+    assert window.count("#panel canvas.heat-map") == 2
+    assert window.count("#panel .histogram") == 2
+    assert "graphs.py" in window.text("#panel .where")
+    assert window.texts("#panel .crumbs li") == ["first"]
+
+
+def test_heat_maps_tell_numbers_to_pointer_and_keys(show: Show, net: dict[str, Any]) -> None:
+    from selenium.webdriver import ActionChains, Keys
+
+    window = show(net)
+    window.run("page.jump(page.model.nodes.find((n) => n.record.op === 'tanh'))")
+    ActionChains(window.browser, duration=0).move_to_element(window.find("#panel canvas.heat-map")).perform()
+    assert "entry [" in window.text("#panel .readout")
+    window.run("document.querySelector('#panel canvas.heat-map').focus()")
+    before = window.text("#panel .readout")
+    window.press(Keys.ARROW_LEFT)
+    assert window.text("#panel .readout") != before
+
+
+def test_hovering_shows_a_node_until_one_is_selected(show: Show) -> None:
+    from selenium.webdriver import ActionChains
+
+    window = show(tg.viz.graph(product()).to_dict())
+    nodes = window.browser.find_elements("css selector", "#graph .node .body")
+    ActionChains(window.browser, duration=0).move_to_element(nodes[0]).perform()
+    window.settle()
+    hovered = window.text("#panel h2")
+    assert hovered == window.boxes[0]
+    nodes[0].click()
+    ActionChains(window.browser, duration=0).move_to_element(nodes[1]).perform()
+    window.settle()
+    assert window.text("#panel h2") == hovered
+
+
+# --- two runs ---------------------------------------------------------------------------------------
+
+
+def test_two_runs_are_shown_side_by_side(show: Show) -> None:
+    first = tg.viz.graph(product())
+    x, y = (tg.tensor(v, requires_grad=True) for v in (2.0, 5.0))
+    window = show(tg.viz.compare(first, x * y, labels=("before", "after")).to_dict())
+    window.run("page.jump(page.model.nodes.find((n) => n.record.op === 'mul'))")
+    assert window.texts("#panel .sides thead th") == ["before", "after", "change"]
+    assert window.texts("#panel .sides tbody tr:first-child td") == ["6", "10", "+4"]
+
+
+# --- themes -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_theme_follows_the_reader_until_switched(show: Show, net: dict[str, Any], dark: bool) -> None:
+    window = show(net, dark=dark)
+    theme = "return document.documentElement.dataset.theme"
+    assert window.run(theme) == ("dark" if dark else "light")
+    window.press("d")
+    assert window.run(theme) == ("light" if dark else "dark")
+
+
+def test_reduced_motion_is_honoured(show: Show, net: dict[str, Any]) -> None:
+    window = show(net)
+    window.run("page.controls.go(3)")
+    window.settle()
+    moving = "return getComputedStyle(document.querySelector('#graph .handing .stroke')).animationName"
+    assert window.run(moving) == "none"
+    window.run("page.view.moveTo({ x: 9000, y: 9000, k: 1 }); page.view.fit(true)")
+    assert window.run("return page.view.at.x") < 9000, "no glide: the picture is there at once"
+
+
+@pytest.mark.parametrize("size", [(360, 640), (700, 500), (1920, 1080)])
+def test_nothing_sticks_out_of_narrow_and_wide_windows(show: Show, net: dict[str, Any], size: tuple[int, int]) -> None:
+    window = show(net, size=size)
+    window.run("page.controls.go(4); page.select(page.player.node)")
+    whole = "const d = document.documentElement; return d.scrollWidth <= innerWidth && d.scrollHeight <= innerHeight"
+    assert window.run(whole)
+    assert window.find("#stage").rect["height"] > 60
