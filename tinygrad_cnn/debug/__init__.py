@@ -14,17 +14,20 @@
     r = i.execute("b relu if norm > 3")     a Reply: .text, .moved, .edited, .breakpoints, .resume, .quit
     i.complete("goto fea")                  completions
 
+    tg.debug.listen(5678)                   an editor may attach to this program (Debug Adapter Protocol)
+
 Selectors and conditions: `selectors`, `conditions`. Breakpoints: `breakpoints`.
 """
 
 from tinygrad_cnn.debug.anomaly import Anomaly, AnomalyError, Finding, anomaly
 from tinygrad_cnn.debug.breakpoints import Breakpoint, Breakpoints
 from tinygrad_cnn.debug.commands import Interpreter, Reply
+from tinygrad_cnn.debug.dap.listen import listen, unlisten
 from tinygrad_cnn.debug.script import open_session, post_mortem, run_script, set_trace, unset_trace
 from tinygrad_cnn.debug.session import BackwardSession, Stop
 from tinygrad_cnn.debug.terminal import Terminal
 
 __all__ = [
     "Anomaly", "AnomalyError", "BackwardSession", "Breakpoint", "Breakpoints", "Finding", "Interpreter", "Reply", "Stop",
-    "Terminal", "anomaly", "open_session", "post_mortem", "run_script", "set_trace", "unset_trace",
+    "Terminal", "anomaly", "listen", "open_session", "post_mortem", "run_script", "set_trace", "unlisten", "unset_trace",
 ]  # fmt: skip
