@@ -20,7 +20,7 @@ from tinygrad_cnn.cli.recipes import RECIPES, SCHEDULES
 from tinygrad_cnn.cli.runs import Config, choose_folder, load_data, newest_run
 from tinygrad_cnn.errors import UsageError
 from tinygrad_cnn.io.atomic import make_folder
-from tinygrad_cnn.training.checkpoint import LAST, RunCheckpoint, load_run
+from tinygrad_cnn.training.checkpoint import LAST, RunCheckpoint, load_run, load_weights
 from tinygrad_cnn.training.loading import as_dataset
 from tinygrad_cnn.training.loop import OPTIMIZERS, make_optimizer
 from tinygrad_cnn.training.trainer import Trainer
@@ -72,7 +72,7 @@ def _train(folder: Path, config: Config, args: argparse.Namespace, out: Any) -> 
     table = EpochTable(out, config.epochs, "signals" if config.data == "mnist1d" else "images")
     checkpoint = RunCheckpoint(
         folder,
-        "accuracy" if validation is None else "val_accuracy",
+        None if validation is None else "val_accuracy",
         every_batches=args.checkpoint_every,
         every_seconds=None if args.checkpoint_every else 30.0,
     )
@@ -95,6 +95,7 @@ def _train(folder: Path, config: Config, args: argparse.Namespace, out: Any) -> 
         out.print(f"\ninterrupted after {place}; saved to {folder / LAST}. To go on:", soft_wrap=True)
         out.print(f"  tinygrad-cnn train --resume --out {shlex.quote(str(folder))}", soft_wrap=True)
         return 130
+    load_weights(model, folder)
     artifacts.finish(folder, config, model, trainer.history, train, test, out)
     return 0
 

@@ -23,16 +23,17 @@ LAST, BEST, HISTORY = "last.npz", "best.npz", "history.json"
 class RunCheckpoint(_Monitor):
     """Keeps `last.npz`, `best.npz` and `history.json` in `folder` up to date.
 
+    `monitor` decides which epoch was best; with None that is the latest, for trainings that hold nothing out.
     `last.npz` is written after each epoch, when interrupted, and within an epoch after every `every_batches`
     batches and every `every_seconds` seconds (None: not for that reason). Put it last among the callbacks:
     it saves the others' state too.
     """
 
     def __init__(
-        self, folder: str | os.PathLike[str], monitor: str = "val_accuracy", *, mode: str | None = None,
+        self, folder: str | os.PathLike[str], monitor: str | None = "val_accuracy", *, mode: str | None = None,
         every_batches: int | None = None, every_seconds: float | None = 30.0,
     ) -> None:  # fmt: skip
-        super().__init__(monitor, mode)
+        super().__init__(monitor or "epoch", mode)
         self.folder = Path(folder)
         self.every_batches = every_batches
         self.every_seconds = every_seconds

@@ -1,0 +1,81 @@
+"""Known networks: the published parameter counts, shapes, and names that do not exist."""
+
+import numpy as np
+import pytest
+
+import tinygrad_cnn as tg
+from tinygrad_cnn import models
+from tinygrad_cnn.errors import UsageError
+
+# Sources: the lecture notes' arithmetic (832 + 51,264 + 1,049,600 + 10,250), LeCun et al. 1998, torchvision's
+# model tables, Greydanus & Kobak 2024, Prince 2023 (figure 10.7).
+PARAMETERS = {
+    "mnist-cnn": 1_111_946,
+    "mlp": 101_770,
+    "lenet5": 61_706,
+    "alexnet": 61_100_840,
+    "vgg11": 132_863_336,
+    "resnet18": 11_689_512,
+    "resnet18-cifar": 11_173_962,
+    "mnist1d-cnn": 5_210,
+    "mnist1d-mlp": 15_210,
+    "mnist1d-logistic": 410,
+    "udl-cnn": 2_050,
+}
+SMALL = [name for name, count in PARAMETERS.items() if count < 20_000_000 and name != "resnet18"]
+
+
+def test_every_known_network_has_a_published_count():
+    assert set(models.names()) == set(PARAMETERS)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_a_network_has_the_published_number_of_parameters(name, monkeypatch):
+    # Counting needs no weights, and drawing those of the large ones takes seconds.
+    for draw in ("kaiming_uniform_", "uniform_", "normal_", "kaiming_normal_"):
+        monkeypatch.setattr(tg.nn.init, draw, lambda tensor, *_args, **_kwargs: tensor)
+    assert sum(p.numel() for p in models.create(name).parameters()) == PARAMETERS[name]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_network_gives_one_score_per_class_and_every_parameter_a_gradient(name):
+    tg.manual_seed(0)
+    model = models.create(name)
+    x = tg.randn(2, *models.entry(name).input_size)
+    scores = model(x)
+    assert scores.shape == (2, 10)
+    tg.nn.functional.cross_entropy(scores, tg.tensor([3, 7])).backward()
+    assert all(p.grad is not None and np.isfinite(p.grad.array).all() for p in model.parameters())
+
+
+def test_mnist_cnn_has_its_counts_layer_by_layer():
+    counts = [sum(p.numel() for p in m.parameters()) for m in models.create("mnist-cnn").modules()]
+    assert [n for n in counts if n in (832, 51_264, 1_049_600, 10_250)] == [832, 51_264, 1_049_600, 10_250]
+
+
+def test_lenet5_takes_the_papers_32_by_32_frame_as_well():
+    assert models.create("lenet5", padding=0)(tg.zeros(1, 1, 32, 32)).shape == (1, 10)
+
+
+def test_options_reach_the_network():
+    assert models.create("mnist-cnn", num_classes=3, in_channels=2)(tg.zeros(1, 2, 28, 28)).shape == (1, 3)
+
+
+def test_equal_seeds_give_equal_weights():
+    def weights():
+        tg.manual_seed(5)
+        return [p.detach().numpy() for p in models.create("mnist1d-cnn").parameters()]
+
+    assert all(np.array_equal(a, b) for a, b in zip(weights(), weights()))
+
+
+def test_resnet_keys_are_torchvisions():
+    keys = list(models.create("resnet18-cifar").state_dict())
+    assert keys[:3] == ["conv1.weight", "bn1.weight", "bn1.bias"]
+    assert "layer2.0.downsample.0.weight" in keys and "layer2.0.downsample.1.running_var" in keys
+    assert keys[-2:] == ["fc.weight", "fc.bias"]
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones():
+    with pytest.raises(UsageError, match=r"unknown model 'mnistcnn' \(did you mean 'mnist-cnn'\?\); known: mnist-cnn, mlp"):
+        models.create("mnistcnn")
