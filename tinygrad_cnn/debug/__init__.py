@@ -28,6 +28,7 @@ from tinygrad_cnn.debug.session import BackwardSession, Stop
 from tinygrad_cnn.debug.terminal import Terminal
 
 __all__ = [
-    "Anomaly", "AnomalyError", "BackwardSession", "Breakpoint", "Breakpoints", "Finding", "Interpreter", "Reply", "Stop",
-    "Terminal", "anomaly", "listen", "open_session", "post_mortem", "run_script", "set_trace", "unlisten", "unset_trace",
+    "Anomaly", "AnomalyError", "BackwardSession", "Breakpoint", "Breakpoints", "Finding", "Interpreter", "Reply",
+    "Stop", "Terminal", "anomaly", "listen", "open_session", "post_mortem", "run_script", "set_trace", "unlisten",
+    "unset_trace",
 ]  # fmt: skip
