@@ -19,9 +19,10 @@ from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.linear_map import LinearMap
 from tinygrad_cnn.autograd.modes import enable_grad, inference_mode, no_grad, set_grad_enabled
 from tinygrad_cnn.autograd.observe import keep_values
+from tinygrad_cnn.autograd.variable import Variable
 
 __all__ = [
-    "Function", "GradcheckError", "LinearMap", "Node", "Step", "backward", "backward_steps", "detect_anomaly",
+    "Function", "GradcheckError", "LinearMap", "Node", "Step", "Variable", "backward", "backward_steps", "detect_anomaly",
     "enable_grad", "functional", "grad", "gradcheck", "gradgradcheck", "inference_mode",
     "is_anomaly_check_nan_enabled",
     "is_anomaly_enabled", "keep_values", "no_grad",
