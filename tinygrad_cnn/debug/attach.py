@@ -40,7 +40,7 @@ def attached(fn: Callable[[BackwardPass, Run], None]) -> Iterator[None]:
         finally:
             inside = False
 
-    BackwardPass.run = taken  # type: ignore[method-assign]
+    BackwardPass.run = taken  # type: ignore[assignment, method-assign]
     try:
         yield
     finally:

@@ -16,7 +16,7 @@ from tinygrad_cnn.debug.selectors import Query, check_expression, parse
 from tinygrad_cnn.errors import UsageError
 
 if TYPE_CHECKING:
-    from tinygrad_cnn.debug.session import BackwardSession
+    from tinygrad_cnn.debug.walking import Walk
 
 
 @dataclass
@@ -140,7 +140,7 @@ class Breakpoints:
         bp.query = Query(bp.query.selector, condition or None)
         return bp
 
-    def hit(self, session: BackwardSession, *, count: bool = True) -> Breakpoint | None:
+    def hit(self, session: Walk, *, count: bool = True) -> Breakpoint | None:
         """The breakpoint that stops at the session's node, after counting; log points only leave messages."""
         stop = None
         for bp in self:
@@ -164,8 +164,7 @@ class Breakpoints:
             self._table.pop(stop.id, None)
         return stop
 
-
-    def _holds(self, bp: Breakpoint, session: BackwardSession, say: bool) -> bool:
+    def _holds(self, bp: Breakpoint, session: Walk, say: bool) -> bool:
         """Whether it holds here; one whose condition cannot be evaluated does, and a message says why."""
         try:
             return session.matches(bp.query)
@@ -196,7 +195,7 @@ def _hit_test(text: str, hits: int) -> bool:
     return tests[found[1] or ">="]
 
 
-def _filled(message: str, session: BackwardSession) -> str:
+def _filled(message: str, session: Walk) -> str:
     def value(found: re.Match[str]) -> str:
         try:
             result = session.evaluate(found[1])

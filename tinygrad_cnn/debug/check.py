@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from tinygrad_cnn.debug.session import BackwardSession
 
 ndarray = np.ndarray
-#: Relative step of the differences: the cube root of float64's precision balances their two errors.
-STEP = float(np.finfo(np.float64).eps ** (1 / 3))
+#: Random directions, and single entries of each kind (largest, random), that are tried.
 DIRECTIONS = 4
 ELEMENTS = 4
 
@@ -205,11 +204,13 @@ class _Probe:
         assert pulled is not None
         self.node, self.inputs, self.u, self.i, self.pulled, self.rng = node, inputs, u, i, pulled, rng
         self.x = np.asarray(inputs[i], dtype=np.float64)
-        self.h = STEP * max(1.0, float(np.abs(self.x).max(initial=0.0)) ** 0.5)
-        # Noise of the differences: what rounding of y leaves in Σ u·y, over the step.
+        # The cube root of the precision balances the differences' two errors. Noise: what rounding of y leaves in Σ u·y, over the step.
         with np.errstate(all="ignore"):
             y = forward(node, inputs)
-            noise = float(np.abs(u * y).sum()) * np.finfo(np.float64).eps * 16 / self.h
+            # A cast computes in less than float64: longer steps, and more noise.
+            eps = float(np.finfo(y.dtype).eps) if y.dtype.kind == "f" else float(np.finfo(np.float64).eps)
+            self.h = eps ** (1 / 3) * max(1.0, float(np.abs(self.x).max(initial=0.0)) ** 0.5)
+            noise = float(np.abs(u * y).sum()) * eps * 16 / self.h
         self.atol = noise + 1e-9 * float(np.abs(pulled).max(initial=0.0))
         self.rtol = rtol
         self.kinks: set[int] = set()

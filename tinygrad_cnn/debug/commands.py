@@ -375,7 +375,11 @@ def _quit(_self: Interpreter, _rest: str) -> Reply:
 
 
 @command("break", "b SELECTOR [if EXPRESSION]: stop there; without one, list them", "b")
-def _break(self: Interpreter, rest: str, temporary: bool = False) -> Reply:
+def _break(self: Interpreter, rest: str) -> Reply:
+    return _set_break(self, rest, temporary=False)
+
+
+def _set_break(self: Interpreter, rest: str, *, temporary: bool) -> Reply:
     if not rest:
         return _list_breaks(self)
     query = parse(rest, file=self.file)
@@ -394,7 +398,7 @@ def _break(self: Interpreter, rest: str, temporary: bool = False) -> Reply:
 
 @command("tbreak", "tbreak SELECTOR: stop there once")
 def _tbreak(self: Interpreter, rest: str) -> Reply:
-    return _break(self, rest, temporary=True)
+    return _set_break(self, rest, temporary=True)
 
 
 @command("log", "log SELECTOR :: MESSAGE: print a message instead of stopping; {expression} is filled in")
@@ -417,7 +421,11 @@ def _clear(self: Interpreter, rest: str) -> Reply:
 
 
 @command("enable", "enable NUMBER…: switch breakpoints on")
-def _enable(self: Interpreter, rest: str, on: bool = True) -> Reply:
+def _enable(self: Interpreter, rest: str) -> Reply:
+    return _switch(self, rest, on=True)
+
+
+def _switch(self: Interpreter, rest: str, *, on: bool) -> Reply:
     found = [self.session.breakpoints[id] for id in _ids(rest)]
     if not found:
         raise UsageError("expected the numbers of breakpoints; `b` lists them")
@@ -430,7 +438,7 @@ def _enable(self: Interpreter, rest: str, on: bool = True) -> Reply:
 
 @command("disable", "disable NUMBER…: switch breakpoints off")
 def _disable(self: Interpreter, rest: str) -> Reply:
-    return _enable(self, rest, on=False)
+    return _switch(self, rest, on=False)
 
 
 @command("ignore", "ignore NUMBER [COUNT]: let a breakpoint pass so many times")

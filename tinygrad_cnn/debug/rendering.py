@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import linecache
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -165,7 +166,7 @@ def source_lines(file: str, line: int, *, context: int = 5, text: str = "") -> R
     return out
 
 
-def table(rows: list[tuple[str, ...]], headers: tuple[str, ...]) -> Table:
+def table(rows: Sequence[tuple[str, ...]], headers: tuple[str, ...]) -> Table:
     """A plain table without borders."""
     made = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for header in headers:

@@ -140,7 +140,7 @@ class Terminal:
 
 def make_console(file: Any = None) -> Console:
     """Standard output, 80 to 100 columns; plain on a dumb terminal, with NO_COLOR and in a pipe."""
-    out = file or sys.stdout
+    out: Any = file or sys.stdout
     with contextlib.suppress(AttributeError, ValueError):
         out.reconfigure(errors="replace")
     console = Console(file=out, highlight=False, soft_wrap=False, emoji=False)
