@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.analysis.watch import evaluating, layer_outputs, layer_path
+from tinygrad_cnn.analysis.watch import as_batch, evaluating, layer_outputs, layer_path
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.backward import grad
 from tinygrad_cnn.autograd.graph import Node, reachable
@@ -89,7 +89,7 @@ def receptive_field(model: Any, input_size: Sequence[int]) -> list[Field]:
 def effective_field(model: Any, image: Any, layer: str, unit: Sequence[int] | None = None) -> np.ndarray:
     """How much each pixel really moves one unit: |∂unit/∂pixel|, of the image's shape without the batch.
 
-    `unit` is (channel, *position) in the layer's output; by default the middle of the strongest channel.
+    `image` is (C, *spatial), or a batch whose first counts. `unit` is (channel, *position) in the layer's output; by default the middle of the strongest channel.
     It lies within the region of `receptive_field`, and is mostly smaller (Luo et al. 2016).
     """
     x = _leaf_of(image)
@@ -171,7 +171,6 @@ def _borders(value: Any, n: int) -> list[tuple[int, int]]:
 
 
 def _leaf_of(image: Any) -> Handle:
-    array = np.asarray(unwrap(image))
-    x = wrap(array.astype(np.float32) if array.dtype.kind != "f" else array.copy())
+    x = wrap(as_batch(image).array[:1].copy())
     x.node = make_leaf(x)
     return x

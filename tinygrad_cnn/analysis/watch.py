@@ -6,7 +6,9 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tinygrad_cnn.autograd.handle import Handle
+import numpy as np
+
+from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.errors import UsageError
 
 
@@ -77,3 +79,15 @@ def layer_path(model: Any, layer: Any) -> str:
     raise UsageError(
         f"a layer is named by its path (a string) or is a module of the model, got {type(layer).__name__}"
     )
+
+
+def as_batch(image: Any) -> Handle:
+    """An image (H, W), (C, H, W) or a batch (N, C, H, W) as a batch of floats."""
+    array = np.asarray(unwrap(image))
+    if array.dtype.kind != "f":
+        array = array.astype(np.float32)
+    if array.ndim == 2:
+        array = array[None]
+    if array.ndim == 3:
+        array = array[None]
+    return wrap(array)

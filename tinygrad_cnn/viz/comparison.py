@@ -211,9 +211,10 @@ def _table(description: Description, limit: int | None) -> str:
             continue
         old = node.other.gradient if node.other else None
         new = node.gradient
-        title = printable(node.label, 40) + (
-            f"  [{printable(node.module, 30)}]" if node.module and not node.leaf else ""
-        )
+        title = printable(node.label, 40)
+        if not node.leaf and node.kind != "constant":
+            title += f" ({node.op})" if node.name and node.name != node.op else ""
+            title += f"  [{printable(node.module, 30)}]" if node.module else ""
         rows.append(
             (_MARKS[node.change], title, _size(old), _size(new), _ratio(old, new), "; ".join(node.changes))
         )

@@ -56,7 +56,8 @@ def summarise(
     m = wide.size
     if m:
         lo, hi, mean = float(wide.min()), float(wide.max()), total / m
-        squares = float(np.dot(wide, wide))
+        with np.errstate(over="ignore"):
+            squares = float(np.dot(wide, wide))
         out.zeros = _digits((n - int(np.count_nonzero(flat))) / n)
         out.min, out.max, out.mean, out.norm = (
             _digits(lo),

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_cnn.analysis.watch import evaluating, layer_outputs, layer_path
+from tinygrad_cnn.analysis.watch import as_batch, evaluating, layer_outputs, layer_path
 from tinygrad_cnn.autograd import modes
-from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
+from tinygrad_cnn.autograd.handle import Handle, unwrap
 from tinygrad_cnn.errors import UsageError
 from tinygrad_cnn.viz.plots.canvas import (
     COLOURS,
@@ -257,18 +257,6 @@ def update_ratio(model: Any, before: Mapping[str, Any], path: Path = None) -> Fi
 
 
 # --- helpers ------------------------------------------------------------------------------------------
-
-
-def as_batch(image: Any) -> Handle:
-    """An image (H, W), (C, H, W) or a batch (N, C, H, W) as a batch of floats."""
-    array = np.asarray(unwrap(image))
-    if array.dtype.kind != "f":
-        array = array.astype(np.float32)
-    if array.ndim == 2:
-        array = array[None]
-    if array.ndim == 3:
-        array = array[None]
-    return wrap(array)
 
 
 def show_image(axes: Any, image: np.ndarray) -> None:
