@@ -18,7 +18,7 @@ from tinygrad_cnn.debug.dap.breakpoints import EXCEPTION, FILTERS
 from tinygrad_cnn.debug.dap.console import Console
 from tinygrad_cnn.debug.dap.messages import Arguments, RequestError
 from tinygrad_cnn.debug.dap.places import Sources
-from tinygrad_cnn.debug.dap.program import Move, Program
+from tinygrad_cnn.debug.dap.program import Move, Program, Terminated
 from tinygrad_cnn.debug.dap.room import ALWAYS, STOPPED, THREAD, Room, request
 from tinygrad_cnn.debug.dap.server import Reply
 from tinygrad_cnn.debug.dap.setting import Setting
@@ -244,6 +244,8 @@ class Adapter:
         code = 1
         try:
             code = launching.run(self._launch, self.program, self.output)
+        except Terminated:
+            pass  # it was told to end when it had just ended by itself
         finally:
             self.running = False
             self.exit_code = code

@@ -19,6 +19,7 @@ from tinygrad_cnn.debug.conditions import Namespace, norm
 from tinygrad_cnn.debug.dap.places import place_of
 from tinygrad_cnn.debug.selectors import Query, Selector, check_expression
 from tinygrad_cnn.debug.session import BackwardSession
+from tinygrad_cnn.debug.walking import Walk
 from tinygrad_cnn.errors import UsageError
 
 #: Owners: which request made a breakpoint. The console's have none.
@@ -146,8 +147,8 @@ class EditorBreakpoints(Breakpoints):
         self._muted = False
         self._pause = Breakpoint(0, Query(None, "pause"), owner=PAUSE)
 
-    def hit(self, session: BackwardSession, *, count: bool = True) -> Breakpoint | None:
-        if self._muted:
+    def hit(self, session: Walk, *, count: bool = True) -> Breakpoint | None:
+        if self._muted or not isinstance(session, BackwardSession):  # recorded passes have no editor
             return None
         self.session, self.backwards = session, not count
         self.at_start = session.last is None and session.node is session.nodes[0]

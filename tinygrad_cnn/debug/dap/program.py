@@ -112,9 +112,13 @@ class Program:
         self._listening = not self._stays
 
     def leave_here(self) -> None:
-        """Undo `attach_here`, in the same thread."""
+        """Undo `attach_here`, in the same thread; nothing is raised in it from then on."""
         self._listening = False
-        self._watching.close()
+        try:
+            with self._lock:
+                self._thread = None
+        finally:  # what was raised in it just before arrives here
+            self._watching.close()
 
     def _run_pass(self, work: BackwardPass, run: Callable[[BackwardPass], None]) -> None:
         """What `BackwardPass.run` does on the watched thread."""
@@ -303,8 +307,10 @@ class Program:
         self._listening = False
         if self._stopped:
             self.resume(Move(_terminate))
-        elif self._thread is not None:
-            _raise_in(self._thread, Terminated)
+            return
+        with self._lock:
+            if self._thread is not None:
+                _raise_in(self._thread, Terminated)
 
 
 def leave_parts(interpreter: Interpreter) -> None:

@@ -99,7 +99,7 @@ def downstream(session: BackwardSession, node: Node) -> list[Item]:
         return [Item("error", f"{type(error).__name__} in {node.op.name}.backward: {error}")]
     return [
         Item(
-            f"∂L/∂{_name(node, i)}", Group(f"→ {session.label(parent)}  {show(d)}", _contribution(session, node, i, d)),
+            f"∂L/∂{_name(node, i)}", Group(f"→ {session.label(parent)}  {show(d)}", _contribution(session, node, i)),
             f"downstream[{i}]", _setter(session, i), written=_written(session, parent),
         )
         for i, (parent, d) in enumerate(zip(node.parents, handed, strict=True))
@@ -107,10 +107,10 @@ def downstream(session: BackwardSession, node: Node) -> list[Item]:
     ]  # fmt: skip
 
 
-def _contribution(session: BackwardSession, node: Node, i: int, d: np.ndarray) -> Items:
+def _contribution(session: BackwardSession, node: Node, i: int) -> Items:
     def items() -> list[Item]:
-        parent = node.parents[i]
-        assert parent is not None
+        parent, d = node.parents[i], session.downstream[i]
+        assert parent is not None and d is not None
         before = session.arrived(parent)
         return [
             Item(

@@ -7,8 +7,9 @@ its number and its hit count. A place where no node exists yet is unverified; wh
 
 from __future__ import annotations
 
-import ast
+import contextlib
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from tinygrad_cnn.autograd.handle import Handle
@@ -124,7 +125,8 @@ class Setting(Room):
             session = self.session
             if path in session.names.values():
                 return path
-            tensor = self.program.call(lambda: _tensor(session, path))
+            frames = self.program.frames
+            tensor = self.program.call(lambda: _tensor(session, frames, path))
             if tensor is not None:
                 name = session.names.get(tensor.node.seq)
                 if name is None:
@@ -229,14 +231,18 @@ def _is_dotted(text: str) -> bool:
     return all(part.isidentifier() or part.isdigit() for part in text.split("."))
 
 
-def _tensor(session: BackwardSession, path: str) -> Handle | None:
-    try:
-        ast.parse(path, mode="eval")
-        value = session.evaluate(path)
-    except (SyntaxError, ValueError, UsageError):
-        return None
-    return (
-        value
-        if isinstance(value, Handle) and value.node is not None and value.node.target is not None
-        else None
-    )
+def _tensor(session: BackwardSession, frames: list[FrameType], path: str) -> Handle | None:
+    """The leaf that an expression means: for the program, else for the node."""
+    for frame in frames[:1]:
+        with contextlib.suppress(Exception):  # whatever is wrong with it there, it may mean something here
+            return _leaf(eval(path, frame.f_globals, frame.f_locals))
+    with contextlib.suppress(UsageError, AttributeError):
+        return _leaf(session.evaluate(path))
+    return None
+
+
+def _leaf(value: Any) -> Handle | None:
+    """A tensor whose `.grad` a backward pass may write; None for anything else."""
+    if isinstance(value, Handle) and value.node is not None and value.node.target is not None:
+        return value
+    return None

@@ -70,8 +70,7 @@ class Variables(Room):
             item.assign(self.session.evaluate(args.string("value")))
         except UsageError as error:
             raise RequestError(str(error), show=True) from None
-        fresh = self._contents(args.integer("variablesReference")).find(item.name)
-        shown = self.describe(fresh)
+        shown = self.describe(self._contents(args.integer("variablesReference")).find(item.name))
         body = {"value": shown["value"], "variablesReference": shown["variablesReference"]}
         if "type" in shown:
             body["type"] = shown["type"]
@@ -98,6 +97,12 @@ class Variables(Room):
             raise RequestError(f"the reference {reference} is void: the program has moved since")
         if not isinstance(source, Item):
             return Listed(source())
+        if (
+            source.assign is not None
+            and source.expression is not None
+            and not isinstance(source.value, Group)
+        ):  # it may have been edited since
+            source.value = self.session.evaluate(source.expression)
         found = open_up(source)
         return found if found is not None else Listed([])
 
