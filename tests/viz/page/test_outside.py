@@ -85,3 +85,17 @@ def test_ten_thousand_nodes_start_collapsed_and_draw_only_what_is_seen(show: Sho
     assert 0 < window.count("#table tbody tr") < 100
     window.run("page.controls.go(9000)")
     assert window.text("#step-count") == "9000 / 10000"
+
+
+def test_resnet_18_is_one_small_file_and_starts_with_few_boxes(show: Show) -> None:
+    tg.manual_seed(0)
+    net = tg.models.resnet18(num_classes=10)
+    loss = tg.nn.functional.cross_entropy(net(tg.randn(2, 3, 32, 32)), tg.tensor([3, 7]))
+    graph = tg.viz.graph(loss)
+    assert len(graph.html().encode()) < 3_000_000
+    window = show(graph.to_dict())
+    assert 20 < window.run("return [...page.scene.places.values()].filter((p) => !p.open).length") <= 150
+    assert window.count("*") < 2000
+    window.press("n", "p")
+    window.run("page.jump(page.model.nodes.find((n) => n.record.name === 'layer4.1.conv2.weight'))")
+    assert window.texts("#panel .crumbs li") == ["layer4", "1", "conv2"]

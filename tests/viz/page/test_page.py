@@ -72,6 +72,14 @@ def test_graphviz_places_decide_the_ranks(show: Show) -> None:
     assert right < left
 
 
+def test_the_drawing_can_be_turned(show: Show, net: dict[str, Any]) -> None:
+    window = show(net)
+    shape = "return page.scene.bounds.w > page.scene.bounds.h"
+    assert not window.run(shape)
+    window.click("#turn")
+    assert window.run(shape)
+
+
 # --- modules ----------------------------------------------------------------------------------------
 
 
@@ -96,6 +104,16 @@ def test_modules_close_by_their_button_and_stay_where_they_were_clicked(show: Sh
     after = window.find("#graph .closed .toggle").rect
     assert window.focused.startswith("module") and window.focused.endswith("closed")
     assert abs(before["x"] - after["x"]) < 12 and abs(before["y"] - after["y"]) < 12
+
+
+def test_a_double_click_opens_a_module(show: Show, net: dict[str, Any]) -> None:
+    from selenium.webdriver import ActionChains
+
+    window = show(net)
+    window.click("#collapse")
+    ActionChains(window.browser, duration=0).double_click(window.find("#graph .closed .title")).perform()
+    window.settle()
+    assert window.count("#graph .module.open") == 1
 
 
 def test_all_close_and_all_open(show: Show, net: dict[str, Any]) -> None:

@@ -127,7 +127,9 @@ def test_the_current_node_is_in_sight_even_inside_a_closed_module(show: Callable
 def test_a_recording_may_go_back_repeat_and_edit(show: Callable[..., Any]) -> None:
     description = chain(3)
     first, second, third = description["steps"]
-    edited = first | {"upstream": {"n": 1, "shape": [], "scalar": 7.0, "norm": 7.0}}
+    seven, five = ({"n": 1, "shape": [], "scalar": v, "norm": v} for v in (7.0, 5.0))
+    edited = first | {"upstream": seven, "note": "edited by hand"}
+    edited["downstream"] = [first["downstream"][0] | {"contribution": five}]
     description["steps"] = [first, first | {"back": True}, edited, second, third]
     window = show(description)
     states = "return page.model.nodes.map((n) => page.player.stateOf(n))"
@@ -139,6 +141,9 @@ def test_a_recording_may_go_back_repeat_and_edit(show: Callable[..., Any]) -> No
     assert seen == [once, ["waiting", "waiting", "partial"], once, ["done"] * 3]
     window.run("page.controls.go(3)")
     assert window.texts("#product [data-role=upstream]") == ["7"]
+    assert window.texts("#product [data-role=downstream]") == ["5"]
+    assert window.text("#product .step-note") == "edited by hand"
+    assert window.run("return Format.brief(page.player.gradientOf(page.model.nodes[1]))") == "5"
 
 
 def test_a_graph_without_backward_pass_says_so(show: Callable[..., Any]) -> None:

@@ -35,6 +35,14 @@ const Boxes = (() => {
   const TITLE = '600 13px system-ui, sans-serif';
   const SMALL = '11px ui-monospace, "DejaVu Sans Mono", monospace';
 
+  /** Room for name and shape side by side, within limits; in steps, so that columns stay calm. */
+  function sizeOf(box) {
+    if (box.isModule) return { w: 188, h: 74 };
+    const title = textWidth(Format.clip(shortName(box), 40), TITLE);
+    const shape = textWidth(Format.clip(Format.shape(box.record.shape), 24), SMALL);
+    return { w: Math.max(160, Math.min(256, 16 * Math.ceil((44 + title + shape) / 16))), h: 66 };
+  }
+
   function role(node) {
     const r = node.record;
     if (r.loss) return 'loss';
@@ -51,7 +59,7 @@ const Boxes = (() => {
     const g = group(place, `box node kind-${role(box).replace(/[^a-z]/g, '')}`);
     const shape = Format.shape(r.shape);
     const shapeText = fit(shape, 0.5 * w, SMALL);
-    const room = w - 34 - 6.7 * shapeText.length;
+    const room = w - 42 - textWidth(shapeText, SMALL);
     g.append(
       body(place, w, h, 9),
       Dom.svg('path', { class: 'stripe', d: `M9 0 H7 A7 7 0 0 0 0 7 V${h - 7} A7 7 0 0 0 7 ${h} H9 Z` }),
@@ -139,9 +147,16 @@ const Boxes = (() => {
       more ? label({ class: 'shape', x: 46 + titleWidth, y: 24, text: more }) : null);
   }
 
+  const measured = new Map();
+
   function textWidth(text, font) {
-    pen.font = font;
-    return pen.measureText(text).width;
+    const key = `${font}|${text}`;
+    if (!measured.has(key)) {
+      if (measured.size > 20000) measured.clear();
+      pen.font = font;
+      measured.set(key, pen.measureText(text).width);
+    }
+    return measured.get(key);
   }
 
   function toggle(box, x, y, open) {
@@ -212,6 +227,7 @@ const Boxes = (() => {
       Dom.svg('path', { class: 'stroke', d: pathOf(stroke, horizontal) }),
       Dom.svg('path', { class: 'head', d: `M0 -1 L-6.5 ${-HEAD - 2} L6.5 ${-HEAD - 2} Z`, transform: `translate(${ex.toFixed(1)},${ey.toFixed(1)}) rotate(${turn})` }),
     );
+    g.append(Dom.svg('title', { text: describeLine(item) }));
     const text = localText(item);
     if (text) {
       const [lx, ly] = labelPlace(points);
@@ -225,6 +241,17 @@ const Boxes = (() => {
       g.append(pill);
     }
     return g;
+  }
+
+  /** What a pointer resting on a line is told. */
+  function describeLine(item) {
+    const names = `${Format.clip(item.from.isModule ? item.from.name : item.from.label, 60)} → ${Format.clip(item.to.isModule ? item.to.name : item.to.label, 60)}`;
+    if (item.edges.length > 1) return `${names}: ${item.edges.length} edges`;
+    const { local, contribution, numbers } = item.edges[0].record;
+    const parts = [names];
+    if (local) parts.push(`local gradient ${local.numbers || local.text || ''} (${local.structure})`);
+    if (numbers || contribution) parts.push(numbers || `hands back ${Format.brief(contribution)}`);
+    return parts.join('\n');
   }
 
   /** Beside the consumer, since the local gradient is the consumer's: on the last bend, in its middle. */
@@ -246,5 +273,5 @@ const Boxes = (() => {
     return local.structure === 'identity' ? '× 1' : local.structure || '';
   }
 
-  return { node, closed, frame, frameHead, line, pathOf, fit, role, speak, SMALL };
+  return { sizeOf, node, closed, frame, frameHead, line, pathOf, fit, role, speak, SMALL };
 })();

@@ -93,13 +93,14 @@ const Controls = (() => {
       if (!player.hasSteps) return 'No backward pass in this graph';
       const step = player.current;
       if (!step) return player.position ? 'The whole backward pass' : 'Before the first step';
-      const into = step.downstream.map((d) => `${Format.clip(d.edge.from.label, 40)} receives ${Format.brief(d.edge.record.contribution)}`);
+      const into = step.downstream.map((d) => `${Format.clip(d.edge.from.label, 40)} receives ${Format.brief(Player.contributionOf(d))}`);
       return [`Step ${player.position} of ${player.steps.length}: ${Format.clip(step.node.label, 60)}`, ...into].join(', ');
     }
 
     showProduct() {
       const place = Dom.byId('product');
       const step = this.player.current;
+      place.classList.toggle('idle', !this.player.moved);
       if (!step) {
         const text = !this.player.hasSteps
           ? 'This graph carries no backward pass that could be played.'
@@ -115,6 +116,7 @@ const Controls = (() => {
         Dom.el('div', { class: 'product-head' },
           Dom.el('span', { class: 'quiet', text: step.record.back ? 'back over' : 'step of' }),
           Dom.el('button', { class: 'link strong', type: 'button', on: { click: () => jump(node) } }, Dom.name(Format.clip(node.label, 40))),
+          step.record.note ? Dom.el('span', { class: 'step-note', text: Format.clip(step.record.note, 120) }) : null,
           node.record.formula ? Dom.el('code', { text: Format.clip(node.record.formula, 70) }) : null),
         Dom.el('div', { class: 'product-rows' }, Product.ofStep(step, this.player, jump)));
     }

@@ -18,6 +18,7 @@ const Keyboard = (() => {
     ['/', 'search (op:relu  module:features  shape:64)'],
     ['+  −  0', 'zoom in, out, fit the whole graph'],
     ['Shift + arrows', 'move the picture'],
+    ['r', 'turn: top to bottom, or left to right'],
     ['t', 'graph, table, or both'],
     ['d', 'dark or light'],
     ['Esc', 'let go of the selection, close what is open'],
@@ -32,7 +33,7 @@ const Keyboard = (() => {
     const anywhere = {
       ' ': () => controls.toggle(), n: () => controls.step(1), p: () => controls.step(-1),
       '/': () => hub.search.focus(), '+': () => view.zoomBy(1.25), '=': () => view.zoomBy(1.25), '-': () => view.zoomBy(0.8), 0: () => view.fit(true),
-      o: () => toggleHere(hub), e: () => hub.setAll(true), c: () => hub.setAll(false), t: () => hub.nextMode(), d: () => Theme.toggle(),
+      o: () => toggleHere(hub), e: () => hub.setAll(true), c: () => hub.setAll(false), r: () => hub.turn(), t: () => hub.nextMode(), d: () => Theme.toggle(),
       '?': () => hub.help(), Escape: () => hub.select(null), Home: () => controls.go(0), End: () => controls.go(controls.player.steps.length),
     };
 

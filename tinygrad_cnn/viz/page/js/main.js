@@ -49,6 +49,7 @@
       on('fit', () => this.view.fit(true));
       on('expand', () => this.setAll(true));
       on('collapse', () => this.setAll(false));
+      on('turn', () => this.turn());
       on('help-open', () => this.help());
       on('help-close', () => Dom.byId('help').close());
       on('panel-close', () => this.select(null));
@@ -106,6 +107,13 @@
       if (hadFocus || focus) this.view.focus(box);
       this.panel.update(true);
       Dom.announce(`${Format.clip(box.name, 60)} ${open ? 'opened' : 'closed'}`);
+    }
+
+    turn() {
+      this.scene.turn();
+      this.view.rearranged();
+      this.view.start();
+      Dom.announce(this.model.horizontal ? 'Drawn from left to right' : 'Drawn from top to bottom');
     }
 
     setAll(open) {

@@ -106,11 +106,10 @@ const Panel = (() => {
     inputs(box) {
       const edges = box.ins.slice().sort((a, b) => a.index - b.index);
       if (!edges.length) return null;
-      const seen = this.player.hasSteps;
       const rows = edges.slice(0, 24).map((edge) => {
-        const known = edge.record.contribution && (!seen || this.player.handed.has(edge));
-        const rest = known
-          ? Product.row({ edge }, box.record.gradient, (to) => this.hub.jump(to)).querySelector('.product')
+        const contribution = this.player.contributionAlong(edge);
+        const rest = contribution
+          ? Product.row({ edge, contribution }, this.player.gradientOf(box), (to) => this.hub.jump(to)).querySelector('.product')
           : Dom.el('p', { class: 'quiet', text: edge.record.local ? `local gradient ${localText(edge.record.local)}` : 'no gradient is wanted here' });
         return Dom.el('li', {}, Dom.el('div', { class: 'input-name' }, this.goTo(edge.from), Dom.el('span', { class: 'mono quiet', text: Format.shape(edge.from.record.shape) })), rest);
       });

@@ -1,9 +1,13 @@
 /* The backward pass as a film: where it stands, and what has arrived where by then.
  *
- * Replays the description's steps, which may be one backward pass or a recording of a debugger's session: a
- * step may come again, go back (`back: true`: what it handed on is taken back), and carry an `upstream` of its own
- * where it was edited. Knows no page elements;
- * `controls.js` has the buttons, `product.js` shows the multiplication.
+ * Replays the description's steps: one backward pass, or a recording of a debugger's session. A step is
+ *
+ *     {node, downstream: [{edge, before, after, contribution}], upstream, back, note}
+ *
+ * of which all but `node` may be missing. Steps may come again (the later one counts) or go back (`back`: what
+ * the step handed on is taken back, sums return to `before`). `upstream` and `contribution` are there when they
+ * differ from the node's gradient and the edge's contribution, as after an edit; `note` is a sentence to show.
+ * Knows no page elements; `controls.js` has the buttons, `product.js` shows the multiplication.
  */
 'use strict';
 
@@ -48,7 +52,7 @@ const Player = (() => {
     reset() {
       this.arrived = new Map(); // node → gradient received so far
       this.done = new Set();
-      this.handed = new Set(); // edges whose contribution has been handed back
+      this.handed = new Map(); // edge → what has been handed back along it
       this.progress = new Map();
       const first = this.steps[0];
       // The seed is there before anything moves.
@@ -81,7 +85,7 @@ const Player = (() => {
         if (sum) this.arrived.set(item.edge.from, sum);
         else this.arrived.delete(item.edge.from);
         if (back) this.handed.delete(item.edge);
-        else this.handed.add(item.edge);
+        else this.handed.set(item.edge, contributionOf(item));
       }
     }
 
@@ -109,6 +113,11 @@ const Player = (() => {
       return this.arrived.get(node) || null;
     }
 
+    /** What was handed back along an edge; null when nothing was by now. */
+    contributionAlong(edge) {
+      return (this.hasSteps ? this.handed.get(edge) : edge.record.contribution) || null;
+    }
+
     /** How far the backward pass is inside a module, from 0 to 1. */
     progressOf(module) {
       const total = this.total.get(module.key);
@@ -122,10 +131,10 @@ const Player = (() => {
       let known = false;
       let arrived = false;
       for (const edge of edges) {
-        const size = Format.magnitude(edge.record.contribution);
-        if (size === null) continue;
+        if (Format.magnitude(edge.record.contribution) === null) continue;
         known = true;
         if (this.hasSteps && !this.handed.has(edge)) continue;
+        const size = Format.magnitude(this.contributionAlong(edge));
         arrived = true;
         squares += size * size;
       }
@@ -134,10 +143,14 @@ const Player = (() => {
     }
   }
 
-  /** The sum after a product arrived: the product itself where it is the first. */
-  function afterOf(item) {
-    return item.after || item.edge.record.contribution || null;
+  function contributionOf(item) {
+    return item.contribution || item.edge.record.contribution || null;
   }
 
-  return { Player, afterOf };
+  /** The sum after a product arrived: the product itself where it is the first. */
+  function afterOf(item) {
+    return item.after || contributionOf(item);
+  }
+
+  return { Player, contributionOf };
 })();

@@ -23,9 +23,10 @@ const Product = (() => {
   }
 
   /** One edge: a factor card, a factor card, and what comes out; then the sum it joins. */
-  function row({ edge, before, after }, upstream, jump, back = false) {
+  function row(item, upstream, jump, back = false) {
+    const { edge, before, after } = item;
     const local = edge.record.local || null;
-    const contribution = edge.record.contribution || null;
+    const contribution = Player.contributionOf(item);
     const target = Format.clip(edge.from.label, 24);
     const cards = Dom.el('div', { class: 'product' },
       card('gradient', 'upstream', '∂L/∂y', upstream),

@@ -7,8 +7,6 @@
 'use strict';
 
 const Scene = (() => {
-  const NODE = { w: 184, h: 66 };
-  const CLOSED = { w: 188, h: 74 };
   const PAD = 16;
   const HEADER = 34;
   const START_BOXES = 150;
@@ -18,6 +16,7 @@ const Scene = (() => {
     constructor(model, positions) {
       this.model = model;
       this.positions = positions || {};
+      this.drawn = { horizontal: model.horizontal, flipped: model.flipped }; // how the positions lie
       this.cache = new Map();
       this.pairs = collectPairs(model);
       this.open = new Set([model.root.key]);
@@ -57,6 +56,13 @@ const Scene = (() => {
       if (open) this.open.add(box.key);
       else this.open.delete(box.key);
       this.forget(box);
+      this.arrange();
+    }
+
+    /** From top-down to left-to-right, and back. */
+    turn() {
+      this.model.horizontal = !this.model.horizontal;
+      this.cache.clear();
       this.arrange();
     }
 
@@ -107,11 +113,11 @@ const Scene = (() => {
       const hints = this.positions[box.path] || null;
       const across = this.model.horizontal;
       const items = box.children.map((child) => {
-        const size = this.isOpen(child) ? this.inside(child) : child.isModule ? CLOSED : NODE;
+        const size = this.isOpen(child) ? this.inside(child) : Boxes.sizeOf(child);
         sizes.set(child.key, size);
         const hint = hints && hints[child.isModule ? 'module:' + child.path : child.id];
-        const sign = this.model.flipped ? -1 : 1;
-        const turned = hint ? (across ? { x: hint.y, y: sign * hint.x } : { x: hint.x, y: sign * hint.y }) : null;
+        const sign = this.drawn.flipped ? -1 : 1;
+        const turned = hint ? (this.drawn.horizontal ? { x: hint.y, y: sign * hint.x } : { x: hint.x, y: sign * hint.y }) : null;
         return { key: child.key, w: across ? size.h : size.w, h: across ? size.w : size.h, hint: turned };
       });
       const made = Layout.layers(items, this.pairs.get(box.key) || [], across ? 96 : 46);
@@ -298,5 +304,5 @@ const Scene = (() => {
     return box;
   }
 
-  return { Scene, NODE, CLOSED, HEADER };
+  return { Scene };
 })();

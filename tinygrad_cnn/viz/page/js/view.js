@@ -85,6 +85,8 @@ const View = (() => {
 
     /** At first: the whole graph where its names can be read so, else its beginning at a readable size. */
     start(readable = 0.5) {
+      this.size = null; // nothing to keep in the middle yet
+      this.resized();
       this.fit();
       if (this.at.k >= readable) return;
       const k = 0.75;
