@@ -23,6 +23,7 @@ from tinygrad_cnn.debug.anomaly import Anomaly, AnomalyError, Finding, anomaly
 from tinygrad_cnn.debug.breakpoints import Breakpoint, Breakpoints
 from tinygrad_cnn.debug.commands import Interpreter, Reply
 from tinygrad_cnn.debug.dap.listen import listen, unlisten
+from tinygrad_cnn.debug.replay import Replay
 from tinygrad_cnn.debug.script import open_session, post_mortem, run_script, set_trace, unset_trace
 from tinygrad_cnn.debug.session import BackwardSession, Stop
 from tinygrad_cnn.debug.terminal import Terminal

@@ -20,7 +20,6 @@ from tinygrad_cnn.debug import rendering, snapshot
 from tinygrad_cnn.debug.breakpoints import Breakpoint
 from tinygrad_cnn.debug.conditions import NAMES, norm
 from tinygrad_cnn.debug.selectors import parse, suggestions
-from tinygrad_cnn.debug.session import BackwardSession
 from tinygrad_cnn.errors import UsageError, UserError
 
 
@@ -70,14 +69,14 @@ class Interpreter:
     """Runs command lines on a session (and on sessions inside it, after `step` into a composite op).
 
     Parameters
-        session: the one to drive; replace the attribute to go on with another
+        session: the one to drive (a `BackwardSession` or a `Replay`); replace the attribute to go on with another
         file: the script that bare line numbers (``b 12``) belong to
         maps: how heat maps are drawn: ``"colour"``, ``"shades"`` or ``"ascii"``
     """
 
-    def __init__(self, session: BackwardSession, *, file: str | None = None, maps: str = "shades") -> None:
+    def __init__(self, session: Any, *, file: str | None = None, maps: str = "shades") -> None:
         self.session = session
-        self.outer: list[BackwardSession] = []
+        self.outer: list[Any] = []
         self.file = file
         self.maps = maps
         self.last = ""
@@ -608,19 +607,17 @@ def _retval(self: Interpreter, _rest: str) -> Reply:
 def _grad(self: Interpreter, rest: str) -> Reply:
     session = self.session
     node = self.node_of(rest)
-    g = session.gradient_of(node)
-    if g is None:
-        return Reply(
-            [f"{session.label(node)}: no gradient yet (step {session.index_of(node) + 1} of {session.total})"]
-        )
-    s = snapshot.summary(g, pixels=snapshot.PIXELS, signed=True)
-    assert s is not None
-    parts: list[Any] = [f"∂L/∂{session.label(node)} {tuple(g.shape)} {g.dtype}"]
+    s = session.gradient_summary(node)
+    if s is None:
+        return Reply([
+            f"{session.label(node)}: no gradient yet (step {session.index_of(node) + 1} of {session.total})"
+        ])  # fmt: skip
+    parts: list[Any] = [f"∂L/∂{session.label(node)} {tuple(node.shape)} {node.dtype}"]
     if s.get("image"):
         parts.append(rendering.heat_map(s["image"], maps=self.maps))
     parts.append(rendering.numbers(s))
-    if g.size <= 16:
-        parts.append(snapshot.show(g))
+    if s.get("data") is not None and s.get("scalar") is None:
+        parts.append(str(s["data"]))
     return Reply(parts)
 
 
@@ -804,12 +801,13 @@ def _info(self: Interpreter, rest: str) -> Reply:
         rows = []
         for node in session.nodes:
             if node.is_leaf:
-                g = session.gradient_of(node)
+                g = session.gradient_summary(node)
+                size = "none yet" if g is None else g.get("norm", 0.0)
                 rows.append(
                     (
                         session.label(node),
                         str(tuple(node.shape)),
-                        "none yet" if g is None else f"{norm(g):.4g}",
+                        size if isinstance(size, str) else f"{size:.4g}",
                     )
                 )
         return Reply([rendering.table(rows, ("leaf", "shape", "norm of gradient"))])
@@ -818,7 +816,7 @@ def _info(self: Interpreter, rest: str) -> Reply:
             repr(session)[1:-1],
             f"{len(session.breakpoints)} breakpoint(s), {len(session.watches)} watch(es)",
         ]
-        lines.append(f"gradients held for stepping back: {session.nbytes / 1e6:.2f} MB")
+        lines.append(f"gradients held for stepping back: {session.nbytes / 1e6:.3f} MB")
         return Reply(lines)
     raise UsageError(f"info expects break, watch, params or session, got {what!r}")
 

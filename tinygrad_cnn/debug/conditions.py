@@ -55,7 +55,7 @@ class _Norm(float):
 class Namespace(dict[str, Any]):
     """The names of `NAMES`, computed on first use; then the names of the user's frame, when there is one."""
 
-    def __init__(self, session: BackwardSession) -> None:
+    def __init__(self, session: Any) -> None:
         super().__init__()
         self._session = session
 
@@ -86,12 +86,19 @@ class Namespace(dict[str, Any]):
         except NameError as error:
             known = ", ".join(NAMES)
             raise UsageError(f"{expression!r}: {error}; here one can say: {known}") from None
+        except UsageError:
+            raise
         except Exception as error:
             raise UsageError(f"{expression!r}: {type(error).__name__}: {error}") from None
 
     def true(self, expression: str) -> bool:
         """Whether the expression holds (arrays: anywhere). Names that do not apply to the node make it false."""
-        value = unwrap(self.evaluate(expression))
+        try:
+            value = unwrap(self.evaluate(expression))
+        except UsageError as error:
+            if "NoneType" in str(error):  # `value.min() < 0` where nothing holds a value, `param` of no leaf
+                return False
+            raise
         if isinstance(value, np.ndarray):
             return bool(value.any())
         if isinstance(value, float) and value != value:

@@ -234,6 +234,12 @@ class BackwardSession(Walk):
         tensor = node.tensor
         return tensor.grad.array if tensor is not None and tensor.grad is not None else None
 
+    def gradient_summary(self, node: Node) -> dict[str, Any] | None:
+        """`gradient_of` as a plain summary with a picture."""
+        from tinygrad_cnn.debug.snapshot import PIXELS, summary
+
+        return summary(self.gradient_of(node), pixels=PIXELS, signed=True)
+
     def arrived(self, node: Node) -> ndarray | None:
         """The gradient that waits at a node which is not done yet; None where nothing has arrived."""
         g = self._pass.grads.get(node.seq)
@@ -265,6 +271,15 @@ class BackwardSession(Walk):
         from tinygrad_cnn.debug.snapshot import history
 
         return history(self)
+
+    def run_to_end(self) -> None:
+        """Do all the rest, breakpoints or not, without ending the session."""
+        while self._advance():
+            pass
+
+    def return_to(self, position: int) -> None:
+        """Stand again where it stood, without becoming another stop."""
+        self._move_to(position)
 
     # --- the end ---------------------------------------------------------------------------------
 

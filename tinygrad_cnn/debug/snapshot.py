@@ -6,6 +6,7 @@ Summaries of arrays are those of the pictures (`viz.summary`), so one page and o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from tinygrad_cnn.viz.description import plain
 from tinygrad_cnn.viz.summary import summarise
 
 if TYPE_CHECKING:
-    from tinygrad_cnn.debug.session import BackwardSession
+    from tinygrad_cnn.debug.session import BackwardSession, Visit
 
 #: About how many pixels a heat map keeps of an array.
 PIXELS = 512
@@ -47,23 +48,43 @@ def describe(session: BackwardSession, *, pixels: int = PIXELS) -> dict[str, Any
     }  # fmt: skip
     if node is None:
         return out
-    out["node"] = describe_node(session, node)
-    out["upstream"] = summary(session.upstream, pixels=pixels, signed=True)
+    error = None
     try:
-        downstream = session.downstream
-    except Exception as error:  # a rule that fails is what the user is looking for: show it
+        downstream: Sequence[Any] = session.downstream
+    except Exception as failure:  # a rule that fails is what the user is looking for: show it
         downstream = [None] * len(node.parents)
-        out["error"] = f"{type(error).__name__} in {node.op.name}.backward: {error}"
-    out["inputs"] = [
-        _input(session, node, i, parent, downstream[i], pixels) for i, parent in enumerate(node.parents)
-    ]
-    value = session.value_of(node)
-    names = (
-        [node.op.input_name(i, len(node.parents)) for i in range(len(node.parents))] if node.parents else []
-    )
-    values = [("y", value), *zip(names, session.input_values(), strict=True)]
-    out["values"] = [{"name": n, "summary": summary(v, pixels=pixels)} for n, v in values if v is not None]
-    return out
+        error = f"{type(failure).__name__} in {node.op.name}.backward: {failure}"
+    before = {p.seq: session.arrived(p) for p in node.parents if p is not None}
+    return out | describe_step(session, node, session.upstream, downstream, before, pixels) | {"error": error}
+
+
+def describe_visit(session: BackwardSession, visit: Visit, *, pixels: int = PIXELS) -> dict[str, Any]:
+    """A step that is done, as `describe` told it while it was ahead."""
+    k = session.index_of(visit.node)
+    return {
+        "status": "paused", "stop": {"kind": "step", "text": f"step {k + 1} of {session.total}", "breakpoint": None},
+        "step": k + 1, "position": k, "total": session.total, "hooks": visit.node.hooks is not None, "error": None,
+        "edits": list(visit.edits), "watches": [],
+        **describe_step(session, visit.node, visit.upstream, visit.downstream, visit.before, pixels),
+    }  # fmt: skip
+
+
+def describe_step(
+    session: BackwardSession, node: Node, upstream: np.ndarray, downstream: Sequence[Any],
+    before: dict[int, Any], pixels: int,
+) -> dict[str, Any]:  # fmt: skip
+    """The part of a state that is the step itself: node, upstream, inputs and values."""
+    handed = [*downstream] + [None] * (len(node.parents) - len(downstream))
+    names = [node.op.input_name(i, len(node.parents)) for i in range(len(node.parents))]
+    values = [("y", session.value_of(node)), *zip(names, session.input_values(node), strict=True)]
+    return {
+        "node": describe_node(session, node),
+        "upstream": summary(upstream, pixels=pixels, signed=True),
+        "inputs": [
+            _input(session, node, i, p, handed[i], before, pixels) for i, p in enumerate(node.parents)
+        ],
+        "values": [{"name": n, "summary": summary(v, pixels=pixels)} for n, v in values if v is not None],
+    }
 
 
 def describe_node(session: BackwardSession, node: Node) -> dict[str, Any]:
@@ -92,13 +113,13 @@ def place(site: Site | None) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def frames(session: BackwardSession) -> list[dict[str, Any]]:
+def frames(session: BackwardSession, node: Node | None = None) -> list[dict[str, Any]]:
     """The stack, innermost first: {"kind": "node" | "module" | "python", "name", "where"}.
 
     Python frames beyond the creating line are there when the forward pass ran under the debugger or
     `keep_values(stack=True)`.
     """
-    node = session.node
+    node = node or session.node
     if node is None:
         return []
     here = place(node.where)
@@ -179,13 +200,12 @@ def show(value: Any, *, limit: int = 400) -> str:
 
 
 def _input(
-    session: BackwardSession, node: Node, i: int, parent: Node | None, handed: np.ndarray | None, pixels: int
-) -> dict[str, Any]:
+    session: BackwardSession, node: Node, i: int, parent: Node | None, handed: Any, before: dict[int, Any], pixels: int
+) -> dict[str, Any]:  # fmt: skip
     name = node.op.input_name(i, len(node.parents))
     if parent is None:
         return {"index": i, "name": name, "node": None, "label": None}
-    before = session._pass.grads.get(parent.seq)
-    got = None if before is None else session.gradient_of(parent)
+    got = before.get(parent.seq)
     after = handed if got is None or handed is None else got + handed
     return {
         "index": i, "name": name, "node": parent.seq, "label": session.label(parent), "shape": list(parent.shape),

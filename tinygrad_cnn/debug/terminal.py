@@ -49,8 +49,8 @@ class Terminal:
         self.read = read or _read
         self.interpreter: Interpreter | None = None
 
-    def interact(self, session: BackwardSession) -> None:
-        """Talk until the session is over or the program shall go on. Raises QuitDebugger on `q`."""
+    def interact(self, session: Any) -> None:
+        """Talk about a `BackwardSession` or a `Replay` until the session is over or the program shall go on. Raises QuitDebugger on `q`."""
         interpreter = Interpreter(session, file=self.file, maps=maps_of(self.console))
         if self.interpreter is not None:
             session.watches[:] = self.interpreter.watches

@@ -1,0 +1,310 @@
+"""Replays: a whole backward pass as one JSON file, and a session that walks through it without the program.
+
+The file is a graph description of `viz` (so ``viz.Graph.load(file).html(page)`` plays it) with one more
+field, which readers of graphs ignore:
+
+    "replay": {"version": 1, "states": [state…]}      one state per step, as `snapshot.describe` writes them,
+                                                      each with "frames": the stack (`snapshot.frames`)
+
+It holds summaries and small pictures, never whole arrays.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd.handle import wrap
+from tinygrad_cnn.debug.breakpoints import Breakpoints
+from tinygrad_cnn.debug.conditions import NAMES, Namespace, norm
+from tinygrad_cnn.debug.snapshot import describe_visit, frames, show
+from tinygrad_cnn.debug.walking import Stop, Walk, Watch
+from tinygrad_cnn.errors import DataError, UsageError
+from tinygrad_cnn.viz.collect import Wish, collect
+from tinygrad_cnn.viz.description import Description, Downstream, Step, plain
+from tinygrad_cnn.viz.files import write_text
+from tinygrad_cnn.viz.summary import summarise
+
+if TYPE_CHECKING:
+    from tinygrad_cnn.debug.session import BackwardSession
+
+VERSION = 1
+#: Pixels of a picture in a file; none in passes of more than so many nodes.
+PIXELS, PICTURED = 256, 2000
+
+
+def write(session: BackwardSession, path: Any, *, title: str = "") -> Path:
+    """Write the pass of a session: what it did so far with its edits, and the rest as it would go.
+
+    The rest is done once, so hooks run, and undone: the session stands where it stood. A path that ends in
+    ``.html`` gets the page that plays it instead of the JSON. Raises OutputError when it cannot be written.
+    """
+    here = session.position
+    session.run_to_end()
+    visits = session.visits()
+    pixels = PIXELS if len(visits) <= PICTURED else 0
+    states = []
+    for k, visit in enumerate(visits):
+        state = describe_visit(session, visit, pixels=pixels) | {"frames": frames(session, visit.node)}
+        states.append(state | {"step": k + 1, "position": k, "total": len(visits)})
+    with np.errstate(all="ignore"):
+        description = _description(session, visits, title)
+    session.return_to(here)
+    if str(path).endswith((".html", ".htm")):
+        from tinygrad_cnn.viz.graphs import Graph
+
+        Graph(description).html(path)
+        return Path(path)
+    data = description.to_dict() | {"replay": {"version": VERSION, "states": states}}
+    text = json.dumps(_small(data), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return write_text(path, text + "\n")
+
+
+def open_replay(path: Any, *, commands: Sequence[str] = ()) -> int:
+    """Open a recorded pass in the terminal. Raises DataError for a file that is none."""
+    from tinygrad_cnn.debug.terminal import QuitDebugger, Terminal
+
+    try:
+        Terminal(commands=commands).interact(Replay.load(path))
+    except QuitDebugger:
+        return 0
+    return 0
+
+
+class Replay(Walk):
+    """A recorded pass that can be walked through: `state`, `where`, `history`, breakpoints, conditions.
+
+    It holds summaries: what needs arrays (`explain`, `check`, `edit`, `p g`) raises UsageError.
+    """
+
+    def __init__(self, data: Any) -> None:
+        self.states: list[dict[str, Any]] = _states(data)
+        try:
+            made: dict[int, _Node] = {}
+            for state in self.states:
+                made[state["node"]["seq"]] = _Node(state)
+            for node in made.values():
+                node.parents = tuple(
+                    made.get(i["node"]) if i["node"] is not None else None for i in node.inputs
+                )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"this replay is damaged: {type(error).__name__}: {error}") from error
+        self.nodes = list(made.values())
+        self.names = {n.seq: n.name for n in self.nodes if n.name and n.is_leaf}
+        self._index = {n.seq: k for k, n in enumerate(self.nodes)}
+        self._position = 0
+        self.breakpoints = Breakpoints()
+        self.watches: list[Watch] = []
+        self.stop = Stop("start", "start of the recorded pass")
+        self.hooked = False
+
+    @classmethod
+    def load(cls, path: Any) -> Replay:
+        """Read a file that `record` wrote. Raises DataError when it is none, or damaged."""
+        try:
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
+            raise DataError(f"cannot read the replay {path}: {error}") from error
+        return cls(data)
+
+    @property
+    def position(self) -> int:
+        return self._position
+
+    def _advance(self) -> bool:
+        self._open()
+        if self.node is None:
+            return False
+        self._position += 1
+        return True
+
+    def _undo(self) -> bool:
+        if self._position == 0:
+            return False
+        self._position -= 1
+        return True
+
+    @property
+    def namespace(self) -> Namespace:
+        return _Names(self)
+
+    def state(self) -> dict[str, Any]:
+        """Where it stands, as it was recorded."""
+        here = {"stop": self.stop._asdict(), "watches": [self._watched(w) for w in self.watches]}
+        if self.node is not None:
+            return self.states[self._position] | here
+        status = "closed" if self.closed else "end"
+        return here | {
+            "status": status, "step": self.total + 1, "position": self.total, "total": self.total, "node": None,
+            "upstream": None, "inputs": [], "values": [], "hooks": False, "error": None, "edits": [],
+        }  # fmt: skip
+
+    def where(self) -> list[dict[str, Any]]:
+        """The recorded stack."""
+        return self.states[self._position].get("frames", []) if self.node is not None else []
+
+    def history(self) -> list[dict[str, Any]]:
+        """The steps before this one."""
+        return [
+            {
+                "step": s["step"], "seq": s["node"]["seq"], "label": s["node"]["label"], "op": s["node"]["op"],
+                "module": s["node"]["module"], "norm": (s["upstream"] or {}).get("norm", 0.0), "edits": s["edits"],
+            }
+            for s in self.states[: self._position]
+        ]  # fmt: skip
+
+    def gradient_summary(self, node: Any) -> dict[str, Any] | None:
+        """The whole gradient of a node that is done or stood before; None for one ahead."""
+        k = self.index_of(node)
+        return self.states[k]["upstream"] if k <= self._position else None
+
+    def finish(self) -> None:
+        """Close it."""
+        self.closed = True
+        self.stop = Stop("closed", "replay closed")
+
+    abort = finish
+
+    def _watched(self, watch: Watch) -> dict[str, Any]:
+        try:
+            return {
+                "id": watch.id,
+                "expression": watch.expression,
+                "value": show(self.evaluate(watch.expression)),
+            }
+        except UsageError as error:
+            return {"id": watch.id, "expression": watch.expression, "error": str(error)}
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _LIVE:
+            raise UsageError(f"a replay holds summaries, not arrays: {_LIVE[name]} needs the program itself")
+        raise AttributeError(name)
+
+    def __repr__(self) -> str:
+        return f"<Replay step {min(self.position + 1, self.total)} of {self.total} ({self.stop.text})>"
+
+
+_LIVE = {
+    "explain": "explain", "check": "check", "edit": "edit", "into": "stepping into an op", "record": "record",
+    "input_values": "the inputs' values", "value_of": "a value", "downstream": "an array", "upstream": "an array",
+    "gradient_of": "an array", "nbytes": "this",
+}  # fmt: skip
+
+
+class _Node:
+    """What selectors and commands ask of a node, from its recorded state."""
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        said = state["node"]
+        self.seq: int = said["seq"]
+        self.name: str | None = said["name"]
+        self.module: str = said["module"]
+        self.shape = tuple(said["shape"])
+        self.dtype: str = said["dtype"]
+        self.is_leaf: bool = said["leaf"]
+        self.inputs: list[dict[str, Any]] = state["inputs"]
+        self.parents: tuple[Any, ...] = ()
+        self.hooks = self.tensor = None
+        names = [i["name"] for i in self.inputs]
+        self.op = SimpleNamespace(
+            name=said["op"], kind=said["kind"], formula=said["formula"], definition=None,
+            input_name=lambda i, _arity: names[i],
+        )  # fmt: skip
+        self.scope = SimpleNamespace(kind=said["modules"][-1]["kind"]) if said["modules"] else None
+        where = said["where"]
+        self.where = None if where is None else SimpleNamespace(filename=where["file"], lineno=where["line"])
+
+    def local_gradient(self, _i: int) -> Any:
+        raise UsageError("a replay holds summaries, not arrays: local needs the program itself")
+
+
+class _Names(Namespace):
+    """The names that a recorded state can answer."""
+
+    def __missing__(self, name: str) -> Any:
+        replay: Any = self._session
+        node = replay._paused()
+        state = replay.states[replay.position]
+        up = state["upstream"] or {}
+        below = [i["downstream"] for i in state["inputs"] if i.get("downstream")]
+        if name in ("norm", "zeros"):
+            return float(up.get(name, 0.0))
+        if name in ("nan", "inf"):
+            return sum(s.get(name, 0) for s in [up, *below])
+        answers: dict[str, Any] = {
+            "np": np, "session": replay, "node": node, "op": node.op.name, "name": node.name or "", "module": node.module,
+            "shape": node.shape, "dtype": node.dtype, "step": replay.position + 1,
+            "line": node.where.lineno if node.where else None,
+        }  # fmt: skip
+        if name in answers:
+            return answers[name]
+        if name == "nonfinite":
+            return self["nan"] + self["inf"]
+        if name == "all_zero":
+            return self["zeros"] == 1
+        if name in NAMES:
+            raise UsageError(f"a replay holds summaries, not arrays: {name} needs the program itself")
+        raise KeyError(name)
+
+
+def _states(data: Any) -> list[dict[str, Any]]:
+    replay = data.get("replay") if isinstance(data, dict) else None
+    if not isinstance(replay, dict) or not isinstance(replay.get("states"), list):
+        raise DataError("expected a replay written by session.record(…), got another kind of JSON")
+    if replay.get("version") != VERSION:
+        raise DataError(
+            f"this replay has version {replay.get('version')!r}, this package reads {VERSION}: record it again"
+        )
+    states = replay["states"]
+    if not states or not all(isinstance(s, dict) and isinstance(s.get("node"), dict) for s in states):
+        raise DataError("this replay is damaged: a state without a node")
+    return states
+
+
+def _description(session: BackwardSession, visits: Any, title: str) -> Description:
+    """The graph as `viz` describes it, with the gradients of this very pass."""
+    consumed = {p.seq for n in session.nodes for p in n.parents if p is not None}
+    roots = [n for n in session.nodes if n.seq not in consumed] or session.nodes[:1]
+    handles = []
+    for node in roots:
+        value = session.value_of(node)
+        handles.append(wrap(value if value is not None else np.zeros(node.shape, node.dtype), node))
+    given = {visit.node.seq: visit.upstream for visit in visits}
+    out = collect(handles, Wish(gradients=given))
+    edges = {edge.id: edge for edge in out.edges}
+    for visit in visits:
+        step = Step(str(visit.node.seq))
+        size = norm(visit.upstream)
+        for i, (parent, d) in enumerate(zip(visit.node.parents, visit.downstream, strict=False)):
+            edge = edges.get(f"{visit.node.seq}:{i}")
+            if parent is None or d is None or edge is None:
+                continue
+            edge.contribution = summarise(d, signed=True)
+            if 0 < size < np.inf and edge.contribution.norm is not None:
+                edge.gain = edge.contribution.norm / size
+            product = Downstream(edge.id, None, None)
+            old = visit.before.get(parent.seq)
+            if old is not None:
+                product = Downstream(edge.id, summarise(old), summarise(old + d))
+            step.downstream.append(product)
+        out.steps.append(step)
+    out.gradients = "run"
+    out.title = title or "recorded backward pass"
+    out.notes = [note for note in out.notes if "freed" not in note]
+    return out
+
+
+def _small(value: Any) -> Any:
+    """Numbers at six digits: enough to look at, a third of the size."""
+    if isinstance(value, float):
+        return plain(float(f"{value:.6g}"))
+    if isinstance(value, dict):
+        return {k: _small(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_small(v) for v in value]
+    return value
