@@ -191,3 +191,7 @@ def test_importing_viz_loads_no_plotting_library():
 
     code = "import sys, tinygrad_cnn.viz as v; v.graph; assert not {'matplotlib', 'pygraphviz', 'PIL'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_notebook_shows_figures_without_pyplot():
+    assert viz.curves({"loss": [2, 1]})._repr_png_().startswith(b"\x89PNG")

@@ -89,8 +89,9 @@ def receptive_field(model: Any, input_size: Sequence[int]) -> list[Field]:
 def effective_field(model: Any, image: Any, layer: str, unit: Sequence[int] | None = None) -> np.ndarray:
     """How much each pixel really moves one unit: |∂unit/∂pixel|, of the image's shape without the batch.
 
-    `image` is (C, *spatial), or a batch whose first counts. `unit` is (channel, *position) in the layer's output; by default the middle of the strongest channel.
-    It lies within the region of `receptive_field`, and is mostly smaller (Luo et al. 2016).
+    `image` is (C, *spatial), or a batch whose first counts. `unit` is (channel, *position) in the layer's
+    output; by default the middle of the strongest channel. It lies within the region of `receptive_field`,
+    and is mostly smaller (Luo et al. 2016).
     """
     x = _leaf_of(image)
     with evaluating(model), modes.enable_grad():

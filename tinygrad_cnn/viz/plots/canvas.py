@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,12 +49,26 @@ def new_figure(width: float, height: float, *, gap: float = 0.08) -> Figure:
     each part. Call it inside `styled()`."""
     require("matplotlib", extra="plots", purpose="this picture")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = _picture()(figsize=(width, height), layout="constrained")
     figure.get_layout_engine().set(h_pad=gap, w_pad=gap)  # type: ignore[union-attr,call-arg]
     FigureCanvasAgg(figure)
     return figure
+
+
+@cache
+def _picture() -> Any:
+    """Figure's subclass that shows itself at the end of a notebook cell, where pyplot was never imported."""
+    from matplotlib.figure import Figure
+
+    class Picture(Figure):
+        def _repr_png_(self) -> bytes:
+            buffer = io.BytesIO()
+            with styled():
+                self.savefig(buffer, format="png", dpi=100)
+            return buffer.getvalue()
+
+    return Picture
 
 
 def finish(figure: Figure, path: str | os.PathLike[str] | None, dpi: int = 130) -> Figure:
