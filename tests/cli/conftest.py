@@ -69,6 +69,6 @@ def trained(digits_folder, tmp_path_factory, process):
     folder = tmp_path_factory.mktemp("run") / "mlp"
     process(
         "-m", "tinygrad_cnn", "train", "--model", "mlp", "--data", "mnist", "--data-dir", digits_folder,
-        "--epochs", 6, "--out", folder, "--threads", 1, check=0,
+        "--epochs", 15, "--out", folder, "--threads", 1, check=0,
     )  # fmt: skip
     return folder

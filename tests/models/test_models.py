@@ -77,5 +77,6 @@ def test_resnet_keys_are_torchvisions():
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():
-    with pytest.raises(UsageError, match=r"unknown model 'mnistcnn' \(did you mean 'mnist-cnn'\?\); known: mnist-cnn, mlp"):
+    answer = r"unknown model 'mnistcnn' \(did you mean 'mnist-cnn'\?\); known: mnist-cnn, mlp"
+    with pytest.raises(UsageError, match=answer):
         models.create("mnistcnn")

@@ -46,7 +46,8 @@ class Summary:
     parameter_bytes    the parameters (and as much again for their gradients, and for each of an optimiser's
                        memories: one for momentum, two for Adam)
     output_bytes       the outputs of all layers
-    saved_bytes        what one training step keeps between forward and backward pass, parameters apart
+    saved_bytes        what the forward pass keeps for the backward pass, parameters apart (in eval mode, so
+                       without dropout's masks and batch norm's statistics)
     """
 
     input_shape: tuple[int, ...]
@@ -67,14 +68,15 @@ class Summary:
             rows.append((layer.name, layer.kind, shape, count, macs))
         rows.append(("total", "", "", f"{self.parameters:,}", f"{self.multiply_adds:,}"))
         widths = [max(len(row[i]) for row in rows) for i in range(5)]
-        lines = [
-            "  ".join(cell.ljust(w) if i < 3 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths))).rstrip()
-            for row in rows
-        ]
+        lines = []
+        for row in rows:
+            cells = [cell.ljust(w) if i < 3 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths))]
+            lines.append("  ".join(cells).rstrip())
         rule = "─" * (sum(widths) + 8)
         text = [lines[0], rule, *lines[1:-1], rule, lines[-1]]
         frozen = self.parameters - self.trainable
-        text.append(f"input {' × '.join(map(str, self.input_shape))}" + (f"; {frozen:,} parameters frozen" if frozen else ""))
+        still = f"; {frozen:,} parameters frozen" if frozen else ""
+        text.append(f"input {' × '.join(map(str, self.input_shape))}{still}")
         text.append(
             f"memory: parameters {_mib(self.parameter_bytes)}, outputs {_mib(self.output_bytes)}, "
             f"kept for the backward pass {_mib(self.saved_bytes)}"

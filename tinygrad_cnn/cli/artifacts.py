@@ -27,7 +27,7 @@ _CURVES = ("epoch", "loss", "val_loss", "accuracy", "val_accuracy", "lr")
 def finish(
     folder: Path, config: Config, model: Any, history: History, train: Any, test: Any, out: Any
 ) -> Evaluation:
-    """Measure `model` (with the run's best weights) on the test set, write the pictures and result.json, and print it all."""
+    """Measure `model` (with the run's best weights) on the test set; write pictures and result.json, print it all."""
     found = evaluate(model, as_dataset(test))
     tell(found, test.classes, out)
     curves = {key: history[key] for key in _CURVES if key in history}

@@ -17,7 +17,8 @@ __all__ = ["EpochTable", "confusion_table", "console", "human", "simple_table"]
 
 def console() -> Console:
     """Where output goes; at least 80 columns wide, and no colours or cursor movement off a terminal."""
-    found = Console(highlight=False)
+    # Paths and messages hold brackets, which are no markup here.
+    found = Console(highlight=False, markup=False, emoji=False)
     if not found.is_terminal:
         found.width = max(found.width, 100)
     return found
@@ -72,7 +73,7 @@ class EpochTable(Callback):
     def on_train_begin(self, trainer: Any) -> None:
         names = [name.replace("images", self.what) for name in self._widths]
         self.out.print(Text("".join(f"{n:>{w}}" for n, w in zip(names, self._widths.values())), style="bold"))
-        if self.out.is_terminal:
+        if self.out.is_terminal and not self.out.is_dumb_terminal:
             self.progress = Progress(
                 TextColumn("epoch {task.fields[epoch]}"),
                 BarColumn(bar_width=None),
@@ -90,8 +91,9 @@ class EpochTable(Callback):
     def on_epoch_begin(self, trainer: Any) -> None:
         if self.progress is not None:
             self.progress.reset(
-                self.task, total=trainer.batches, completed=trainer.batch, epoch=f"{trainer.epoch + 1}/{self.epochs}"
-            )
+                self.task, total=trainer.batches, completed=trainer.batch, epoch=f"{trainer.epoch + 1}/{self.epochs}",
+                loss=0.0, accuracy=0.0, speed=0.0,
+            )  # fmt: skip
 
     def on_batch_end(self, trainer: Any) -> None:
         if self.progress is not None and (trainer.batch % 8 == 0 or trainer.batch == trainer.batches):

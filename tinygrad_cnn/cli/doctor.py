@@ -6,6 +6,7 @@ import argparse
 import importlib.metadata
 import os
 import platform
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def run(_args: argparse.Namespace) -> int:
             advice.append(f"for {extra.gives}: {extra.install}")
     out.print()
     for line in advice or ["nothing to improve"]:
-        out.print(line, soft_wrap=True, style="yellow" if advice else "green", markup=False)
+        out.print(line, soft_wrap=True, style="yellow" if advice else "green")
     return 0
 
 
@@ -85,11 +86,12 @@ def _core(blas: dict[str, Any]) -> str:
 
 
 def _vectors() -> str:
-    try:
-        from numpy._core._multiarray_umath import __cpu_features__ as features
-    except ImportError:
-        return "unknown"
-    return next((name for name in _VECTORS if features.get(name)), "none")
+    # NumPy tells what it found at start-up in a module of its own, whose place differs between versions.
+    for place in ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath"):
+        features = getattr(sys.modules.get(place), "__cpu_features__", None)
+        if features is not None:
+            return next((name for name in _VECTORS if features.get(name)), "none")
+    return "unknown"
 
 
 def _processor() -> str:

@@ -78,7 +78,9 @@ def _centred(grey: Array, ink_side: int) -> Array:
     ink = grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     scale = ink_side / max(ink.shape)
     size = [max(1, round(n * scale)) for n in ink.shape]
-    small = image_module.fromarray(np.uint8(ink * 255)).resize((size[1], size[0]), image_module.Resampling.BOX if scale < 1 else image_module.Resampling.BILINEAR)
+    # A box averages all the pixels it shrinks; other filters leave thin strokes out.
+    how = image_module.Resampling.BOX if scale < 1 else image_module.Resampling.BILINEAR
+    small = image_module.fromarray(np.uint8(ink * 255)).resize((size[1], size[0]), how)
     ink = np.asarray(small, np.float32) / 255
     weight = ink.sum()
     canvas = np.zeros((_SIDE, _SIDE), np.float32)

@@ -175,7 +175,8 @@ def _check_fit(model: Any, data: Any, config: Config) -> None:
             outputs = model(tensor(data[0][0][None]))
     except (ValueError, RuntimeError, TypeError, IndexError) as error:
         raise UsageError(
-            f"the model {config.model!r} takes inputs of shape {wanted}, the data set {config.data!r} has {shape}: {error}"
+            f"the model {config.model!r} takes inputs of shape {wanted}, the data set {config.data!r} has {shape}: "
+            f"{error}"
         ) from error
     if outputs.shape[1:] != (len(data.classes),):
         raise UsageError(

@@ -94,7 +94,7 @@ class Optimizer:
                 "optimizer parameters need to be organized in ordered collections, but got a set: its order "
                 "may change between runs; use a list"
             )
-        params = [given] if isinstance(given, Handle) else list(given)
+        params: list[Any] = [given] if isinstance(given, Handle) else list(given)
         if params and all(isinstance(p, tuple) and len(p) == 2 for p in params):
             group["param_names"] = [name for name, _ in params]
             params = [p for _, p in params]

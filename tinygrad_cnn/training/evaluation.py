@@ -69,10 +69,8 @@ def predict(model: Any, data: Any, *, batch_size: int = 256) -> Any:
 
     `data` is a tensor or array of inputs (N, …), or a loader or data set, whose targets are not looked at.
     """
-    outputs = []
     with evaluating(model):
-        for inputs in _inputs(data, batch_size):
-            outputs.append(np.asarray(unwrap(model(inputs))))
+        outputs = [np.asarray(unwrap(model(inputs))) for inputs in _inputs(data, batch_size)]
     if not outputs:
         raise ValueError("predict expected at least one sample, got none")
     return wrap(np.concatenate(outputs))
