@@ -40,7 +40,7 @@ const Boxes = (() => {
     if (box.isModule) return { w: 188, h: 74 };
     const title = textWidth(Format.clip(shortName(box), 40), TITLE);
     const shape = textWidth(Format.clip(Format.shape(box.record.shape), 24), SMALL);
-    return { w: Math.max(160, Math.min(256, 16 * Math.ceil((44 + title + shape) / 16))), h: 66 };
+    return { w: Math.max(176, Math.min(256, 16 * Math.ceil((44 + title + shape) / 16))), h: 66 };
   }
 
   function role(node) {

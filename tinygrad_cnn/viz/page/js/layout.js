@@ -117,9 +117,13 @@ const Layout = (() => {
   function threadLines(cells, ranks, pairs) {
     const chains = new Map();
     const last = ranks.length - 1;
+    const fed = new Set(pairs.map(([, to]) => to));
     let budget = MAX_BENDS;
     for (const [from, to] of pairs) {
       if (from === to) continue;
+      // The data's main way is to be straight: parameters stand beside it, connections around lead around it.
+      const border = from === IN || to === OUT;
+      const pull = border ? 4 : !fed.has(from) ? 0.8 : 8;
       const source = from === IN ? port(ranks, 0, cells.get(to)) : cells.get(from);
       const target = to === OUT ? port(ranks, last, cells.get(from)) : cells.get(to);
       const [high, low] = source.rank <= target.rank ? [source, target] : [target, source];
@@ -131,11 +135,11 @@ const Layout = (() => {
           const share = (rank - high.rank) / (low.rank - high.rank);
           const bend = { bend: true, w: LINE, h: 0, rank, x: high.x + share * (low.x - high.x), up: [], down: [] };
           ranks[rank].push(bend);
-          link(above, bend);
+          link(above, bend, above.bend ? 4 : border ? pull : 0.4);
           bends.push(bend);
           above = bend;
         }
-        link(above, low);
+        link(above, low, above.bend && low.bend ? 4 : bends.length && !border ? 0.4 : pull);
         budget -= bends.length;
       }
       const ends = [from === IN ? [source] : [], to === OUT ? [target] : []];
@@ -151,8 +155,7 @@ const Layout = (() => {
     return made;
   }
 
-  function link(above, below) {
-    const weight = above.bend && below.bend ? 8 : above.bend || below.bend ? 2 : 1;
+  function link(above, below, weight) {
     above.down.push([below, weight]);
     below.up.push([above, weight]);
   }
@@ -202,7 +205,8 @@ const Layout = (() => {
             sum += w * other.x;
             weight += w;
           }
-          return weight ? { x: sum / weight, weight: Math.max(weight, 0.1) } : { x: cell.x, weight: 0.1 };
+          // Where there is no room for both, lines give way to boxes.
+          return weight ? { x: sum / weight, weight: cell.bend ? weight : 4 * weight } : { x: cell.x, weight: 0.1 };
         });
         separate(rank, wanted);
       }

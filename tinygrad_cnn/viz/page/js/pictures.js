@@ -5,6 +5,7 @@
 'use strict';
 
 const Pictures = (() => {
+  const FOLD = 6;
   const decoded = new WeakMap();
 
   function bytes(image) {
@@ -157,8 +158,8 @@ const Pictures = (() => {
       pen.fillRect(i - 1, 0, 1, 1);
     }
     return Dom.el('div', { class: 'legend' },
-      Dom.el('span', { text: Format.number(image.lo, 3) }), bar,
-      image.diverging ? Dom.el('span', { class: 'legend-zero', text: '0' }) : null,
+      Dom.el('span', { text: Format.number(image.lo, 3) }),
+      Dom.el('span', { class: image.diverging ? 'ramp-frame with-zero' : 'ramp-frame' }, bar),
       Dom.el('span', { text: Format.number(image.hi, 3) }));
   }
 
@@ -191,7 +192,12 @@ const Pictures = (() => {
 
   function rowsOf(data) {
     if (!Array.isArray(data)) return [[data]];
-    if (!data.some(Array.isArray)) return [data];
+    if (!data.some(Array.isArray)) {
+      // A long vector is folded: the panel is no wider than this.
+      const rows = [];
+      for (let i = 0; i < data.length; i += FOLD) rows.push(data.slice(i, i + FOLD));
+      return rows;
+    }
     return data.flatMap((part) => rowsOf(part));
   }
 
