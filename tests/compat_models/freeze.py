@@ -32,7 +32,9 @@ def main() -> None:
         }
         answers[f"{name}/facts"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
     np.savez_compressed(zoo.FROZEN, **answers)
-    print(f"{zoo.FROZEN.name}: {len(zoo.MODELS)} networks, {zoo.FROZEN.stat().st_size:,} bytes, PyTorch {torch.__version__}")
+    print(
+        f"{zoo.FROZEN.name}: {len(zoo.MODELS)} networks, {zoo.FROZEN.stat().st_size:,} bytes, PyTorch {torch.__version__}"
+    )
 
 
 if __name__ == "__main__":

@@ -46,13 +46,17 @@ def test_it_prints_as_in_pytorch(name: str) -> None:
     text = repr(model.make(zoo.load(model.file, "tinygrad_cnn")))
     # PyTorch shows `bias=` of normalisations since 2.13.
     known = facts(name)["repr"]
-    assert text == known or re.sub(r", bias=(True|False)(?=[,)])", "", text) == re.sub(r", bias=(True|False)(?=[,)])", "", known)
+    assert text == known or re.sub(r", bias=(True|False)(?=[,)])", "", text) == re.sub(
+        r", bias=(True|False)(?=[,)])", "", known
+    )
 
 
 @every_model
 @modes
 @pytest.mark.parametrize(("dtype", "tol"), [("float32", 1e-4), ("float64", 1e-7)])
-def test_outputs_gradients_and_running_averages_are_pytorchs(name: str, training: bool, dtype: str, tol: float) -> None:
+def test_outputs_gradients_and_running_averages_are_pytorchs(
+    name: str, training: bool, dtype: str, tol: float
+) -> None:
     mode = "train" if training else "eval"
     known = frozen()
     net, output, grads, buffers = zoo.run(name, tg, dtype, training)

@@ -87,7 +87,9 @@ def weights(shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
         elif name == "running_var":
             made[key] = rng.uniform(0.5, 1.5, shape)
         elif name in ("running_mean", "bias", "mean") or len(shape) < 2:
-            made[key] = 0.1 * rng.standard_normal(shape) + (name == "weight" or len(shape) == 1 and name == "scale")
+            made[key] = 0.1 * rng.standard_normal(shape) + (
+                name == "weight" or len(shape) == 1 and name == "scale"
+            )
         else:
             made[key] = rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[1:]))
     return made
@@ -108,18 +110,24 @@ def projections(values: dict[str, np.ndarray]) -> np.ndarray:
     rows = []
     for key, value in values.items():
         v = np.asarray(value, np.float64)
-        rows.append((float(np.linalg.norm(v)), float(np.vdot(v, rng_of(key, "projection").standard_normal(v.shape)))))
+        rows.append(
+            (float(np.linalg.norm(v)), float(np.vdot(v, rng_of(key, "projection").standard_normal(v.shape))))
+        )
     return np.array(rows).reshape(-1, 2)
 
 
-def run(name: str, engine: Any, dtype: str, training: bool) -> tuple[Any, np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
+def run(
+    name: str, engine: Any, dtype: str, training: bool
+) -> tuple[Any, np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
     """(network, output, gradients by parameter, buffers afterwards) on `engine` (torch or tinygrad_cnn)."""
     model = MODELS[name]
     net = model.make(load(model.file, engine.__name__))
     if dtype == "float64":
         net.double()
     values = weights({k: tuple(v.shape) for k, v in net.state_dict().items()})
-    net.load_state_dict({k: engine.tensor(v.astype(dtype) if v.dtype.kind == "f" else v) for k, v in values.items()})
+    net.load_state_dict(
+        {k: engine.tensor(v.astype(dtype) if v.dtype.kind == "f" else v) for k, v in values.items()}
+    )
     net.train(training)
     x = engine.tensor(image(name, model).astype(dtype))
     output = net(x)

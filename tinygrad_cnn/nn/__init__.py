@@ -6,11 +6,23 @@ and the like. A name that PyTorch has and this package has not raises AttributeE
 
 from typing import Any
 
-from tinygrad_cnn.nn import functional, init, modules, parameter, utils
+from tinygrad_cnn.nn import functional, init, modules, parallel, parameter, utils
 from tinygrad_cnn.nn.modules import *  # noqa: F403
+from tinygrad_cnn.nn.parallel import DataParallel
 from tinygrad_cnn.nn.parameter import Parameter, UninitializedParameter
 
-__all__ = [*modules.__all__, "Parameter", "UninitializedParameter", "functional", "init", "modules", "parameter", "utils"]  # noqa: PLE0604
+__all__ = [
+    *modules.__all__,
+    "Parameter",
+    "UninitializedParameter",
+    "DataParallel",
+    "parallel",
+    "functional",
+    "init",
+    "modules",
+    "parameter",
+    "utils",
+]
 
 
 def __getattr__(name: str) -> Any:

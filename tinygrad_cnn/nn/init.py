@@ -73,7 +73,10 @@ def trunc_normal_(
 ) -> Any:
     """Normal, but only values in [a, b]."""
     if mean < a - 2 * std or mean > b + 2 * std:
-        warnings.warn("trunc_normal_: the mean is more than 2 std from [a, b]; the distribution may be off", stacklevel=2)
+        warnings.warn(
+            "trunc_normal_: the mean is more than 2 std from [a, b]; the distribution may be off",
+            stacklevel=2,
+        )
     return _fill(tensor, trunc_normal_array(tensor.shape, tensor.dtype, mean, std, a, b, generator))
 
 
@@ -216,7 +219,9 @@ def _old(new: Callable[..., Any]) -> Callable[..., Any]:
 
     def old(*args: Any, **kwargs: Any) -> Any:
         warnings.warn(
-            f"nn.init.{old_name} is now deprecated in favor of nn.init.{new.__name__}.", FutureWarning, stacklevel=2
+            f"nn.init.{old_name} is now deprecated in favor of nn.init.{new.__name__}.",
+            FutureWarning,
+            stacklevel=2,
         )
         return new(*args, **kwargs)
 

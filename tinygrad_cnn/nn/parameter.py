@@ -33,7 +33,9 @@ class Parameter(Tensor):
             if array.dtype.kind == "f" or array.size == 0:
                 array = array.astype(modes.get_default_dtype())
         if requires_grad and array.dtype.kind not in "fc":
-            raise RuntimeError(f"Parameter expected floating-point values (only they have gradients), got {array.dtype}")
+            raise RuntimeError(
+                f"Parameter expected floating-point values (only they have gradients), got {array.dtype}"
+            )
         self.array = array
         self.node = None
         self.grad = None
@@ -84,7 +86,7 @@ def is_lazy(param: Any) -> bool:
     return isinstance(param, UninitializedParameter)
 
 
-def _rebuild(cls: type, array: np.ndarray, requires_grad: bool, name: str | None) -> Any:
+def _rebuild(cls: Any, array: np.ndarray, requires_grad: bool, name: str | None) -> Any:
     param = cls.__new__(cls)
     Parameter.__init__(param, array, requires_grad)
     param.name = name

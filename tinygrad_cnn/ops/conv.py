@@ -29,7 +29,7 @@ correlate = Multilinear(
     doc="Cross-correlation of x (N, C, *spatial) with w (O, C/groups, *k); gives (N, O, *out).",
 )  # fmt: skip
 
-correlate_input = Multilinear(
+correlate_input: Multilinear = Multilinear(
     "correlate_input", kernels.correlate_input,
     lambda u, g, w, *, shape, **geometry: correlate(u, w, **geometry),
     lambda u, g, w, *, shape, **geometry: correlate_weight(g, u, shape=w.shape, **geometry),
@@ -38,7 +38,7 @@ correlate_input = Multilinear(
     doc="The transpose of `correlate` in x: g (N, O, *out), w (O, C/groups, *k) -> `shape` (N, C, *spatial).",
 )  # fmt: skip
 
-correlate_weight = Multilinear(
+correlate_weight: Multilinear = Multilinear(
     "correlate_weight", kernels.correlate_weight,
     lambda v, g, x, *, shape, **geometry: correlate(x, v, **geometry),
     lambda v, g, x, *, shape, **geometry: correlate_input(g, v, shape=x.shape, **geometry),
@@ -68,7 +68,7 @@ unfold = Multilinear(
     doc="All windows of x (N, C, *spatial) as columns (N, C·prod(kernel), windows).",
 )  # fmt: skip
 
-fold = Multilinear(
+fold: Multilinear = Multilinear(
     "fold", kernels.fold,
     lambda g, _cols, *, shape, **geometry: unfold(g, **geometry),
     formula="columns added up where their windows lie", local=("the windows of g as columns",),

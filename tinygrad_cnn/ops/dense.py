@@ -38,13 +38,13 @@ embedding = Multilinear(
     selection=True, formula="w[indices]", local=("g added to its rows",),
     doc="Rows of the table w (rows, size) at integer `indices` of any shape.",
 )  # fmt: skip
-add_rows = Multilinear(
+add_rows: Multilinear = Multilinear(
     "add_rows", _add_rows, lambda u, _g, *, indices, rows: embedding(u, indices=indices),
     formula="zeros (rows, size) with x added at the indices", local=("u[indices]",),
 )  # fmt: skip
 
 
-dropout = Multilinear(
+dropout: Multilinear = Multilinear(
     "dropout", lambda x, *, mask: x * mask, lambda g, _x, *, mask: dropout(g, mask=mask),
     formula="x · mask", local=("mask: 0 or 1 / (1 − p)",),
     doc="x times a recorded mask that is 0 with probability p, else 1 / (1 − p).",

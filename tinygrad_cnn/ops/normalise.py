@@ -28,13 +28,17 @@ def per_channel(v: Any, ndim: int) -> Any:
 # --- with the batch's own statistics ------------------------------------------------------------------
 
 
-def _batch_norm(x: Any, weight: Any, bias: Any, *, eps: float, mean: Any = None, var: Any = None) -> tuple[Any, Any, Any]:
+def _batch_norm(
+    x: Any, weight: Any, bias: Any, *, eps: float, mean: Any = None, var: Any = None
+) -> tuple[Any, Any, Any]:
     if mean is None:
         mean, var = kernels.batch_statistics(x)
     return kernels.batch_norm_forward(x, weight, bias, mean, _invstd(var, eps)), mean, var
 
 
-def _batch_norm_vjp(g: Any, _y: Any, x: Any, weight: Any, _bias: Any, *, eps: float, mean: Any, var: Any) -> Grads:
+def _batch_norm_vjp(
+    g: Any, _y: Any, x: Any, weight: Any, _bias: Any, *, eps: float, mean: Any, var: Any
+) -> Grads:
     return kernels.batch_norm_backward(g, x, weight, mean, _invstd(var, eps))
 
 
@@ -58,7 +62,9 @@ def _fixed_norm(x: Any, weight: Any, bias: Any, *, mean: Any, var: Any, eps: flo
     return kernels.batch_norm_forward(x, weight, bias, mean, _invstd(var, eps))
 
 
-def _fixed_norm_vjp(g: Any, _y: Any, x: Any, weight: Any, _bias: Any, *, mean: Any, var: Any, eps: float) -> Grads:
+def _fixed_norm_vjp(
+    g: Any, _y: Any, x: Any, weight: Any, _bias: Any, *, mean: Any, var: Any, eps: float
+) -> Grads:
     axes = (0, *range(2, x.ndim))
     invstd = _invstd(var, eps)
     scale = invstd if weight is None else invstd * weight

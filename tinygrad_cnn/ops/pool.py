@@ -68,7 +68,7 @@ take_windows = Multilinear(
     selection=True, formula="x[n, c].ravel()[indices[n, c]]", local=("1 at the chosen positions, else 0",),
 )  # fmt: skip
 
-scatter_windows = Multilinear(
+scatter_windows: Multilinear = Multilinear(
     "scatter_windows", lambda g, *, indices, shape: kernels.scatter_windows(g, indices, shape=shape),
     lambda u, _g, *, indices, **_shape: take_windows(u, indices=indices),
     formula="zeros of `shape` with x added at the indices", local=("u at the indices",),
@@ -78,7 +78,9 @@ scatter_windows = Multilinear(
 def _max_unpool(x: Any, *, indices: Any, shape: Ints) -> Any:
     # Written, not added: where windows overlapped and chose the same position, the last one wins (as in PyTorch).
     out = np.zeros((*x.shape[:2], int(np.prod(shape[2:], dtype=np.int64))), x.dtype)
-    np.put_along_axis(out, indices.reshape(*x.shape[:2], -1).astype(np.int64), x.reshape(*x.shape[:2], -1), axis=2)
+    np.put_along_axis(
+        out, indices.reshape(*x.shape[:2], -1).astype(np.int64), x.reshape(*x.shape[:2], -1), axis=2
+    )
     return out.reshape(shape)
 
 
@@ -97,7 +99,7 @@ avg_pool = Multilinear(
     doc="Average of each window of x (N, C, *spatial).",
 )  # fmt: skip
 
-avg_pool_input = Multilinear(
+avg_pool_input: Multilinear = Multilinear(
     "avg_pool_input", kernels.avg_pool_input,
     lambda u, _g, *, shape, **geometry: avg_pool(u, **geometry),
     formula="x / window size, spread over each window", local=("mean of u over each window",),
@@ -117,7 +119,7 @@ def _transposed(matrices: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(None if matrix is None else matrix.T for matrix in matrices)
 
 
-resample = Multilinear(
+resample: Multilinear = Multilinear(
     "resample", _resample,
     lambda g, _x, *, matrices: resample(g, matrices=_transposed(matrices)),
     formula="A · x along each spatial dimension", local=("Aᵀ · g along each spatial dimension",),
@@ -144,7 +146,7 @@ nearest_upsample = Multilinear(
     "nearest_upsample", _repeat, lambda g, _x, **factors: block_sum(g, **factors),
     selection=True, formula="each entry repeated `factors` times", local=("g summed over each block",),
 )  # fmt: skip
-block_sum = Multilinear(
+block_sum: Multilinear = Multilinear(
     "block_sum", _block_sum, lambda g, _x, **factors: nearest_upsample(g, **factors),
     formula="x summed over each block of `factors`", local=("g repeated over each block",),
 )  # fmt: skip
@@ -160,7 +162,9 @@ def adaptive_average_matrix(n: int, m: int) -> np.ndarray:
     return matrix
 
 
-def interpolation_matrix(n: int, m: int, mode: str, *, align_corners: bool = False, scale: float | None = None) -> np.ndarray:
+def interpolation_matrix(
+    n: int, m: int, mode: str, *, align_corners: bool = False, scale: float | None = None
+) -> np.ndarray:
     """(m, n): row i holds the weights of the inputs from which output i is interpolated.
 
     `mode` is nearest, nearest-exact, linear or cubic; `scale` the factor the caller gave (else m / n), which

@@ -20,14 +20,26 @@ _NAMES = {1: "(N, C, L)", 2: "(N, C, H, W)", 3: "(N, C, D, H, W)"}
 
 
 def conv1d(
-    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
 ) -> Any:
     """Cross-correlation of input (N, C, L) or (C, L) with weight (O, C/groups, k); see `conv2d`."""
     return _conv("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
 def conv2d(
-    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
 ) -> Any:
     """Cross-correlation of input (N, C, H, W) or (C, H, W) with weight (O, C/groups, kh, kw), plus bias (O,).
 
@@ -42,7 +54,13 @@ def conv2d(
 
 
 def conv3d(
-    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
 ) -> Any:
     """Cross-correlation of input (N, C, D, H, W) or (C, D, H, W) with weight (O, C/groups, kd, kh, kw); see `conv2d`."""
     return _conv("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
@@ -68,7 +86,9 @@ def conv_transpose1d(
     groups: int = 1, dilation: Any = 1,
 ) -> Any:  # fmt: skip
     """Transposed convolution of input (N, C, L) with weight (C, O/groups, k); see `conv_transpose2d`."""
-    return _conv_transpose("conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation)
+    return _conv_transpose(
+        "conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation
+    )
 
 
 def conv_transpose2d(
@@ -79,7 +99,9 @@ def conv_transpose2d(
 
     H' = (H − 1)·stride − 2·padding + dilation·(kh − 1) + output_padding + 1.
     """
-    return _conv_transpose("conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups, dilation)
+    return _conv_transpose(
+        "conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups, dilation
+    )
 
 
 def conv_transpose3d(
@@ -87,7 +109,9 @@ def conv_transpose3d(
     groups: int = 1, dilation: Any = 1,
 ) -> Any:  # fmt: skip
     """Transposed convolution of input (N, C, D, H, W) with weight (C, O/groups, kd, kh, kw); see `conv_transpose2d`."""
-    return _conv_transpose("conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation)
+    return _conv_transpose(
+        "conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation
+    )
 
 
 def unfold(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Any:
@@ -103,20 +127,27 @@ def fold(
 ) -> Any:
     """The transpose of `unfold`: columns (N, C·kh·kw, windows) added up in an image (N, C, *output_size)."""
     if input.ndim not in (2, 3):
-        raise wrong_shape("fold", f"an input (N, C·kh·kw, windows) or (C·kh·kw, windows), got {tuple(input.shape)}")
+        raise wrong_shape(
+            "fold", f"an input (N, C·kh·kw, windows) or (C·kh·kw, windows), got {tuple(input.shape)}"
+        )
     params = _windows("fold", kernel_size, dilation, padding, stride)
     columns = input if input.ndim == 3 else input.unsqueeze(0)
     size = geometry.per_dimension(output_size, 2, "output_size")
     volume = geometry.volume(params["kernel"])
     if columns.shape[1] % volume:
-        raise wrong_shape("fold", f"a multiple of {volume} rows (kernel {params['kernel']}), got {columns.shape[1]}")
+        raise wrong_shape(
+            "fold", f"a multiple of {volume} rows (kernel {params['kernel']}), got {columns.shape[1]}"
+        )
     counts = [
         geometry.output_size(n, k, stride=s, padding=p, dilation=d, name="fold")
-        for n, k, s, p, d in zip(size, params["kernel"], params["stride"], params["padding"], params["dilation"])
+        for n, k, s, p, d in zip(
+            size, params["kernel"], params["stride"], params["padding"], params["dilation"]
+        )
     ]
     if columns.shape[2] != counts[0] * counts[1]:
         raise wrong_shape(
-            "fold", f"{counts[0]} x {counts[1]} = {counts[0] * counts[1]} windows for output_size {size}, got {columns.shape[2]}"
+            "fold",
+            f"{counts[0]} x {counts[1]} = {counts[0] * counts[1]} windows for output_size {size}, got {columns.shape[2]}",
         )
     image = ops.fold(columns, shape=(columns.shape[0], columns.shape[1] // volume, *size), **params)
     return image if input.ndim == 3 else image.squeeze(0)
@@ -126,7 +157,15 @@ def fold(
 
 
 def _conv(
-    name: str, d: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
+    name: str,
+    d: int,
+    input: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
 ) -> Any:
     if input.dtype.kind not in "fc":
         raise TypeError(f"{name} expected floating-point input, got {input.dtype}: convert it with .float()")
@@ -187,7 +226,9 @@ def padding_of(
             return ((0, 0),) * d
         if padding == "same":
             if any(s != 1 for s in stride):
-                raise wrong_shape(name, f"stride 1 with padding='same', got stride {stride}: give the padding in numbers")
+                raise wrong_shape(
+                    name, f"stride 1 with padding='same', got stride {stride}: give the padding in numbers"
+                )
             return geometry.same_padding(kernel, dilation)
         if padding == "full":
             return tuple((e * (k - 1), e * (k - 1)) for k, e in zip(kernel, dilation))
@@ -197,7 +238,9 @@ def padding_of(
     except (TypeError, ValueError) as error:
         raise wrong_shape(name, f"padding as one number or {d}, got {padding!r}") from error
     if any(p < 0 for pair in pairs for p in pair):
-        raise wrong_shape(name, f"padding of zero or more, got {padding} (crop the input by indexing instead)")
+        raise wrong_shape(
+            name, f"padding of zero or more, got {padding} (crop the input by indexing instead)"
+        )
     return pairs
 
 
@@ -228,7 +271,10 @@ def _transpose_params(
     if len(w) != d + 2 or len(x) != d + 2:
         raise wrong_shape(name, f"an input {_NAMES[d]} and a weight (C, O/groups, *kernel), got {x} and {w}")
     if groups < 1 or w[0] % groups or x[1] != w[0]:
-        raise wrong_shape(name, f"{w[0]} input channels, divisible by the groups, got {x[1]}: input {x}, weight {w}, groups {groups}")
+        raise wrong_shape(
+            name,
+            f"{w[0]} input channels, divisible by the groups, got {x[1]}: input {x}, weight {w}, groups {groups}",
+        )
     if b is not None and b != (w[1] * groups,):
         raise wrong_shape(name, f"a bias of shape ({w[1] * groups},), got {b}: weight {w}")
     strides = positive(name, "stride", stride, d)
@@ -236,7 +282,10 @@ def _transpose_params(
     pairs = padding_of(name, padding, w[2:], strides, dilations)
     more = geometry.per_dimension(output_padding, d, "output_padding")
     if any(m < 0 or m >= max(s, e) for m, s, e in zip(more, strides, dilations)):
-        raise wrong_shape(name, f"output_padding smaller than stride or dilation, got {more}, stride {strides}, dilation {dilations}")
+        raise wrong_shape(
+            name,
+            f"output_padding smaller than stride or dilation, got {more}, stride {strides}, dilation {dilations}",
+        )
     # An output padding of a whole stride or more holds positions that no window of the convolution reaches.
     reached = tuple(m if m < s else 0 for m, s in zip(more, strides))
     beyond = tuple(m - r for m, r in zip(more, reached))
@@ -245,7 +294,9 @@ def _transpose_params(
         for n, s, (lo, hi), e, k, r in zip(x[2:], strides, pairs, dilations, w[2:], reached)
     )
     if any(n < 1 for n in size):
-        raise wrong_shape(name, f"settings that leave an output, got size {size}: input {x}, weight {w}, padding {padding}")
+        raise wrong_shape(
+            name, f"settings that leave an output, got size {size}: input {x}, weight {w}, padding {padding}"
+        )
     params = {"stride": strides, "padding": pairs, "dilation": dilations, "groups": int(groups)}
     return size, beyond if any(beyond) else (), params
 

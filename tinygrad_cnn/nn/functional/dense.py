@@ -31,7 +31,10 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
             hint = ": flatten it first (x.flatten(1))"
         elif len(x) == 2 and len(w) == 2:
             hint = ": the layer before gives another number of features"
-        raise wrong_shape("linear", f"{w[-1]} input features, got {x[-1] if len(x) else 'a scalar'}: input {tuple(x)}, weight {tuple(w)}{hint}")
+        raise wrong_shape(
+            "linear",
+            f"{w[-1]} input features, got {x[-1] if len(x) else 'a scalar'}: input {tuple(x)}, weight {tuple(w)}{hint}",
+        )
     if bias is not None and tuple(bias.shape) != (w[0],):
         raise wrong_shape("linear", f"a bias of shape ({w[0]},), got {tuple(bias.shape)}: weight {tuple(w)}")
     y = ops.linear(input, weight)
@@ -42,7 +45,11 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
 
 def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
     """x₁ᵀ·W_k·x₂ + b_k: inputs (…, in1) and (…, in2), weight (out, in1, in2), bias (out,)."""
-    if input1.shape[-1] != weight.shape[1] or input2.shape[-1] != weight.shape[2] or input1.shape[:-1] != input2.shape[:-1]:
+    if (
+        input1.shape[-1] != weight.shape[1]
+        or input2.shape[-1] != weight.shape[2]
+        or input1.shape[:-1] != input2.shape[:-1]
+    ):
         raise wrong_shape(
             "bilinear", f"inputs (…, {weight.shape[1]}) and (…, {weight.shape[2]}), got {tuple(input1.shape)} and "
             f"{tuple(input2.shape)}: weight {tuple(weight.shape)}",
@@ -149,7 +156,11 @@ def _alpha(input: Any, p: float, shape: tuple[int, ...], inplace: bool) -> Any:
     keep = (uniform_array(shape, np.float32) >= p).astype(x.dtype)
     a = 1 / math.sqrt((1 - p) * (1 + p * low * low)) if p < 1 else 0.0
     b = -a * p * low
-    return _settle(input, ops.dropout(input, mask=keep * x.dtype.type(a)) + (low * a * (1 - keep) + b).astype(x.dtype), inplace)
+    return _settle(
+        input,
+        ops.dropout(input, mask=keep * x.dtype.type(a)) + (low * a * (1 - keep) + b).astype(x.dtype),
+        inplace,
+    )
 
 
 def _settle(input: Any, result: Any, inplace: bool) -> Any:

@@ -86,7 +86,9 @@ def _soft_cross_entropy(input: Any, target: Any, w: Any, reduction: str, smoothi
     return loss.sum() if reduction == "sum" else loss
 
 
-def _rows_and_targets(name: str, input: Any, target: Any, ignore_index: int) -> tuple[Any, np.ndarray, tuple[int, ...]]:
+def _rows_and_targets(
+    name: str, input: Any, target: Any, ignore_index: int
+) -> tuple[Any, np.ndarray, tuple[int, ...]]:
     """Logits as rows (M, classes), targets (M,) as int64, and the shape of an unreduced loss."""
     x, t = tuple(input.shape), np.asarray(unwrap(target))
     expected = () if len(x) == 1 else (x[0], *x[2:])
@@ -98,7 +100,9 @@ def _rows_and_targets(name: str, input: Any, target: Any, ignore_index: int) -> 
             hint = "; drop the last dimension with target.squeeze(1)"
         elif t.shape == x:
             hint = "; one-hot targets must be floating point (.float()), or take their .argmax(1)"
-        raise wrong_shape(name, f"targets of shape {expected} for input {x}, got {t.shape} of {t.dtype}{hint}")
+        raise wrong_shape(
+            name, f"targets of shape {expected} for input {x}, got {t.shape} of {t.dtype}{hint}"
+        )
     if t.dtype.kind not in "iu":
         raise wrong_shape(
             name, f"class indices as integers (or probabilities of the input's shape {x}), got {t.dtype} targets of shape "
@@ -131,7 +135,9 @@ def _class_weight(name: str, weight: Any, classes: int) -> np.ndarray | None:
     return w
 
 
-def _reduce_weighted(loss: Any, weights: np.ndarray, reduction: str, shape: tuple[int, ...], all_count: bool) -> Any:
+def _reduce_weighted(
+    loss: Any, weights: np.ndarray, reduction: str, shape: tuple[int, ...], all_count: bool
+) -> Any:
     if reduction == "sum":
         return loss.sum()
     if reduction == "none":
@@ -187,23 +193,34 @@ def _others(rows: Any, t: np.ndarray) -> np.ndarray:
 
 
 def multilabel_margin_loss(
-    input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+    input: Any,
+    target: Any,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
 ) -> Any:
     """Σ_j Σ_{i no target} max(0, 1 − (x_y(j) − x_i)) / classes; `target` rows list classes, ended by −1."""
     if tuple(target.shape) != tuple(input.shape):
-        raise wrong_shape("multilabel_margin_loss", f"targets of the input's shape {tuple(input.shape)}, got {tuple(target.shape)}")
+        raise wrong_shape(
+            "multilabel_margin_loss",
+            f"targets of the input's shape {tuple(input.shape)}, got {tuple(target.shape)}",
+        )
     rows = input if input.ndim == 2 else input.reshape((1, -1))
     t = np.asarray(unwrap(target)).reshape(tuple(rows.shape)).astype(np.int64)
     valid = np.cumprod(t >= 0, axis=1).astype(bool)
     n, classes = rows.shape
     if np.any(t[valid] >= classes):
-        raise IndexError(f"multilabel_margin_loss expected classes from 0 to {classes - 1}, got {int(t[valid].max())}")
+        raise IndexError(
+            f"multilabel_margin_loss expected classes from 0 to {classes - 1}, got {int(t[valid].max())}"
+        )
     is_target = np.zeros((n, classes), bool)
     row, _ = np.nonzero(valid)
     is_target[row, t[valid]] = True
     pairs = (valid[:, :, None] & ~is_target[:, None, :]).astype(rows.dtype)
     at = np.arange(n)[:, None]
-    slack = np.maximum(1 - rows[at, np.where(valid, t, 0)].reshape((n, classes, 1)) + rows.reshape((n, 1, classes)), 0)
+    slack = np.maximum(
+        1 - rows[at, np.where(valid, t, 0)].reshape((n, classes, 1)) + rows.reshape((n, 1, classes)), 0
+    )
     loss = (slack * pairs).sum((1, 2)) / classes
     return _finish(loss if input.ndim == 2 else loss.reshape(()), _reduction(reduction, size_average, reduce))
 
@@ -264,7 +281,9 @@ def smooth_l1_loss(
     return _finish(smooth_abs(d, beta=float(beta)), _reduction(reduction, size_average, reduce))
 
 
-def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Any:
+def huber_loss(
+    input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None
+) -> Any:
     """d²/2 where |d| < δ, else δ·(|d| − δ/2) (Huber 1964)."""
     if delta <= 0:
         raise ValueError(f"huber_loss expected delta above zero, got {delta}")
@@ -284,7 +303,9 @@ def gaussian_nll_loss(
         if tuple(var.shape) == tuple(input.shape[:-1]):
             var = var.unsqueeze(-1)
         elif tuple(var.shape) != (*input.shape[:-1], 1):
-            raise wrong_shape("gaussian_nll_loss", f"var of the input's shape {tuple(input.shape)}, got {tuple(var.shape)}")
+            raise wrong_shape(
+                "gaussian_nll_loss", f"var of the input's shape {tuple(input.shape)}, got {tuple(var.shape)}"
+            )
     # As in PyTorch, the floor `eps` does not stop the gradient.
     var = var + np.maximum(eps - unwrap(var), 0)
     d = input - target
@@ -382,7 +403,11 @@ def kl_div(
 
 
 def soft_margin_loss(
-    input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+    input: Any,
+    target: Any,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
 ) -> Any:
     """log(1 + exp(−t·x)) for targets t of −1 or 1."""
     _same_shape("soft_margin_loss", input, target)
@@ -407,7 +432,9 @@ def margin_ranking_loss(
     """max(0, −t·(x₁ − x₂) + margin): target 1 wants x₁ above x₂, −1 below."""
     if not input1.ndim == input2.ndim == target.ndim:
         shapes = ", ".join(str(tuple(x.shape)) for x in (input1, input2, target))
-        raise wrong_shape("margin_ranking_loss", f"inputs and target with equally many dimensions, got {shapes}")
+        raise wrong_shape(
+            "margin_ranking_loss", f"inputs and target with equally many dimensions, got {shapes}"
+        )
     loss = np.maximum(-target * (input1 - input2) + margin, 0)
     return _finish(loss, _reduction(reduction, size_average, reduce))
 
@@ -480,7 +507,9 @@ def _weighted(loss: Any, weight: Any) -> Any:
 
 def _same_shape(name: str, input: Any, target: Any) -> None:
     if tuple(np.shape(unwrap(target))) != tuple(input.shape):
-        raise wrong_shape(name, f"targets of the input's shape {tuple(input.shape)}, got {tuple(np.shape(unwrap(target)))}")
+        raise wrong_shape(
+            name, f"targets of the input's shape {tuple(input.shape)}, got {tuple(np.shape(unwrap(target)))}"
+        )
 
 
 def _difference(name: str, input: Any, target: Any) -> Any:
@@ -497,4 +526,3 @@ def _difference(name: str, input: Any, target: Any) -> Any:
     if isinstance(target, Handle) and target.array.dtype.kind not in "fc":
         target = wrap(target.array.astype(input.dtype))
     return input - target
-

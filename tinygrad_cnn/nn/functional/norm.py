@@ -29,18 +29,29 @@ def batch_norm(
     if len(shape) < 2:
         raise wrong_shape("batch_norm", f"an input (N, C, …), got {shape}")
     channels = shape[1]
-    for what, value in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
+    for what, value in (
+        ("running_mean", running_mean),
+        ("running_var", running_var),
+        ("weight", weight),
+        ("bias", bias),
+    ):
         if value is not None and tuple(value.shape) != (channels,):
-            raise wrong_shape("batch_norm", f"{what} of shape ({channels},) for input {shape}, got {tuple(value.shape)}")
+            raise wrong_shape(
+                "batch_norm", f"{what} of shape ({channels},) for input {shape}, got {tuple(value.shape)}"
+            )
     if not training:
         if running_mean is None or running_var is None:
-            raise wrong_shape("batch_norm", "running_mean and running_var in evaluation (training=False), got None")
+            raise wrong_shape(
+                "batch_norm", "running_mean and running_var in evaluation (training=False), got None"
+            )
         dtype = np.result_type(input.dtype, np.float32) if input.dtype == np.float16 else input.dtype
         mean, var = (unwrap(v).astype(dtype, copy=False) for v in (running_mean, running_var))
         return ops.fixed_norm(input, weight, bias, mean=mean, var=var, eps=float(eps))
     count = int(np.prod(shape, dtype=np.int64)) // max(1, channels)
     if count <= 1:
-        raise wrong_shape("batch_norm", f"more than 1 value per channel when training, got input size {shape}")
+        raise wrong_shape(
+            "batch_norm", f"more than 1 value per channel when training, got input size {shape}"
+        )
     y, chosen = ops.batch_norm.apply((input, weight, bias), {"eps": float(eps)})
     if running_mean is not None:
         _move(unwrap(running_mean), chosen["mean"], momentum)
@@ -66,7 +77,9 @@ def instance_norm(
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     positions = int(np.prod(shape[2:], dtype=np.int64))
     if positions <= 1:
-        raise wrong_shape("instance_norm", f"more than 1 spatial element when training, got input size {shape}")
+        raise wrong_shape(
+            "instance_norm", f"more than 1 spatial element when training, got input size {shape}"
+        )
     axes = tuple(range(2, len(shape)))
     if running_mean is not None:
         values = unwrap(input)
@@ -86,7 +99,9 @@ def layer_norm(
     return y if bias is None else y + bias
 
 
-def rms_norm(input: Any, normalized_shape: Sequence[int] | int, weight: Any = None, eps: float | None = None) -> Any:
+def rms_norm(
+    input: Any, normalized_shape: Sequence[int] | int, weight: Any = None, eps: float | None = None
+) -> Any:
     """x / √(mean(x²) + ε) over the last dimensions; `eps` None means the dtype's machine epsilon."""
     axes = _last_axes("rms_norm", input, normalized_shape)
     eps = float(np.finfo(input.dtype).eps) if eps is None else float(eps)
@@ -98,12 +113,17 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
     """Normalisation of each group of channels of each sample: input (N, C, …) (Wu & He 2018)."""
     shape = tuple(input.shape)
     if len(shape) < 2 or num_groups < 1 or shape[1] % num_groups:
-        raise wrong_shape("group_norm", f"a number of channels divisible by num_groups, got input {shape} and num_groups={num_groups}")
+        raise wrong_shape(
+            "group_norm",
+            f"a number of channels divisible by num_groups, got input {shape} and num_groups={num_groups}",
+        )
     grouped = input.reshape((shape[0], num_groups, -1))
     return _affine(ops.standardize(grouped, axes=(2,), eps=float(eps)).reshape(shape), weight, bias)
 
 
-def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Any:
+def local_response_norm(
+    input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Any:
     """x / (k + α · mean of x² over `size` neighbouring channels)^β (Krizhevsky et al. 2012; AlexNet)."""
     shape = tuple(input.shape)
     if len(shape) < 3:
@@ -118,7 +138,9 @@ def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float 
     return input / (mean.reshape(shape) * alpha + k) ** beta
 
 
-def normalize(input: Any, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12, out: None = None) -> Any:
+def normalize(
+    input: Any, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12, out: None = None
+) -> Any:
     """x / max(‖x‖ₚ, ε) along `dim`."""
     if out is not None:
         raise TypeError("normalize(out=…) is not supported: results are new tensors")

@@ -54,7 +54,10 @@ def _avg_pool(name: str, d: int) -> Callable[..., Any]:
         if divisor_override is not None and divisor_override == 0:
             raise wrong_shape(name, "a divisor_override other than 0")
         return _unbatched(
-            ops.avg_pool(x, **params, count_include_pad=bool(count_include_pad), divisor_override=divisor_override), input
+            ops.avg_pool(
+                x, **params, count_include_pad=bool(count_include_pad), divisor_override=divisor_override
+            ),
+            input,
         )
 
     return _named(function, name, f"""Average of each window of input {_SHAPES[d]}.
@@ -76,7 +79,11 @@ def _lp_pool(name: str, d: int) -> Callable[..., Any]:
         total = np.sign(unwrap(mean)) * np.maximum(np.abs(mean), 0) * volume
         return total ** (1.0 / p)
 
-    return _named(function, name, f"""Power mean without the mean: (Σ x^p)^(1/p) of each window of input {_SHAPES[d]}.""")
+    return _named(
+        function,
+        name,
+        f"""Power mean without the mean: (Σ x^p)^(1/p) of each window of input {_SHAPES[d]}.""",
+    )
 
 
 def _adaptive_avg_pool(name: str, d: int) -> Callable[..., Any]:
@@ -113,12 +120,21 @@ def _adaptive_max_pool(name: str, d: int) -> Callable[..., Any]:
             return _unbatched(y, input)
         return _unbatched(y, input), _unbatched(wrap(chosen["indices"].astype(np.int64)), input)
 
-    return _named(function, name, f"""Maximum over each cell when input {_SHAPES[d]} is divided into `output_size` cells.""")
+    return _named(
+        function,
+        name,
+        f"""Maximum over each cell when input {_SHAPES[d]} is divided into `output_size` cells.""",
+    )
 
 
 def _max_unpool(name: str, d: int) -> Callable[..., Any]:
     def function(
-        input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
+        input: Any,
+        indices: Any,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        output_size: Any = None,
     ) -> Any:
         x = _checked(name, d, input)
         at = np.asarray(unwrap(indices))
@@ -135,10 +151,16 @@ def _max_unpool(name: str, d: int) -> Callable[..., Any]:
                 raise wrong_shape(name, f"an output_size within one stride of {size}, got {wanted}")
             size = wanted
         if at.size and (at.min() < 0 or at.max() >= geometry.volume(size)):
-            raise wrong_shape(name, f"indices below {geometry.volume(size)} (output {size}), got {int(at.max())}")
+            raise wrong_shape(
+                name, f"indices below {geometry.volume(size)} (output {size}), got {int(at.max())}"
+            )
         return _unbatched(ops.max_unpool(x, indices=at, shape=(*x.shape[:2], *size)), input)
 
-    return _named(function, name, """The partial inverse of max pooling: each value goes to where its maximum was, zeros elsewhere.""")
+    return _named(
+        function,
+        name,
+        """The partial inverse of max pooling: each value goes to where its maximum was, zeros elsewhere.""",
+    )
 
 
 _SHAPES = {1: "(N, C, L)", 2: "(N, C, H, W)", 3: "(N, C, D, H, W)"}
@@ -182,7 +204,13 @@ def _pool_params(
                 name, f"an input no smaller than the window, got input {x} with kernel {kernel}, padding {pads}, "
                 f"dilation {dilations}: the output would be empty. Use a smaller kernel or fewer pooling layers",
             )  # fmt: skip
-    return {"kernel": kernel, "stride": strides, "padding": pairs, "dilation": dilations, "ceil_mode": ceil_mode}
+    return {
+        "kernel": kernel,
+        "stride": strides,
+        "padding": pairs,
+        "dilation": dilations,
+        "ceil_mode": ceil_mode,
+    }
 
 
 def _target_size(name: str, spatial: tuple[int, ...], output_size: Any) -> tuple[int, ...]:

@@ -27,11 +27,18 @@ def interpolate(
     spatial = tuple(input.shape[2:])
     d = len(spatial)
     if not 1 <= d <= 3:
-        raise wrong_shape("interpolate", f"an input (N, C, *spatial) with 1 to 3 spatial dimensions, got {tuple(input.shape)}")
+        raise wrong_shape(
+            "interpolate",
+            f"an input (N, C, *spatial) with 1 to 3 spatial dimensions, got {tuple(input.shape)}",
+        )
     if antialias:
-        raise NotImplementedError("interpolate(antialias=True) is not there: smooth the image before making it smaller")
+        raise NotImplementedError(
+            "interpolate(antialias=True) is not there: smooth the image before making it smaller"
+        )
     if (size is None) == (scale_factor is None):
-        raise wrong_shape("interpolate", "either size or scale_factor, got " + ("neither" if size is None else "both"))
+        raise wrong_shape(
+            "interpolate", "either size or scale_factor, got " + ("neither" if size is None else "both")
+        )
     if mode not in ("nearest", "nearest-exact", "area") and _DIMENSIONS.get(mode) != d:
         known = "nearest, nearest-exact, area, " + ", ".join(m for m, n in _DIMENSIONS.items() if n == d)
         raise wrong_shape("interpolate", f"a mode for {d + 2}-d input ({known}), got {mode!r}")
@@ -46,10 +53,15 @@ def interpolate(
         if not recompute_scale_factor:
             scales = tuple(float(f) for f in factors)
     if len(target) != d or any(m < 1 for m in target):
-        raise wrong_shape("interpolate", f"an output size of at least 1 in {d} dimensions, got {target} for input {tuple(input.shape)}")
+        raise wrong_shape(
+            "interpolate",
+            f"an output size of at least 1 in {d} dimensions, got {target} for input {tuple(input.shape)}",
+        )
     if mode == "area":
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[d - 1](input, target)
-    if mode.startswith("nearest") and all(m % n == 0 and s in (None, m // n) for n, m, s in zip(spatial, target, scales)):
+    if mode.startswith("nearest") and all(
+        m % n == 0 and s in (None, m // n) for n, m, s in zip(spatial, target, scales)
+    ):
         return ops.nearest_upsample(input, factors=tuple(m // n for n, m in zip(spatial, target)))
     kind = mode if mode.startswith("nearest") else "cubic" if mode == "bicubic" else "linear"
     matrices = tuple(
@@ -61,7 +73,11 @@ def interpolate(
 
 
 def upsample(
-    input: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None
+    input: Any,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
 ) -> Any:
     """The old name of `interpolate`."""
     return interpolate(input, size, scale_factor, mode, align_corners)
@@ -82,7 +98,9 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
     *lead, c, h, w = input.shape
     r = upscale_factor
     if c % (r * r):
-        raise wrong_shape("pixel_shuffle", f"channels divisible by {r}² = {r * r}, got input {tuple(input.shape)}")
+        raise wrong_shape(
+            "pixel_shuffle", f"channels divisible by {r}² = {r * r}, got input {tuple(input.shape)}"
+        )
     k = len(lead)
     x = input.reshape((*lead, c // (r * r), r, r, h, w))
     x = x.permute((*range(k), k, k + 3, k + 1, k + 4, k + 2))
@@ -94,7 +112,9 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
     *lead, c, h, w = input.shape
     r = downscale_factor
     if h % r or w % r:
-        raise wrong_shape("pixel_unshuffle", f"height and width divisible by {r}, got input {tuple(input.shape)}")
+        raise wrong_shape(
+            "pixel_unshuffle", f"height and width divisible by {r}, got input {tuple(input.shape)}"
+        )
     k = len(lead)
     x = input.reshape((*lead, c, h // r, r, w // r, r))
     x = x.permute((*range(k), k, k + 2, k + 4, k + 1, k + 3))
@@ -105,7 +125,9 @@ def channel_shuffle(input: Any, groups: int) -> Any:
     """Interleave the channels of input (N, C, *spatial) from `groups` groups (Zhang et al. 2018, ShuffleNet)."""
     n, c, *spatial = input.shape
     if groups < 1 or c % groups:
-        raise wrong_shape("channel_shuffle", f"channels divisible by groups={groups}, got input {tuple(input.shape)}")
+        raise wrong_shape(
+            "channel_shuffle", f"channels divisible by groups={groups}, got input {tuple(input.shape)}"
+        )
     x = input.reshape((n, groups, c // groups, *spatial)).transpose(1, 2)
     return x.reshape((n, c, *spatial))
 

@@ -1,4 +1,4 @@
-"""Convolution layers in 1, 2 and 3 dimensions, their transposes, and unfold/fold."""
+"""Convolution layers in 1, 2 and 3 dimensions, their transposes."""
 
 from __future__ import annotations
 
@@ -31,9 +31,13 @@ class _ConvNd(Module):
         if groups <= 0:
             raise ValueError(f"{name} expected groups of at least 1, got {groups}")
         if in_channels % groups:
-            raise ValueError(f"{name} expected in_channels divisible by groups, got in_channels={in_channels}, groups={groups}")
+            raise ValueError(
+                f"{name} expected in_channels divisible by groups, got in_channels={in_channels}, groups={groups}"
+            )
         if out_channels % groups:
-            raise ValueError(f"{name} expected out_channels divisible by groups, got out_channels={out_channels}, groups={groups}")
+            raise ValueError(
+                f"{name} expected out_channels divisible by groups, got out_channels={out_channels}, groups={groups}"
+            )
         if padding_mode not in _MODES:
             raise ValueError(f"{name} expected padding_mode {', '.join(_MODES)}, got {padding_mode!r}")
         if transposed and padding_mode != "zeros":
@@ -42,7 +46,7 @@ class _ConvNd(Module):
         self.out_channels = out_channels
         self.kernel_size = ntuple(kernel_size, d)
         self.stride = ntuple(stride, d)
-        self.padding = padding if isinstance(padding, str) else ntuple(padding, d)
+        self.padding: Any = padding if isinstance(padding, str) else ntuple(padding, d)
         self.dilation = ntuple(dilation, d)
         for what in ("kernel_size", "stride", "padding", "dilation"):
             value = getattr(self, what)
@@ -52,9 +56,13 @@ class _ConvNd(Module):
             raise ValueError(f"{name} expected padding of zero or more, got {self.padding}")
         if isinstance(self.padding, str):
             if self.padding not in ("same", "valid", "full"):
-                raise ValueError(f"{name} expected padding as numbers or 'valid', 'same', 'full', got {padding!r}")
+                raise ValueError(
+                    f"{name} expected padding as numbers or 'valid', 'same', 'full', got {padding!r}"
+                )
             if self.padding == "same" and any(s != 1 for s in self.stride):
-                raise ValueError(f"{name}: padding='same' is not supported for strided convolutions, got stride {self.stride}")
+                raise ValueError(
+                    f"{name}: padding='same' is not supported for strided convolutions, got stride {self.stride}"
+                )
         self.transposed = transposed
         self.output_padding = ntuple(output_padding, d)
         self.groups = groups
@@ -72,7 +80,9 @@ class _ConvNd(Module):
         init.default_(self.weight, self.bias)
 
     def extra_repr(self) -> str:
-        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+        text = (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+        )
         if isinstance(self.padding, str) or any(self.padding):
             text += f", padding={self.padding}"
         if any(d != 1 for d in self.dilation):
@@ -95,7 +105,18 @@ class _Conv(_ConvNd):
         dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, False, 0, groups, bias, padding_mode, dtype
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            False,
+            0,
+            groups,
+            bias,
+            padding_mode,
+            dtype,
         )
 
     def forward(self, input: Any) -> Any:
@@ -155,7 +176,9 @@ class _ConvTranspose(_ConvNd):
     def forward(self, input: Any, output_size: Any = None) -> Any:
         conv = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[self.dims - 1]
         more = self.output_padding if output_size is None else self._output_padding(input, output_size)
-        return conv(input, self.weight, self.bias, self.stride, self.padding, more, self.groups, self.dilation)
+        return conv(
+            input, self.weight, self.bias, self.stride, self.padding, more, self.groups, self.dilation
+        )
 
     def _output_padding(self, input: Any, output_size: Any) -> tuple[int, ...]:
         """The output padding that gives a wanted size."""
@@ -163,12 +186,18 @@ class _ConvTranspose(_ConvNd):
         wanted = tuple(int(n) for n in output_size)[-d:]
         least = tuple(
             (n - 1) * s - 2 * p + e * (k - 1) + 1
-            for n, s, p, e, k in zip(input.shape[-d:], self.stride, self.padding, self.dilation, self.kernel_size)
+            for n, s, p, e, k in zip(
+                input.shape[-d:], self.stride, self.padding, self.dilation, self.kernel_size
+            )
         )
         more = tuple(w - m for w, m in zip(wanted, least))
-        if len(wanted) != d or any(not 0 <= m < max(s, e) for m, s, e in zip(more, self.stride, self.dilation)):
+        if len(wanted) != d or any(
+            not 0 <= m < max(s, e) for m, s, e in zip(more, self.stride, self.dilation)
+        ):
             largest = tuple(m + s - 1 for m, s in zip(least, self.stride))
-            raise ValueError(f"{type(self).__name__} expected an output_size from {least} to {largest}, got {wanted}")
+            raise ValueError(
+                f"{type(self).__name__} expected an output_size from {least} to {largest}, got {wanted}"
+            )
         return more
 
 
@@ -193,12 +222,13 @@ class ConvTranspose3d(_ConvTranspose):
 class _LazyConv(LazyMixin):
     """Common to the lazy convolutions: `in_channels` comes from the first input."""
 
-    def __init__(self, out_channels: int, kernel_size: Any, *args: Any, bias: bool = True, **kwargs: Any) -> None:
-        # Built with no input channels at all; the true number of groups is put in afterwards.
+    def __init__(
+        self, out_channels: int, kernel_size: Any, *args: Any, bias: bool = True, **kwargs: Any
+    ) -> None:
+        # Built without channels: they are put in once they are known.
         own: Any = self
-        groups = kwargs.pop("groups", 1)
         super().__init__(0, 0, kernel_size, *args, bias=False, **kwargs)  # type: ignore[call-arg]
-        own.out_channels, own.groups = out_channels, groups
+        own.out_channels = out_channels
         own.weight = UninitializedParameter()
         if bias:
             own.bias = UninitializedParameter()
@@ -234,45 +264,25 @@ class LazyConv3d(_LazyConv, Conv3d):
     cls_to_become = Conv3d
 
 
+class LazyConvTranspose1d(_LazyConv, ConvTranspose1d):
+    """A `ConvTranspose1d` that learns `in_channels` from its first input."""
+
+    cls_to_become = ConvTranspose1d
+
+
+class LazyConvTranspose3d(_LazyConv, ConvTranspose3d):
+    """A `ConvTranspose3d` that learns `in_channels` from its first input."""
+
+    cls_to_become = ConvTranspose3d
+
+
 class LazyConvTranspose2d(_LazyConv, ConvTranspose2d):
     """A `ConvTranspose2d` that learns `in_channels` from its first input."""
 
     cls_to_become = ConvTranspose2d
 
 
-class Unfold(Module):
-    """All windows of x (N, C, H, W) as columns; see `nn.functional.unfold`."""
-
-    def __init__(self, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> None:
-        super().__init__()
-        self.kernel_size, self.dilation, self.padding, self.stride = kernel_size, dilation, padding, stride
-
-    def forward(self, input: Any) -> Any:
-        return F.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)
-
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, dilation={self.dilation}, padding={self.padding}, stride={self.stride}"
-
-
-class Fold(Module):
-    """The transpose of `Unfold`; see `nn.functional.fold`."""
-
-    def __init__(self, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> None:
-        super().__init__()
-        self.output_size, self.kernel_size = output_size, kernel_size
-        self.dilation, self.padding, self.stride = dilation, padding, stride
-
-    def forward(self, input: Any) -> Any:
-        return F.fold(input, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride)
-
-    def extra_repr(self) -> str:
-        return (
-            f"output_size={self.output_size}, kernel_size={self.kernel_size}, dilation={self.dilation}, "
-            f"padding={self.padding}, stride={self.stride}"
-        )
-
-
 __all__ = [
-    "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "Fold", "LazyConv1d",
-    "LazyConv2d", "LazyConv3d", "LazyConvTranspose2d", "Unfold",
+    "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "LazyConv1d",
+    "LazyConv2d", "LazyConv3d", "LazyConvTranspose1d", "LazyConvTranspose2d", "LazyConvTranspose3d",
 ]  # fmt: skip

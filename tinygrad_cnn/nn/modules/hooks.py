@@ -36,7 +36,9 @@ class ModuleHooks:
                 new = fn(module, args, kwargs)
                 if new is not None:
                     if not (isinstance(new, tuple) and len(new) == 2):
-                        raise RuntimeError(f"a forward pre-hook with kwargs must return None or (args, kwargs), got {new!r}")
+                        raise RuntimeError(
+                            f"a forward pre-hook with kwargs must return None or (args, kwargs), got {new!r}"
+                        )
                     args, kwargs = new
             else:
                 new = fn(module, args)
@@ -51,7 +53,9 @@ class ModuleHooks:
             result = module.forward(*args, **kwargs)
             for key, fn in list(self.forward.items()):
                 called.add(key)
-                new = fn(module, args, kwargs, result) if key in self.with_kwargs else fn(module, args, result)
+                new = (
+                    fn(module, args, kwargs, result) if key in self.with_kwargs else fn(module, args, result)
+                )
                 if new is not None:
                     result = new
         except Exception:
@@ -124,7 +128,7 @@ pack = Multilinear(
     each=lambda i, g, *xs: np.reshape(unpack(g, **_place(i, [x.shape for x in xs])), xs[i].shape),
     formula="concatenate(x.ravel() for x in xs)",
 )  # fmt: skip
-unpack = Multilinear(
+unpack: Multilinear = Multilinear(
     "unpack", lambda v, *, start, size, total: v[start : start + size],
     lambda g, _v, *, start, size, total: embed(g, start=start, size=size, total=total),
     formula="v[start : start + size]",
@@ -137,7 +141,7 @@ def _embed(g: np.ndarray, *, start: int, size: int, total: int) -> np.ndarray:
     return v
 
 
-embed = Multilinear(
+embed: Multilinear = Multilinear(
     "embed", _embed, lambda g, _x, *, start, size, total: unpack(g, start=start, size=size, total=total),
     formula="zeros with x at [start : start + size]",
 )  # fmt: skip
@@ -183,7 +187,9 @@ class _BackwardWatch:
         return grads
 
 
-def _gated(values: Sequence[Any], arrived: Callable[[tuple[Any, ...]], tuple[Any, ...]]) -> tuple[list[Any], bool]:
+def _gated(
+    values: Sequence[Any], arrived: Callable[[tuple[Any, ...]], tuple[Any, ...]]
+) -> tuple[list[Any], bool]:
     """The values with a gate on those that carry gradients; `arrived` sees and may replace what comes back."""
     new = list(values)
     live = [i for i, v in enumerate(values) if isinstance(v, Handle) and v.node is not None]

@@ -25,9 +25,10 @@ class LazyMixin:
         if not self.has_uninitialized_params():
             super().reset_parameters()  # type: ignore[misc]
 
-    def forward(self, input: Any) -> Any:
+    def forward(self, input: Any, *args: Any) -> Any:
         if self.has_uninitialized_params():
             self.initialize_parameters(input)
             self.reset_parameters()
-        self.__class__ = self.cls_to_become  # type: ignore[assignment]
-        return self.forward(input)
+        own: Any = self
+        own.__class__ = self.cls_to_become
+        return self.forward(input, *args)

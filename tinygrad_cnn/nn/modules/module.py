@@ -56,7 +56,10 @@ class Module(HookMixin, StateMixin):
     dump_patches = False
     _version = 1
 
-    def __init__(self, *_args: Any, **_kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if args or kwargs:
+            given = f"{len(args)} positional" if args else f"the keyword {next(iter(kwargs))!r}"
+            raise TypeError(f"{type(self).__name__}() takes no arguments beyond its own, got {given}")
         put = object.__setattr__
         put(self, "training", True)
         put(self, "_parameters", {})
@@ -70,7 +73,9 @@ class Module(HookMixin, StateMixin):
 
     def forward(self, *_args: Any, **_kwargs: Any) -> Any:
         """What the module computes; every subclass defines it."""
-        raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+        raise NotImplementedError(
+            f'Module [{type(self).__name__}] is missing the required "forward" function'
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         state = modes.state
@@ -110,14 +115,18 @@ class Module(HookMixin, StateMixin):
         parameters = own.get("_parameters")
         if isinstance(value, Parameter):
             if parameters is None:
-                raise AttributeError("cannot assign parameters before Module.__init__() call: start with super().__init__()")
+                raise AttributeError(
+                    "cannot assign parameters before Module.__init__() call: start with super().__init__()"
+                )
             own.pop(name, None)
             own["_buffers"].pop(name, None)
             own["_modules"].pop(name, None)
             self.register_parameter(name, value)
         elif isinstance(value, Module):
             if parameters is None:
-                raise AttributeError("cannot assign module before Module.__init__() call: start with super().__init__()")
+                raise AttributeError(
+                    "cannot assign module before Module.__init__() call: start with super().__init__()"
+                )
             own.pop(name, None)
             parameters.pop(name, None)
             own["_buffers"].pop(name, None)
@@ -134,11 +143,15 @@ class Module(HookMixin, StateMixin):
             parameters[name] = None
         elif name in own["_modules"]:
             if value is not None:
-                raise TypeError(f"cannot assign {_kind(value)} as child module {name!r}: it must be a Module or None")
+                raise TypeError(
+                    f"cannot assign {_kind(value)} as child module {name!r}: it must be a Module or None"
+                )
             own["_modules"][name] = None
         elif name in own["_buffers"]:
             if value is not None and not isinstance(value, Handle):
-                raise TypeError(f"cannot assign {_kind(value)} as buffer {name!r}: it must be a Tensor or None")
+                raise TypeError(
+                    f"cannot assign {_kind(value)} as buffer {name!r}: it must be a Tensor or None"
+                )
             own["_buffers"][name] = value
         else:
             object.__setattr__(self, name, value)
@@ -169,9 +182,13 @@ class Module(HookMixin, StateMixin):
         """Add a parameter under `name` (None: the name exists, without a parameter)."""
         self._check_name(name, "parameter", self._parameters)
         if param is not None and not isinstance(param, Parameter):
-            raise TypeError(f"register_parameter expected a Parameter or None for {name!r}, got {_kind(param)}")
+            raise TypeError(
+                f"register_parameter expected a Parameter or None for {name!r}, got {_kind(param)}"
+            )
         if param is not None and param.node is not None and param.node.parents:
-            raise ValueError(f"cannot register {name!r}: a parameter must be a leaf, this one was computed by {param.node.op.name}")
+            raise ValueError(
+                f"cannot register {name!r}: a parameter must be a leaf, this one was computed by {param.node.op.name}"
+            )
         self._parameters[name] = param
         if param is not None and param.name is None:
             param.name = name
@@ -184,7 +201,9 @@ class Module(HookMixin, StateMixin):
         if tensor is not None and not isinstance(tensor, Handle):
             raise TypeError(f"register_buffer expected a Tensor or None for {name!r}, got {_kind(tensor)}")
         self._buffers[name] = tensor
-        (self._non_persistent_buffers_set.discard if persistent else self._non_persistent_buffers_set.add)(name)
+        (self._non_persistent_buffers_set.discard if persistent else self._non_persistent_buffers_set.add)(
+            name
+        )
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Add a child module under `name`."""
@@ -199,7 +218,9 @@ class Module(HookMixin, StateMixin):
 
     def _check_name(self, name: str, what: str, table: dict[str, Any]) -> None:
         if "_parameters" not in self.__dict__:
-            raise AttributeError(f"cannot assign {what} before Module.__init__() call: start with super().__init__()")
+            raise AttributeError(
+                f"cannot assign {what} before Module.__init__() call: start with super().__init__()"
+            )
         if not isinstance(name, str):
             raise TypeError(f"a {what}'s name must be a string, got {type(name).__name__}")
         if "." in name:
@@ -227,7 +248,9 @@ class Module(HookMixin, StateMixin):
         yield prefix, self
         for name, module in self._modules.items():
             if module is not None:
-                yield from module.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
+                yield from module.named_modules(
+                    memo, f"{prefix}.{name}" if prefix else name, remove_duplicate
+                )
 
     def modules(self) -> Iterator[Module]:
         """Every module of the network, this one first, each once."""
@@ -269,9 +292,15 @@ class Module(HookMixin, StateMixin):
         for _, buffer in self.named_buffers(recurse=recurse):
             yield buffer
 
-    def _named_members(self, table: str, prefix: str, recurse: bool, remove_duplicate: bool) -> Iterator[tuple[str, Any]]:
+    def _named_members(
+        self, table: str, prefix: str, recurse: bool, remove_duplicate: bool
+    ) -> Iterator[tuple[str, Any]]:
         seen: set[int] = set()
-        modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
+        modules = (
+            self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
+            if recurse
+            else [(prefix, self)]
+        )
         for path, module in modules:
             for name, value in module.__dict__[table].items():
                 if value is None or id(value) in seen:
@@ -285,7 +314,9 @@ class Module(HookMixin, StateMixin):
         module: Any = self
         for part in target.split(".") if target else ():
             if not hasattr(module, part):
-                raise AttributeError(f"{type(module).__name__} has no attribute `{part}` (looking for {target!r})")
+                raise AttributeError(
+                    f"{type(module).__name__} has no attribute `{part}` (looking for {target!r})"
+                )
             module = getattr(module, part)
             if not isinstance(module, Module):
                 raise AttributeError(f"`{part}` in {target!r} is not a Module but {_kind(module)}")
@@ -422,9 +453,7 @@ class Module(HookMixin, StateMixin):
     def __repr__(self) -> str:
         extra = self.extra_repr()
         extra_lines = extra.split("\n") if extra else []
-        child_lines = [
-            f"({name}): {_indent(repr(module))}" for name, module in self._modules.items()
-        ]
+        child_lines = [f"({name}): {_indent(repr(module))}" for name, module in self._modules.items()]
         lines = extra_lines + child_lines
         if len(extra_lines) == 1 and not child_lines:
             return f"{self._get_name()}({extra_lines[0]})"
@@ -456,6 +485,8 @@ def _name_module(error: Exception, scope: Scope) -> None:
         return
     error._named_module = True  # type: ignore[attr-defined]
     path = scope.path
+    if "[module " in str(error):
+        return
     error.add_note(f"(in module {path}, a {scope.kind})" if path else f"(in a {scope.kind})")
 
 

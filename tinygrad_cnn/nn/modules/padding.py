@@ -19,7 +19,9 @@ class _Pad(Module):
         super().__init__()
         pads = tuple(padding) if isinstance(padding, (tuple, list)) else (padding,) * (2 * self.dims)
         if len(pads) != 2 * self.dims:
-            raise ValueError(f"{type(self).__name__} expected one number or {2 * self.dims} (low, high per dimension), got {padding}")
+            raise ValueError(
+                f"{type(self).__name__} expected one number or {2 * self.dims} (low, high per dimension), got {padding}"
+            )
         self.padding = pads
 
     def forward(self, input: Any) -> Any:
@@ -49,7 +51,9 @@ def _family(name: str, base: type, mode: str, doc: str) -> list[type]:
     return made
 
 
-ConstantPad1d, ConstantPad2d, ConstantPad3d = _family("ConstantPad", _ConstantPad, "constant", "A constant around the plane.")
+ConstantPad1d, ConstantPad2d, ConstantPad3d = _family(
+    "ConstantPad", _ConstantPad, "constant", "A constant around the plane."
+)
 ZeroPad1d, ZeroPad2d, ZeroPad3d = _family("ZeroPad", _Pad, "constant", "Zeros around the plane.")
 ReflectionPad1d, ReflectionPad2d, ReflectionPad3d = _family(
     "ReflectionPad", _Pad, "reflect", "The plane mirrored at its border, the border itself not repeated."
@@ -57,7 +61,9 @@ ReflectionPad1d, ReflectionPad2d, ReflectionPad3d = _family(
 ReplicationPad1d, ReplicationPad2d, ReplicationPad3d = _family(
     "ReplicationPad", _Pad, "replicate", "The border's values repeated around the plane."
 )
-CircularPad1d, CircularPad2d, CircularPad3d = _family("CircularPad", _Pad, "circular", "The plane continued from its other end.")
+CircularPad1d, CircularPad2d, CircularPad3d = _family(
+    "CircularPad", _Pad, "circular", "The plane continued from its other end."
+)
 
 __all__ = [
     "CircularPad1d", "CircularPad2d", "CircularPad3d", "ConstantPad1d", "ConstantPad2d", "ConstantPad3d",

@@ -44,14 +44,17 @@ class StateMixin:
     _non_persistent_buffers_set: set[str]
     _version: int
 
-    def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
+    def state_dict(
+        self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False
+    ) -> Any:
         """An ordered dictionary of all parameters and persistent buffers.
 
         Its values share memory with the module (`clone` them to keep a snapshot) and carry no graph, unless
         `keep_vars` asks for the parameters themselves.
         """
-        if args:
-            destination, prefix, keep_vars = (*args, *(destination, prefix, keep_vars)[len(args) :])
+        if args:  # PyTorch's old positional form
+            given = [*args, *[destination, prefix, keep_vars][len(args) :]]
+            destination, prefix, keep_vars = given
         if destination is None:
             destination = _StateDict()
         destination._metadata[prefix[:-1]] = {"version": self._version}
@@ -74,7 +77,9 @@ class StateMixin:
         if type(self).get_extra_state is not StateMixin.get_extra_state:
             destination[prefix + _EXTRA_STATE] = self.get_extra_state()
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> IncompatibleKeys:
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> IncompatibleKeys:
         """Copy values into the module's parameters and buffers, in place.
 
         Values may be tensors or anything NumPy can read. With ``strict=False`` keys that are missing or
@@ -84,7 +89,9 @@ class StateMixin:
         Raises RuntimeError that lists everything that does not fit, TypeError for something that is no mapping.
         """
         if not isinstance(state_dict, Mapping):
-            raise TypeError(f"load_state_dict expected a mapping from names to tensors, got {type(state_dict).__name__}")
+            raise TypeError(
+                f"load_state_dict expected a mapping from names to tensors, got {type(state_dict).__name__}"
+            )
         missing: list[str] = []
         unexpected: list[str] = []
         errors: list[str] = []
@@ -102,7 +109,9 @@ class StateMixin:
             keys = IncompatibleKeys(missing, unexpected)
             for fn in module._state_hooks("_load_state_dict_post_hooks"):
                 if fn(module, keys) is not None:
-                    raise AssertionError("a load_state_dict post-hook should change the keys in place, and return nothing")
+                    raise AssertionError(
+                        "a load_state_dict post-hook should change the keys in place, and return nothing"
+                    )
 
         load(self, "")
         if strict:
@@ -123,13 +132,17 @@ class StateMixin:
         for fn in self._state_hooks("_load_state_dict_pre_hooks"):
             fn(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
         persistent = {k: v for k, v in self._buffers.items() if k not in self._non_persistent_buffers_set}
-        own = {k: v for k, v in itertools.chain(self._parameters.items(), persistent.items()) if v is not None}
+        own = {
+            k: v for k, v in itertools.chain(self._parameters.items(), persistent.items()) if v is not None
+        }
         for name, value in own.items():
             key = prefix + name
             if key not in state_dict:
                 missing_keys.append(key)
                 continue
-            problem = _copy_into(value, state_dict[key], key, bool(local_metadata.get("assign_to_params_buffers")))
+            problem = _copy_into(
+                value, state_dict[key], key, bool(local_metadata.get("assign_to_params_buffers"))
+            )
             if problem:
                 error_msgs.append(problem)
         extra = prefix + _EXTRA_STATE
@@ -177,8 +190,12 @@ class StateMixin:
         """Call ``hook(module, state_dict, prefix, local_metadata, strict, missing, unexpected, errors)`` first."""
         return self._add_state_hook("_load_state_dict_pre_hooks", hook)
 
-    def _register_load_state_dict_pre_hook(self, hook: Callable[..., Any], with_module: bool = False) -> RemovableHandle:
-        return self.register_load_state_dict_pre_hook(hook if with_module else lambda _module, *rest: hook(*rest))
+    def _register_load_state_dict_pre_hook(
+        self, hook: Callable[..., Any], with_module: bool = False
+    ) -> RemovableHandle:
+        return self.register_load_state_dict_pre_hook(
+            hook if with_module else lambda _module, *rest: hook(*rest)
+        )
 
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, incompatible_keys)`` when the module is loaded."""

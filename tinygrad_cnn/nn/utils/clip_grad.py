@@ -13,7 +13,11 @@ from tinygrad_cnn.autograd.handle import Handle, wrap
 
 
 def clip_grad_norm_(
-    parameters: Any, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
+    parameters: Any,
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
 ) -> Any:
     """Scale all gradients so that their common norm is at most `max_norm`; returns the norm there was.
 
@@ -25,7 +29,9 @@ def clip_grad_norm_(
     return total
 
 
-def get_total_norm(tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None) -> Any:
+def get_total_norm(
+    tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
+) -> Any:
     """The norm of several tensors, as if they were one vector."""
     arrays = [t.array for t in ([tensors] if isinstance(tensors, Handle) else tensors)]
     p = float(norm_type)
@@ -45,7 +51,9 @@ def get_total_norm(tensors: Any, norm_type: float = 2.0, error_if_nonfinite: boo
     return wrap(np.asarray(total, arrays[0].dtype))
 
 
-def clip_grads_with_norm_(parameters: Any, max_norm: float, total_norm: Any, foreach: bool | None = None) -> None:
+def clip_grads_with_norm_(
+    parameters: Any, max_norm: float, total_norm: Any, foreach: bool | None = None
+) -> None:
     """Scale gradients by max_norm / total_norm where that is below 1."""
     _scale(_grads(parameters), max_norm, total_norm)
 
@@ -60,7 +68,11 @@ def clip_grad_value_(parameters: Any, clip_value: float, foreach: bool | None = 
 
 def clip_grad_norm(*args: Any, **kwargs: Any) -> Any:
     """The old name of `clip_grad_norm_`."""
-    warnings.warn("nn.utils.clip_grad_norm is deprecated in favor of nn.utils.clip_grad_norm_.", FutureWarning, stacklevel=2)
+    warnings.warn(
+        "nn.utils.clip_grad_norm is deprecated in favor of nn.utils.clip_grad_norm_.",
+        FutureWarning,
+        stacklevel=2,
+    )
     return clip_grad_norm_(*args, **kwargs)
 
 

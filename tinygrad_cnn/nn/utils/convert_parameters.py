@@ -22,7 +22,9 @@ def vector_to_parameters(vec: Any, parameters: Iterable[Any]) -> None:
     params = list(parameters)
     total = sum(param.array.size for param in params)
     if values.shape != (total,):
-        raise ValueError(f"vector_to_parameters expected a vector of {total} entries, got shape {values.shape}")
+        raise ValueError(
+            f"vector_to_parameters expected a vector of {total} entries, got shape {values.shape}"
+        )
     start = 0
     for param in params:
         size = param.array.size

@@ -22,7 +22,14 @@ def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
 
 
 def fuse_conv_bn_weights(
-    conv_w: Any, conv_b: Any, bn_rm: Any, bn_rv: Any, bn_eps: float, bn_w: Any, bn_b: Any, transpose: bool = False
+    conv_w: Any,
+    conv_b: Any,
+    bn_rm: Any,
+    bn_rv: Any,
+    bn_eps: float,
+    bn_w: Any,
+    bn_b: Any,
+    transpose: bool = False,
 ) -> tuple[Any, Any]:
     """Weight and bias of the fused convolution: w·s and (b − mean)·s + shift, with s = weight / √(var + ε)."""
     mean = bn_rm.array
@@ -32,4 +39,6 @@ def fuse_conv_bn_weights(
     w = conv_w.array
     shape = [1] * w.ndim
     shape[1 if transpose else 0] = -1
-    return Parameter((w * scale.reshape(shape)).astype(w.dtype)), Parameter(((bias - mean) * scale + shift).astype(w.dtype))
+    return Parameter((w * scale.reshape(shape)).astype(w.dtype)), Parameter(
+        ((bias - mean) * scale + shift).astype(w.dtype)
+    )

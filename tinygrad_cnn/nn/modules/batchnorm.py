@@ -1,0 +1,185 @@
+"""Batch normalisation layers: their weights, biases and running averages."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tinygrad_cnn.autograd import versions
+from tinygrad_cnn.autograd.handle import wrap
+from tinygrad_cnn.nn import functional as F
+from tinygrad_cnn.nn import init
+from tinygrad_cnn.nn.modules.lazy import LazyMixin
+from tinygrad_cnn.nn.modules.module import Module
+from tinygrad_cnn.nn.parameter import Parameter, UninitializedParameter
+from tinygrad_cnn.ops.expect import wrong_shape
+
+
+class _NormBase(Module):
+    """Weights, biases and running averages of one value per channel."""
+
+    _version = 2
+
+    def __init__(
+        self, num_features: int, eps: float, momentum: float | None, affine: bool, track_running_stats: bool, dtype: Any,
+        bias: bool,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.num_features = num_features
+        self.eps = eps
+        self.momentum = momentum
+        self.affine = affine
+        self.track_running_stats = track_running_stats
+        for name, wanted in (("weight", affine), ("bias", affine and bias)):
+            if wanted:
+                setattr(self, name, Parameter(init.blank((num_features,), dtype)))
+            else:
+                self.register_parameter(name, None)
+        for name in ("running_mean", "running_var"):
+            self.register_buffer(name, init.blank((num_features,), dtype) if track_running_stats else None)
+        self.register_buffer(
+            "num_batches_tracked", wrap(np.zeros((), np.int64)) if track_running_stats else None
+        )
+        self.reset_parameters()
+
+    def reset_running_stats(self) -> None:
+        """Running averages back to mean 0, variance 1."""
+        if self.track_running_stats:
+            for name, value in (("running_mean", 0), ("running_var", 1), ("num_batches_tracked", 0)):
+                buffer = getattr(self, name)
+                buffer.array[...] = value
+                versions.bump(buffer.array)
+
+    def reset_parameters(self) -> None:
+        """Weight 1, bias 0, and fresh running averages."""
+        self.reset_running_stats()
+        _reset(self)
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, local_metadata: Any, *rest: Any) -> None:
+        # Files from before PyTorch 0.4.1 have no count of batches.
+        key = prefix + "num_batches_tracked"
+        if (
+            self.num_batches_tracked is not None
+            and key not in state_dict
+            and (local_metadata.get("version") or 2) < 2
+        ):
+            state_dict[key] = np.zeros((), np.int64)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+        )
+
+
+class _BatchNorm(_NormBase):
+    dimensions: ClassVar[tuple[int, ...]]
+
+    def __init__(
+        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
+        track_running_stats: bool = True, device: Any = None, dtype: Any = None, *, bias: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype, bias)
+
+    def forward(self, input: Any) -> Any:
+        if input.ndim not in self.dimensions:
+            wanted = " or ".join(f"{n}-d" for n in self.dimensions)
+            raise wrong_shape(type(self).__name__, f"{wanted} input, got {input.ndim}-d {tuple(input.shape)}")
+        if input.shape[1] != self.num_features:
+            raise wrong_shape(
+                type(self).__name__,
+                f"{self.num_features} channels, got {input.shape[1]}: input {tuple(input.shape)}",
+            )
+        momentum = 0.0 if self.momentum is None else self.momentum
+        tracked = self.num_batches_tracked
+        if self.training and self.track_running_stats and tracked is not None:
+            np.add(tracked.array, 1, out=tracked.array)
+            if self.momentum is None:  # a cumulative average: every batch counts the same
+                momentum = 1.0 / float(tracked.array)
+        by_batch = self.training or (self.running_mean is None and self.running_var is None)
+        keep = not self.training or self.track_running_stats
+        return F.batch_norm(
+            input, self.running_mean if keep else None, self.running_var if keep else None, self.weight, self.bias,
+            by_batch, momentum, self.eps,
+        )  # fmt: skip
+
+
+class BatchNorm1d(_BatchNorm):
+    """Batch normalisation of x (N, C) or (N, C, L); see `nn.functional.batch_norm`."""
+
+    dimensions = (2, 3)
+
+
+class BatchNorm2d(_BatchNorm):
+    """Batch normalisation of x (N, C, H, W); see `nn.functional.batch_norm`."""
+
+    dimensions = (4,)
+
+
+class BatchNorm3d(_BatchNorm):
+    """Batch normalisation of x (N, C, D, H, W); see `nn.functional.batch_norm`."""
+
+    dimensions = (5,)
+
+
+class _LazyBatchNorm(LazyMixin):
+    def __init__(
+        self, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True, track_running_stats: bool = True,
+        device: Any = None, dtype: Any = None, *, bias: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__(0, eps, momentum, affine, track_running_stats, bias=bias)  # type: ignore[call-arg]
+        own: Any = self
+        for name, param in own._parameters.items():
+            if param is not None:
+                own._parameters[name] = None
+                setattr(own, name, UninitializedParameter())
+
+    def forward(self, input: Any) -> Any:
+        own: Any = self
+        if own.num_features == 0:
+            own.num_features = n = int(input.shape[1])
+            for param in (own.weight, own.bias):
+                if param is not None:
+                    param.materialize((n,))
+            if own.track_running_stats:
+                own.running_mean, own.running_var = init.blank((n,)), init.blank((n,))
+            own.__class__ = self.cls_to_become
+            own.reset_parameters()
+        return own.forward(input)
+
+
+class LazyBatchNorm1d(_LazyBatchNorm, BatchNorm1d):
+    """A `BatchNorm1d` that learns its number of channels from its first input."""
+
+    cls_to_become = BatchNorm1d
+
+
+class LazyBatchNorm2d(_LazyBatchNorm, BatchNorm2d):
+    """A `BatchNorm2d` that learns its number of channels from its first input."""
+
+    cls_to_become = BatchNorm2d
+
+
+class LazyBatchNorm3d(_LazyBatchNorm, BatchNorm3d):
+    """A `BatchNorm3d` that learns its number of channels from its first input."""
+
+    cls_to_become = BatchNorm3d
+
+
+def _reset(module: Any) -> None:
+    if module.weight is not None:
+        init.ones_(module.weight)
+    if module.bias is not None:
+        init.zeros_(module.bias)
+
+
+__all__ = [
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
+    "LazyBatchNorm1d",
+    "LazyBatchNorm2d",
+    "LazyBatchNorm3d",
+]
