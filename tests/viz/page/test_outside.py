@@ -52,6 +52,7 @@ def test_hostile_names_neither_run_nor_break(show: Show, name: str) -> None:
     assert name in window.text("#panel h2"), "the panel has the whole name"
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_not_finite_numbers_are_shown_as_such(show: Show) -> None:
     x = tg.tensor([0.0, 1.0, -1.0], requires_grad=True)
     window = show(tg.viz.graph(tg.log(x).sum()).to_dict())
@@ -79,8 +80,8 @@ def test_ten_thousand_nodes_start_collapsed_and_draw_only_what_is_seen(show: Sho
     window.run("page.view.fit()")
     window.settle()
     assert window.run("return page.view.isFar") and window.count("*") < 1500
-    pointed = "const p = page.scene.places.get(page.model.nodes[70].key); return Far.hit(page.view, p.x + 5, p.y + 5).order"
-    assert window.run(pointed) == 70
+    place = "const p = page.scene.places.get(page.model.nodes[70].key);"
+    assert window.run(f"{place} return Far.hit(page.view, p.x + 5, p.y + 5).order") == 70
     window.run("page.jump(page.model.nodes[5000])")
     assert window.count("#graph .node.selected") == 1 and window.count("*") < 3000
     window.click("#mode-table")
