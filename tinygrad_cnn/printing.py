@@ -79,7 +79,8 @@ def _formatter(array: np.ndarray) -> Any:
                 shown = np.concatenate(
                     [shown.take(range(edge), axis), shown.take(range(-edge, 0), axis)], axis
                 )
-    width = max(len(write(v)) for v in shown.ravel().tolist()) if array.ndim else 0
+    finite = shown[np.isfinite(shown)].ravel().tolist()  # as in PyTorch, nan and inf do not widen the columns
+    width = max((len(write(v)) for v in finite), default=0) if array.ndim else 0
     return {"float": lambda v: write(float(v)).rjust(width)}
 
 

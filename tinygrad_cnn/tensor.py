@@ -41,10 +41,10 @@ class Tensor(Handle):
     """
 
     # A tensor may be given attributes of the user's own, as in PyTorch, hence __dict__.
-    __slots__ = ("__dict__", "_base")
+    __slots__ = ("__dict__", "_bases")
 
-    #: A weak reference to the tensor whose memory a view looks at; not set on others.
-    _base: Any
+    #: Weak references to the tensors whose memory a view looks at; not set on others.
+    _bases: tuple[Any, ...]
 
     def __init__(self, data: Any = (), *, requires_grad: bool = False) -> None:
         from tinygrad_cnn.creation import _array_of
@@ -663,7 +663,7 @@ _RESHAPED_IN_PLACE = "squeeze unsqueeze transpose t swapaxes swapdims"
 def _reshaped_in_place(fn: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         new = fn(self, *args, **kwargs)
-        self.array, self.node, self._base = new.array, new.node, None
+        self.array, self.node, self._bases = new.array, new.node, new._bases
         return self
 
     method.__doc__ = f"`{fn.__name__}` in place."

@@ -46,11 +46,16 @@ def replace_by(t: Any, new: Any, name: str = "in-place op") -> Any:
             value, node = new.array, new.node
         else:
             value = value.astype(dtype)
+    if node is None and t.node is not None:  # still part of the graph, with gradient 0 for what was overwritten
+        from tinygrad_cnn.ops.index import setitem_op
+
+        new = setitem_op(t, value, index=(Ellipsis,))
+        value, node = new.array, new.node
     old = t.node
     retained = old is not None and old.target is not None and old.target() is t
     t.array = np.asarray(value)
     t.node = node
-    t._base = None
+    t._bases = ()
     if retained and old is not None and not old.is_leaf and node is not None:
         # retain_grad() speaks of the tensor's present value.
         node.target, old.target = old.target, None
@@ -64,10 +69,13 @@ def check_recordable(t: Any, name: str) -> None:
             f"{name}: a leaf tensor that requires grad is changed in place while gradients are recorded. "
             "Do it under no_grad(), or compute a new tensor."
         )
-    base = getattr(t, "_base", None)
-    if (t.node is not None and t.node.op.is_view and base is None) or (
-        base is not None and base() is not None
-    ):
+    bases = getattr(t, "_bases", None)
+    if bases is None:
+        seen = t.node is not None and t.node.op.is_view  # made elsewhere: whose memory it is, nobody knows
+    else:
+        alive = (ref() for ref in bases)
+        seen = any(base is not None and np.may_share_memory(base.array, t.array) for base in alive)
+    if seen:
         made = f", made by {t.node.op.name}" if t.node is not None else ""
         where = f" at {t.node.where}" if t.node is not None and t.node.where else ""
         raise RuntimeError(

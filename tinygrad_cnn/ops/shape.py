@@ -36,7 +36,7 @@ def view_of(op: Op, x: Any, params: dict[str, Any]) -> Any:
     """Apply a view op and note, for in-place changes, whose memory the result looks at."""
     y = op.apply((x,), params)[0]
     if isinstance(y, Handle) and isinstance(x, Handle):
-        y._base = weakref.ref(x)  # type: ignore[attr-defined]
+        y._bases = (weakref.ref(x), *getattr(x, "_bases", ()))  # type: ignore[attr-defined]
     return y
 
 

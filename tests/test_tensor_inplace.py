@@ -1,0 +1,155 @@
+"""In-place changes: memory where no gradient is at stake, a new node where one is, an error where neither is right."""
+
+import numpy as np
+import pytest
+
+import tinygrad_cnn as tg
+
+
+def test_without_a_graph_the_memory_changes() -> None:
+    x = tg.ones(3)
+    memory, view = x.array, x[1:]
+    x += 1
+    x *= tg.tensor([1.0, 2.0, 3.0])
+    x[0] = 7
+    x.sub_(1).clamp_(max=4)
+    assert x.array is memory and x.tolist() == [4.0, 3.0, 4.0] and view.tolist() == [3.0, 4.0]
+    assert x._version == 5
+
+
+def test_with_a_graph_earlier_readers_keep_what_they_read() -> None:
+    a = tg.tensor([1.0, 2.0], requires_grad=True)
+    x = a * 1
+    y = x * x
+    x += 10
+    z = x * x
+    (y.sum() + z.sum()).backward()
+    np.testing.assert_allclose(a.grad.numpy(), 2 * np.array([1, 2]) + 2 * np.array([11, 12]))
+
+
+def test_a_leaf_that_requires_grad_is_changed_only_under_no_grad() -> None:
+    w = tg.ones(2, requires_grad=True)
+    for change in (
+        lambda: w.add_(1),
+        lambda: w.__iadd__(1),
+        lambda: w.__setitem__(0, 2.0),
+        w.zero_,
+        w.normal_,
+    ):
+        with pytest.raises(RuntimeError, match="a leaf tensor that requires grad is changed in place"):
+            change()
+    with tg.no_grad():
+        w -= 0.5
+        w[0] = 3
+    assert w.tolist() == [3.0, 0.5] and w.is_leaf and w.requires_grad
+
+
+def test_a_view_is_not_changed_while_recording() -> None:
+    a = tg.ones(2, 2, requires_grad=True)
+    x = a * 1
+    for view in (x[0], x.T, x.view(-1), x.reshape(4)[1:]):
+        with pytest.raises(RuntimeError, match=r"on a view.*Change a copy \(t.clone\(\)\)"):
+            view += 1
+    plain = tg.zeros(2, 2)
+    with pytest.raises(RuntimeError, match="on a view"):
+        plain[0][1] = a[0, 0]
+
+
+def test_a_view_whose_base_is_gone_may_change() -> None:
+    a = tg.ones(2, 2, requires_grad=True)
+    x = a * 1
+    x = x.flatten()
+    x.relu_()
+    x += 1
+    x.sum().backward()
+    assert a.grad.tolist() == [[1, 1], [1, 1]]
+
+
+def test_setitem_records_both_sides() -> None:
+    a, b = tg.ones(3, requires_grad=True), tg.tensor([5.0], requires_grad=True)
+    x = a * 2
+    x[1:2] = b * 3
+    x.sum().backward()
+    assert x.tolist() == [2, 15, 2] and a.grad.tolist() == [2, 0, 2] and b.grad.tolist() == [3]
+    buffer = tg.zeros(3)
+    for k in range(3):
+        buffer[k] = b[0] * k
+    b.grad = None
+    buffer.sum().backward()
+    assert b.grad.tolist() == [3]
+
+
+def test_a_saved_value_that_was_changed_is_noticed_by_name() -> None:
+    a, w = tg.ones(3, requires_grad=True), tg.ones(3)
+    y = (a * w).sum()
+    w += 1
+    with pytest.raises(
+        RuntimeError, match=r"mul .*test_tensor_inplace.* needs its input 1 .*changed in place"
+    ):
+        y.backward()
+
+
+def test_a_change_after_backward_or_of_what_nobody_saved_is_fine() -> None:
+    a, b = tg.ones(3, requires_grad=True), tg.ones(3)
+    y = (a + b).sum()
+    b += 1
+    y.backward()
+    with tg.no_grad():
+        a -= a.grad
+    assert a.tolist() == [0, 0, 0]
+
+
+def test_shape_and_dtype_stay_as_they_are() -> None:
+    x = tg.ones(3)
+    with pytest.raises(ValueError, match="keeps its shape"):
+        x.add_(tg.ones(2, 3))
+    n = tg.tensor([1, 2])
+    with pytest.raises(TypeError, match="does not fit into the tensor's int64"):
+        n.add_(0.5)
+    with pytest.raises(TypeError, match="does not fit into the tensor's int64"):
+        n += 0.5
+    n += 1
+    assert n.tolist() == [2, 3]
+    a = tg.ones(2, requires_grad=True)
+    h = a * 1
+    h += tg.ones(2, dtype=tg.float64)
+    assert h.dtype == tg.float32
+
+
+def test_overwriting_keeps_the_tensor_in_the_graph_with_gradient_zero() -> None:
+    a = tg.ones(2, requires_grad=True)
+    h = a * 2
+    h.fill_(5.0)
+    assert h.requires_grad
+    h.sum().backward()
+    assert a.grad.tolist() == [0, 0]
+
+
+def test_retain_grad_follows_the_value() -> None:
+    a = tg.ones(2, requires_grad=True)
+    h = a * 2
+    h.retain_grad()
+    h *= 3
+    (h * 5).sum().backward()
+    assert h.grad.tolist() == [5, 5] and a.grad.tolist() == [30, 30]
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["squeeze_", "unsqueeze_", "t_"],
+)
+def test_shapes_change_in_place(change: str) -> None:
+    x = tg.ones(1, 3)
+    args = (0,) if change == "unsqueeze_" else ()
+    wanted = getattr(x, change[:-1])(*args).shape
+    assert getattr(x, change)(*args) is x and x.shape == wanted
+
+
+def test_every_in_place_method_equals_its_function() -> None:
+    rng = np.random.default_rng(0)
+    for name in "exp log sqrt sin tanh neg abs floor relu sigmoid reciprocal square erf tril cumsum".split():
+        x = tg.tensor(rng.uniform(0.2, 0.9, (3, 3)))
+        args = (0,) if name == "cumsum" else ()
+        wanted = getattr(x, name)(*args)
+        assert getattr(x, f"{name}_")(*args) is x
+        np.testing.assert_allclose(x.numpy(), wanted.numpy())
