@@ -23,6 +23,8 @@ from rich.text import Text
 MAP_WIDTH, MAP_LINES = 24, 5
 _SHADES = " ·░▒▓█"
 _ASCII = " .:+*#"
+#: Stands in a grid where nothing is drawn.
+_GAP = -1.0
 
 
 def paused(state: dict[str, Any], *, source: bool = True, maps: str = "colour") -> RenderableType:
@@ -115,31 +117,42 @@ def numbers(s: dict[str, Any]) -> Text:
 def heat_map(
     image: dict[str, Any], *, maps: str = "colour", width: int = MAP_WIDTH, lines: int = MAP_LINES
 ) -> Text:
-    """A summary's picture in block characters (its first slice)."""
+    """A summary's picture in block characters: its first slices, side by side."""
     codes = np.frombuffer(base64.b64decode(image["data"]), np.uint8)
     rows, cols = image["rows"], image["cols"]
-    grid = codes.reshape(image["tiles"], rows, cols)[0].astype(float)
-    known = grid > 0
-    level = np.where(known, (grid - 1) / 254, np.nan)  # 0 … 1 between lo and hi
+    slices = codes.reshape(image["tiles"], rows, cols).astype(float)
     diverging = bool(image.get("diverging"))
     height = lines * 2 if maps == "colour" else lines
     if rows == 1:  # a vector reads better as a bar of its own
         height = min(height, 2 if maps == "colour" else 1)
-        level = np.repeat(level, height, axis=0)
-    level = _shrunk(_shrunk(level, height, 0), width, 1)
+    count = max(1, min(len(slices), (width + 1) // (min(cols, 7) + 1)))
+    wide = (width - count + 1) // count
+    shown = []
+    for grid in slices[:count]:
+        level = np.where(grid > 0, (grid - 1) / 254, np.nan)  # 0 … 1 between lo and hi
+        level = np.repeat(level, height, axis=0) if rows == 1 else level
+        shown += [_shrunk(_shrunk(level, height, 0), wide, 1)]
+        shown += [np.full((len(shown[-1]), 1), _GAP)]
+    level = np.hstack(shown[:-1])
     out = Text()
     if maps == "colour":
         if level.shape[0] % 2:
-            level = np.vstack([level, np.full((1, level.shape[1]), -1.0)])
+            level = np.vstack([level, np.full((1, level.shape[1]), _GAP)])
         for upper, lower in zip(level[::2], level[1::2], strict=True):
             for a, b in zip(upper, lower, strict=True):
-                below = "" if b == -1 else f" on {_colour(b, diverging)}"
-                out.append("▀", f"{_colour(a, diverging)}{below}")
+                if a == _GAP:
+                    out.append(" ")
+                else:
+                    below = "" if b == _GAP else f" on {_colour(b, diverging)}"
+                    out.append("▀", f"{_colour(a, diverging)}{below}")
             out.append("\n")
     else:
         ramp = _SHADES if maps == "shades" else _ASCII
         for row in level:
             for v in row:
+                if v == _GAP:
+                    out.append(" ")
+                    continue
                 size = abs(2 * v - 1) if diverging else v
                 out.append("!" if v != v else ramp[round(float(size) * (len(ramp) - 1))])
             out.append("\n")
@@ -231,20 +244,16 @@ def _cell(title: str, s: dict[str, Any] | None, maps: str, *, to: str = "") -> R
 
 
 def _shrunk(a: np.ndarray, size: int, axis: int) -> np.ndarray:
-    """At most `size` entries along an axis: of each block the one farthest from the middle, so nothing vanishes."""
+    """At most `size` entries along an axis: means of blocks; a block with a nan is nan."""
     n = a.shape[axis]
     if n <= size:
         return a
-    edges = np.linspace(0, n, size + 1).astype(int)
-    picked = []
-    for lo, hi in zip(edges[:-1], edges[1:], strict=True):
-        block = np.take(a, range(lo, hi), axis=axis)
-        picked.append(
-            block.mean(axis=axis)
-            if not np.isnan(block).any()
-            else np.where(np.isnan(block).any(axis=axis), np.nan, block.mean(axis=axis))
-        )
-    return np.stack(picked, axis=axis)
+    edges = np.arange(size + 1) * n // size
+    blocks = [
+        np.take(a, range(lo, hi), axis=axis).mean(axis=axis)
+        for lo, hi in zip(edges[:-1], edges[1:], strict=True)
+    ]
+    return np.stack(blocks, axis=axis)
 
 
 def _colour(v: float, diverging: bool) -> str:

@@ -471,7 +471,7 @@ class BackwardSession(Walk):
         if not node.parents:
             return []
         g = self.upstream
-        with modes.no_grad():
+        with modes.no_grad(), np.errstate(all="ignore"):  # the step itself warns, once
             saved = saved_values(node)
             if node.op.kind == "general":
                 found = node.op.pull_all(g, node, saved)

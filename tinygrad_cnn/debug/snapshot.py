@@ -219,7 +219,8 @@ def _local(node: Node, i: int, pixels: int) -> dict[str, Any]:
     out: dict[str, Any] = {"structure": local.structure, "formula": local.formula}
     if node.op.kind == "elementwise":
         try:
-            out["factor"] = summary(local.factor, pixels=pixels)
+            with np.errstate(all="ignore"):
+                out["factor"] = summary(local.factor, pixels=pixels)
         except Exception as error:
             out["error"] = f"{type(error).__name__}: {error}"
     return out
