@@ -82,6 +82,17 @@ def test_gradients_fill_in_as_they_arrive_and_leave_when_going_back(show: Callab
     assert sorted(window.texts(gradients)) == ["", "", "∂ 1"]
 
 
+def test_contributions_are_summed_before_the_eyes(show: Callable[..., Any]) -> None:
+    x = tg.tensor(3.0, requires_grad=True)
+    window = show(tg.viz.graph(x * x + x, names={"x": x}).to_dict())
+    seen = []
+    for position in (0, 1, 2):
+        window.run("page.controls.go(arguments[0])", position)
+        seen.append(window.run("return Format.brief(page.player.gradientOf(page.model.nodes[0]))"))
+    assert seen == ["–", "1", "7"]
+    assert [text.replace("∂L/∂x: ", "") for text in window.texts("#product .sum")] == ["1 + 3 → 4", "4 + 3 → 7"]
+
+
 def test_going_back_shows_what_going_forward_showed(show: Callable[..., Any]) -> None:
     loss, _net = network()
     window = show(tg.viz.graph(loss).to_dict())
