@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 
 from tinygrad_cnn.debug.dap.adapter import Adapter
+from tinygrad_cnn.debug.dap.messages import NOBODYS
 from tinygrad_cnn.debug.dap.protocol import read_message
 from tinygrad_cnn.debug.dap.server import Server
 
@@ -69,7 +70,7 @@ class Client:
                 with self.news:
                     if message["type"] == "response":
                         answered = message["request_seq"] in self.responses
-                        assert not answered or message["request_seq"] == 0, "a second answer"
+                        assert not answered or message["request_seq"] == NOBODYS, "a second answer"
                         self.responses[message["request_seq"]] = message
                     else:
                         self.events.append(message)

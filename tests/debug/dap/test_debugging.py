@@ -739,7 +739,7 @@ class TestChanging:
         ],
     )  # fmt: skip
     def test_expressions_are_set(self, client, tmp_path, target, value, wanted):
-        at_exp = self.at_exp(client, tmp_path)
+        self.at_exp(client, tmp_path)
         client.ask("setExpression", expression=target, value=value)
         client.event("invalidated")
         assert np.allclose(self.finish(client), wanted)

@@ -18,6 +18,9 @@ class RequestError(Exception):
         self.show = show
 
 
+#: What an answer to a message without a number refers to: the largest number, which no client reaches.
+NOBODYS = 2**31 - 1
+
 # --- bodies ----------------------------------------------------------------------------------------
 
 
@@ -109,7 +112,7 @@ def failure(request: dict[str, Any], text: str, *, id: int = 1, show: bool = Fal
     seq, command = request.get("seq"), request.get("command")
     return {
         "type": "response",
-        "request_seq": seq if _is_int(seq) else 0,
+        "request_seq": seq if _is_int(seq) else NOBODYS,
         "success": False,
         "command": command if isinstance(command, str) else "unknown",
         "message": text,

@@ -70,6 +70,8 @@ def _go_on(interpreter: Interpreter) -> None:
 CONTINUE = Move(_go_on, "breakpoint", stepping=False)
 #: Nothing to do any more: the console did it already, or nobody looks on.
 STAY = Move(lambda _interpreter: None, stepping=False)
+#: Not on at all, but out of the program.
+TERMINATE = Move(lambda _interpreter: None)
 
 
 class Program:
@@ -219,6 +221,8 @@ class Program:
                 if job is not None and not job.done.is_set():
                     job.error = RequestError("interrupted", id=3)
                     job.done.set()
+        if got is TERMINATE:
+            raise Terminated(1)
         if reason == "exception" and got is not CONTINUE:
             self._failed_at = None  # the user did something about it: a failure is news again
         self.error = None
@@ -304,10 +308,10 @@ class Program:
     def kill(self) -> None:
         """End the program, where it stands or, running, where it is."""
         self.breakpoints.mute()
-        self._listening = False
         if self._stopped:
-            self.resume(Move(_terminate))
+            self.resume(TERMINATE)
             return
+        self._listening = False
         with self._lock:
             if self._thread is not None:
                 _raise_in(self._thread, Terminated)
@@ -326,10 +330,6 @@ def _at_end(interpreter: Interpreter) -> bool:
 
 def _first(session: BackwardSession) -> None:
     session.continue_(from_here=True)
-
-
-def _terminate(_interpreter: Interpreter) -> None:
-    raise Terminated(1)
 
 
 def _user_frames() -> list[FrameType]:

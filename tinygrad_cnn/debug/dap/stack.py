@@ -6,9 +6,11 @@ the Python frames that made it. Inside a composite op, its parts come first, the
 
 from __future__ import annotations
 
+import os
 import runpy
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
@@ -168,12 +170,14 @@ def _creating(node: Node, living: list[FrameType]) -> list[tuple[Site, FrameType
 
 
 #: Files of Python's own that only carry the script: nobody's forward pass is in them.
-_CARRIERS = {resolve(threading.__file__), resolve(runpy.__file__)}
+_PACKAGE = resolve(str(Path(__file__).parents[2]))
+_CLI = os.path.join(_PACKAGE, "cli", "")
+_CARRIERS = {resolve(threading.__file__), resolve(runpy.__file__), os.path.join(_PACKAGE, "__main__.py")}
 
 
 def _is_shown(site: Site) -> bool:
     path = resolve(site.filename)
-    return path not in _CARRIERS and not path.startswith("<frozen ")
+    return path not in _CARRIERS and not path.startswith(("<frozen ", _CLI))
 
 
 def _id(scope: Scope) -> str:

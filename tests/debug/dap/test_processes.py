@@ -1,0 +1,316 @@
+"""The server as a process: on standard streams, on a port, and inside a program that is attached to."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from tests.debug.dap.conftest import PATIENCE, PROGRAMS, Client, Failed, line_of
+from tinygrad_cnn.cli import main
+from tinygrad_cnn.debug.dap.serve import bind
+from tinygrad_cnn.errors import UsageError
+
+ADAPTER = [sys.executable, "-m", "tinygrad_cnn", "dap"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.getcwd(), "OPENBLAS_NUM_THREADS": "1"}
+
+
+@contextlib.contextmanager
+def process(command, **options):
+    """A child that is gone at the end, whatever happens."""
+    with subprocess.Popen(command, env=ENVIRONMENT, **options) as child:
+        try:
+            yield child
+        finally:
+            if child.poll() is None:
+                child.kill()
+
+
+@contextlib.contextmanager
+def over_stdio():
+    with process(ADAPTER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        client = Client(child.stdout, child.stdin, child.stdin.close)
+        client.process = child
+        yield client
+
+
+def connect_to(port):
+    sock = socket.create_connection(("127.0.0.1", port), PATIENCE)
+
+    def close():
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+        sock.close()
+
+    return Client(sock.makefile("rb"), sock.makefile("wb"), close)
+
+
+class TestStandardStreams:
+    def test_a_script_is_debugged_in_the_main_thread(self, tmp_path):
+        script = tmp_path / "main.py"
+        script.write_text(
+            "import signal, threading\nimport tinygrad_cnn as tg\n"
+            "signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))  # the main thread's privilege\n"
+            "print(threading.current_thread() is threading.main_thread())\n"
+            "x = tg.ones(2, requires_grad=True)\n(x * 2).sum().backward()\n"
+        )
+        with over_stdio() as client:
+            client.launch(script, breakOn=["op:mul"])
+            _, frame = client.stopped()
+            assert [f["name"] for f in client.ask("stackTrace", threadId=1)["stackFrames"]] == [
+                "∂ mul.backward",
+                "<module>",
+            ]
+            client.ask("continue", threadId=1)
+            assert client.event("exited") == {"exitCode": 0}
+            assert client.output() == "True\n"
+            client.ask("disconnect")
+            client.wait_for_end()
+            assert client.process.wait(PATIENCE) == 0
+
+    def test_nothing_that_writes_to_or_reads_from_the_streams_disturbs_the_protocol(self, tmp_path):
+        script = tmp_path / "noise.py"
+        script.write_text(
+            "import os, subprocess, sys\nprint('from print')\nos.write(1, b'from a descriptor\\n')\n"
+            "sys.stdout.buffer.write(b'from bytes\\n')\nprint('to stderr', file=sys.stderr)\n"
+            "sys.__stdout__.write('from the first stdout\\n'); sys.__stdout__.flush()\n"
+            "subprocess.run([sys.executable, '-c', 'print(\"from a child\")'])\n"
+            "print('Content-Length: 5\\r\\n\\r\\nhello')\n"
+            "try:\n    input()\nexcept EOFError:\n    print('no input')\n"
+        )
+        with over_stdio() as client:
+            client.launch(script)
+            assert client.event("exited") == {"exitCode": 0}
+            client.ask("threads")
+            client.ask("disconnect")
+            client.wait_for_end()
+            said = client.output()
+            for text in (
+                "from print",
+                "from a descriptor",
+                "from bytes",
+                "to stderr",
+                "from the first stdout",
+                "from a child",
+            ):
+                assert text in said
+            assert "no input" in said
+            categories = {
+                e["body"]["category"]
+                for e in client.events
+                if e["event"] == "output" and "stderr" in e["body"]["output"]
+            }
+            assert categories == {"stderr"}
+
+    def test_the_end_of_input_ends_the_process_and_the_program(self):
+        with over_stdio() as client:
+            client.launch(PROGRAMS / "stripes.py", stopOnEntry=True)
+            client.stopped()
+            client.close()
+            client.process.wait(PATIENCE)
+
+    def test_a_program_that_will_not_end_is_ended(self, tmp_path):
+        script = tmp_path / "stubborn.py"
+        script.write_text(
+            "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass\n"
+        )
+        with over_stdio() as client:
+            client.launch(script)
+            client.event("thread")
+            client.ask("disconnect")
+            assert client.process.wait(PATIENCE) == 1
+
+    def test_garbage_ends_it_cleanly(self):
+        with process(ADAPTER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+            out, err = child.communicate(b"hello, is anybody there?\r\n\r\n", timeout=PATIENCE)
+            assert child.returncode == 0
+            assert b'"success":false' in out
+            assert b"Traceback" not in err
+
+
+class TestPort:
+    @pytest.fixture
+    def port(self):
+        with process([*ADAPTER, "--port", "0"], stdout=subprocess.PIPE, text=True) as child:
+            said = child.stdout.readline()
+            yield int(re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n", said)[1])
+            child.send_signal(signal.SIGINT)
+            assert child.wait(PATIENCE) == 130
+
+    def test_each_client_has_a_program_of_its_own(self, port):
+        first, second = connect_to(port), connect_to(port)
+        for client in (first, second):
+            client.launch(PROGRAMS / "tiny.py", stopOnEntry=True)
+        names = [client.stopped()[1]["name"] for client in (first, second)]
+        assert names == ["∂ sum.backward"] * 2
+        first.go("next")
+        assert second.evaluate("step") == "1"
+        for client in (first, second):
+            client.ask("disconnect")
+            client.wait_for_end()
+
+    def test_a_client_that_vanishes_does_not_disturb_the_next(self, port):
+        client = connect_to(port)
+        client.launch(PROGRAMS / "tiny.py", stopOnEntry=True)
+        client.stopped()
+        client.close()
+        client = connect_to(port)
+        client.launch(PROGRAMS / "tiny.py")
+        assert client.event("exited") == {"exitCode": 0}
+        client.close()
+
+    def test_a_port_that_is_taken_or_none_is_a_users_error(self, port, capsys):
+        assert main(["dap", "--port", str(port)]) == 2
+        assert "choose another port" in capsys.readouterr().err
+        with pytest.raises(UsageError, match="65535"):
+            bind(70000)
+
+
+class TestAttach:
+    PROGRAM = """\
+import tinygrad_cnn as tg
+
+port = tg.debug.listen(0, wait=False)
+print(port, flush=True)
+input()
+x = tg.tensor([1.0, 2.0], requires_grad=True)
+for step in range({steps}):
+    loss = (x * x).sum()
+    loss.backward()
+print(x.grad.tolist(), flush=True)
+input()
+"""
+
+    @contextlib.contextmanager
+    def program(self, tmp_path, steps=2):
+        script = tmp_path / "attachable.py"
+        script.write_text(self.PROGRAM.format(steps=steps))
+        with process(
+            [sys.executable, "attachable.py"],
+            cwd=tmp_path,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as child:
+            yield child, script, int(child.stdout.readline())
+
+    def go(self, child):
+        child.stdin.write("\n")
+        child.stdin.flush()
+
+    def attach(self, port, *configure, **arguments):
+        client = connect_to(port)
+        client.begin()
+        client.ask("attach", **arguments)
+        for command, args in configure:
+            client.ask(command, **args)
+        client.ask("configurationDone")
+        client.event("process")
+        return client
+
+    def test_a_running_program_is_stopped_looked_at_and_left(self, tmp_path):
+        with self.program(tmp_path) as (child, script, port):
+            line = line_of(script, "loss = ")
+            client = self.attach(
+                port, ("setBreakpoints", {"source": {"path": str(script)}, "breakpoints": [{"line": line}]})
+            )
+            self.go(child)
+            _, frame = client.stopped()
+            assert (frame["name"], frame["line"], frame["source"]["path"]) == (
+                "∂ sum.backward",
+                line,
+                str(script),
+            )
+            assert client.evaluate("x") == "[1. 4.]"
+            client.go("next")
+            client.ask("disconnect")
+            client.wait_for_end()
+            assert child.stdout.readline() == "[4.0, 8.0]\n"
+            self.go(child)
+            assert child.wait(PATIENCE) == 0
+
+    def test_after_one_client_comes_another(self, tmp_path):
+        with self.program(tmp_path) as (child, _script, port):
+            client = self.attach(port, stopOnEntry=True)
+            client.close()
+            client = self.attach(port, stopOnEntry=True)
+            self.go(child)
+            client.stopped()
+            client.close()
+            assert child.stdout.readline() == "[4.0, 8.0]\n"
+
+    def test_the_client_is_told_when_the_program_ends(self, tmp_path):
+        with self.program(tmp_path) as (child, _script, port):
+            client = self.attach(port)
+            self.go(child)
+            child.stdout.readline()
+            self.go(child)
+            client.event("terminated")
+            client.ask("disconnect")
+            assert child.wait(PATIENCE) == 0
+
+    def test_disconnecting_may_end_the_program(self, tmp_path):
+        with self.program(tmp_path) as (child, _script, port):
+            client = self.attach(port, stopOnEntry=True)
+            self.go(child)
+            client.stopped()
+            client.ask("disconnect", terminateDebuggee=True)
+            assert child.wait(PATIENCE) == 1
+
+    def test_launch_is_refused_where_a_program_runs_and_attach_where_none_does(self, tmp_path, client):
+        with self.program(tmp_path) as (_child, script, port):
+            other = connect_to(port)
+            other.begin()
+            with pytest.raises(Failed, match="use attach"):
+                other.ask("launch", program=str(script))
+            other.close()
+        client.begin()
+        with pytest.raises(Failed, match=r"debug\.listen"):
+            client.ask("attach")
+
+
+class TestInstall:
+    def test_the_editors_parts_name_this_python(self, tmp_path, capsys):
+        for editor in ("vscode", "neovim", "emacs"):
+            assert main(["dap", "--install", editor, "--to", str(tmp_path)]) == 0
+        assert capsys.readouterr().out.count("wrote") == 3
+        for name in ("tinygrad_cnn_dap.lua", "tinygrad-cnn-dap.el"):
+            text = (tmp_path / name).read_text()
+            assert sys.executable in text
+            assert "@PYTHON@" not in text
+        [package] = tmp_path.glob("*.vsix")
+        import json
+        import xml.etree.ElementTree as ElementTree
+
+        with zipfile.ZipFile(package) as archive:
+            manifest = json.loads(archive.read("extension/package.json"))
+            ElementTree.fromstring(archive.read("extension.vsixmanifest"))
+            ElementTree.fromstring(archive.read("[Content_Types].xml"))
+        [debugger] = manifest["contributes"]["debuggers"]
+        assert [debugger["runtime"], *debugger["runtimeArgs"]] == ADAPTER
+
+    def test_the_manifest_offers_what_launch_reads(self, tmp_path):
+        import json
+        from importlib.resources import files
+
+        manifest = json.loads(files("tinygrad_cnn.debug.dap").joinpath("editors/vscode.json").read_text())
+        attributes = manifest["contributes"]["debuggers"][0]["configurationAttributes"]
+        launch = {"program", "module", "args", "cwd", "env", "stopOnEntry", "stopAtEnd", "breakOn"}
+        assert set(attributes["launch"]["properties"]) == launch
+
+    def test_an_unknown_editor_is_a_users_error(self, capsys):
+        assert main(["dap", "--install", "ed"]) == 2
+        assert "vscode, neovim, emacs" in capsys.readouterr().err
+
+    def test_neovim_and_emacs_have_their_own_places(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+        monkeypatch.setenv("HOME", str(tmp_path))
+        assert main(["dap", "--install", "neovim"]) == 0
+        assert (tmp_path / "config/nvim/lua/tinygrad_cnn_dap.lua").exists()
+        assert main(["dap", "--install", "emacs"]) == 0
+        assert (tmp_path / ".emacs.d/tinygrad-cnn-dap.el").exists()
