@@ -94,7 +94,7 @@ def correlate_weight(
     dw = np.empty(tuple(shape), np.float32)
     if shape[1] == 1 and groups > 1 and shape[0] == groups:
         depthwise.correlate_weight(g, x, dw, stride=stride, padding=padding, dilation=dilation)
-    elif shape[0] % PANEL == 0 and winograd.suits(x.shape, tuple(shape), **geo):
+    elif winograd.suits_weight(x.shape, tuple(shape), **geo):
         winograd.correlate_weight(g, x, dw, padding)
     else:
         _weight_all(g, x, dw, stride, padding, dilation, groups)

@@ -117,12 +117,13 @@ def forward(  # type: ignore[no-untyped-def]
             top = i * s_h - low_h
             line = source + n * height * width * pixel + top * width * pixel - low_w * pixel
             out = target + (n * out_height + i) * out_width * pixel
-            for c in range(0, pixel, VECTOR_BYTES):
-                j = 0
-                while j < out_width:
-                    at = line + j * step + c
-                    if j >= inner and j + 8 <= outer:
-                        y0 = y1 = y2 = y3 = y4 = y5 = y6 = y7 = zero
+            j = 0
+            while j < out_width:
+                eight = j >= inner and j + 8 <= outer
+                for c in range(0, pixel, VECTOR_BYTES):
+                    at, here = line + j * step + c, out + j * pixel + c
+                    y0 = y1 = y2 = y3 = y4 = y5 = y6 = y7 = zero
+                    if eight:
                         for u in range(k_h):
                             if 0 <= top + u * d_h < height:
                                 for v in range(k_w):
@@ -136,7 +137,6 @@ def forward(  # type: ignore[no-untyped-def]
                                     y5 = fma(load(tap + 5 * step), weight, y5)
                                     y6 = fma(load(tap + 6 * step), weight, y6)
                                     y7 = fma(load(tap + 7 * step), weight, y7)
-                        here = out + j * pixel + c
                         store(here, y0)
                         store(here + pixel, y1)
                         store(here + 2 * pixel, y2)
@@ -145,17 +145,15 @@ def forward(  # type: ignore[no-untyped-def]
                         store(here + 5 * pixel, y5)
                         store(here + 6 * pixel, y6)
                         store(here + 7 * pixel, y7)
-                        j += 8
                         continue
-                    y0 = zero
                     for u in range(k_h):
                         if 0 <= top + u * d_h < height:
                             for v in range(k_w):
                                 if 0 <= j * s_w - low_w + v * d_w < width:
                                     weight = load(packed + (u * k_w + v) * pixel + c)
                                     y0 = fma(load(at + (u * d_h * width + v * d_w) * pixel), weight, y0)
-                    store(out + j * pixel + c, y0)
-                    j += 1
+                    store(here, y0)
+                j += 8 if eight else 1
 
 
 @njit(nogil=True, cache=True)

@@ -1,7 +1,8 @@
 """Batch normalisation in Numba: two passes over x forward, two over x and g backward, each in shards.
 
-Sums are kept in float32 for a short run of values and in float64 beyond. Values are taken relative to each channel's
-first one, so that a large common offset does not cost the variance its digits. Called through `kernels`.
+Sums are kept in float32 for a short run of values and in float64 beyond. Values are taken relative to each
+channel's first one, so that a large common offset does not cost the variance its digits. Called through
+`kernels`.
 """
 
 from __future__ import annotations
@@ -96,13 +97,14 @@ def _sums(task: Task, x: Array, *more: int) -> Array:
     return np.asarray(sums.sum(0))
 
 
-# Tasks. x is (N, pixels, C) in memory where the last entry says so, else (N, C, pixels).
+# Tasks. Sums take a few rows at a time, since they are read and written once per turn. x is (N, pixels, C)
+# in memory where the last entry says so, else (N, C, pixels).
 
 
 @Task
 def moments(table, first, last):  # type: ignore[no-untyped-def]
-    """(x, -, -, sums, N, parts, C, pixels, channels last): adds sum(d) and sum(d * d), d relative to each channel's
-    first value."""
+    """(x, -, -, sums, N, parts, C, pixels, channels last): adds sum(d) and sum(d * d), d relative to each
+    channel's first value."""
     t = integers(table)
     images, parts, c, plane = t[4], t[5], t[6], t[7]
     zero = np.float32(0)
@@ -115,7 +117,22 @@ def moments(table, first, last):  # type: ignore[no-untyped-def]
         sums, squares = view_doubles(t[3] + 16 * part * c, c), view_doubles(t[3] + (16 * part + 8) * c, c)
         if t[8]:
             for start in range(low * plane, high * plane, RUN):
-                for p in range(start, min(start + RUN, high * plane)):
+                stop = min(start + RUN, high * plane)
+                fours = start + (stop - start) // 4 * 4
+                for p in range(start, fours, 4):
+                    at = t[0] + 4 * p * c
+                    r0, r1, r2, r3 = (
+                        view(at, c),
+                        view(at + 4 * c, c),
+                        view(at + 8 * c, c),
+                        view(at + 12 * c, c),
+                    )
+                    for k in range(c):
+                        o = origin[k]
+                        d0, d1, d2, d3 = r0[k] - o, r1[k] - o, r2[k] - o, r3[k] - o
+                        one[k] += (d0 + d1) + (d2 + d3)
+                        two[k] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
+                for p in range(fours, stop):
                     row = view(t[0] + 4 * p * c, c)
                     for k in range(c):
                         d = row[k] - origin[k]
@@ -153,7 +170,16 @@ def slopes(table, first, last):  # type: ignore[no-untyped-def]
         sums, products = view_doubles(t[3] + 16 * part * c, c), view_doubles(t[3] + (16 * part + 8) * c, c)
         if t[8]:
             for start in range(low * plane, high * plane, RUN):
-                for p in range(start, min(start + RUN, high * plane)):
+                stop = min(start + RUN, high * plane)
+                twos = start + (stop - start) // 2 * 2
+                for p in range(start, twos, 2):
+                    at, of = t[0] + 4 * p * c, t[1] + 4 * p * c
+                    r0, r1, g0, g1 = view(at, c), view(at + 4 * c, c), view(of, c), view(of + 4 * c, c)
+                    for k in range(c):
+                        o = mean[k]
+                        one[k] += g0[k] + g1[k]
+                        two[k] += g0[k] * (r0[k] - o) + g1[k] * (r1[k] - o)
+                for p in range(twos, stop):
                     row, up = view(t[0] + 4 * p * c, c), view(t[1] + 4 * p * c, c)
                     for k in range(c):
                         one[k] += up[k]

@@ -30,6 +30,8 @@ from .vector import (
 FLOAT = 4
 VECTOR_BYTES = LANES * FLOAT
 PANEL_BYTES = PANEL * FLOAT
+GROUP = 16  # channels of a weight packed at a time
+PIECE = 192  # products of a short row at a time: 24 KB of weights
 CHUNK = 96  # pixels of a weight gradient at a time
 
 # Columns of the table `phases`: addresses and steps of one correlation.
@@ -131,26 +133,35 @@ def correlate_images(  # type: ignore[no-untyped-def]
                 for panel in range(panels):
                     lanes = min(PANEL, outputs - panel * PANEL)
                     weights = f[PACKED] + (group * panels + panel) * f[PANEL_SIZE]
-                    for n in range(images):
-                        at = base + n * image + f[ORIGIN] + group * channels * FLOAT
-                        to = target + (start + n) * target_image + f[TARGET]
-                        to += group * outputs * FLOAT + panel * PANEL_BYTES
-                        for i in range(f[ROW_COUNT]):
-                            strip(
-                                f[COLUMN_COUNT],
-                                at + i * f[SOURCE_ROW],
-                                f[SOURCE_PIXEL],
-                                FLOAT,
-                                f[OFFSETS],
-                                f[SEGMENTS],
-                                f[RUN],
-                                weights,
-                                to + i * f[TARGET_ROW],
-                                f[TARGET_PIXEL],
-                                lanes,
-                                False,
-                                scratch,
-                            )
+                    at = base + f[ORIGIN] + group * channels * FLOAT
+                    to = target + start * target_image + f[TARGET]
+                    to += group * outputs * FLOAT + panel * PANEL_BYTES
+                    # A short row uses each weight only a few times: the weights then go through the first-level cache
+                    # a piece at a time, and every row of every image goes over the piece.
+                    short = f[COLUMN_COUNT] < ROWS and f[ROW_COUNT] * images > 1
+                    pieces = (f[RUN] + PIECE - 1) // PIECE if short else 1
+                    for piece in range(f[SEGMENTS] * pieces if short else 1):
+                        segment = piece // pieces
+                        low = piece % pieces * PIECE
+                        segments = 1 if short else f[SEGMENTS]
+                        run = min(PIECE, f[RUN] - low) if short else f[RUN]
+                        for n in range(images):
+                            for i in range(f[ROW_COUNT]):
+                                strip(
+                                    f[COLUMN_COUNT],
+                                    at + n * image + i * f[SOURCE_ROW] + low * FLOAT,
+                                    f[SOURCE_PIXEL],
+                                    FLOAT,
+                                    f[OFFSETS] + 8 * segment,
+                                    segments,
+                                    run,
+                                    weights + (segment * f[RUN] + low) * PANEL_BYTES,
+                                    to + n * target_image + i * f[TARGET_ROW],
+                                    f[TARGET_PIXEL],
+                                    lanes,
+                                    piece > 0,
+                                    scratch,
+                                )
 
 
 @njit(nogil=True, cache=True)
@@ -250,20 +261,22 @@ def pack_weights(  # type: ignore[no-untyped-def]
     last_panel,
     packed,
 ):
-    """Weights at any strides as (panels, taps, channels, PANEL)."""
+    """Weights at any strides as (panels, taps, channels, PANEL). GROUP channels of one output at a time: reading all
+    outputs of one channel would walk memory in steps that share a few cache sets."""
     for panel in range(first_panel, last_panel):
         lanes = min(PANEL, lanes_in_all - panel * PANEL)
         at = packed + panel * taps * channels * PANEL_BYTES
         base = source + panel * PANEL * lane_step
-        for t in range(taps):
-            shift = load_integer(tap_offsets + 8 * t)
-            for c in range(channels):
-                start = base + shift + c * channel_step
-                for j in range(lanes):
-                    store_float(at + j * FLOAT, load_float(start + j * lane_step))
-                for j in range(lanes, PANEL):
-                    store_float(at + j * FLOAT, 0.0)
-                at += PANEL_BYTES
+        for low in range(0, channels, GROUP):
+            high = min(low + GROUP, channels)
+            for j in range(PANEL):
+                for c in range(low, high):
+                    start = base + j * lane_step + c * channel_step
+                    for t in range(taps):
+                        value = np.float32(0)
+                        if j < lanes:
+                            value = load_float(start + load_integer(tap_offsets + 8 * t))
+                        store_float(at + (t * channels + c) * PANEL_BYTES + j * FLOAT, value)
 
 
 @njit(nogil=True, cache=True)
@@ -302,15 +315,17 @@ def unpack_weights(  # type: ignore[no-untyped-def]
         lanes = min(PANEL, lanes_in_all - panel * PANEL)
         base = target + panel * PANEL * lane_step
         at = packed + panel * taps * channels * PANEL_BYTES
-        for c in range(channels):
-            for t in range(taps):
-                here = at + (t * channels + c) * PANEL_BYTES
-                shift = load_integer(tap_offsets + 8 * t)
-                for j in range(lanes):
-                    value = load_float(here + j * FLOAT)
-                    for part in range(1, parts):
-                        value += load_float(here + part * part_bytes + j * FLOAT)
-                    store_float(base + shift + c * channel_step + j * lane_step, value)
+        for low in range(0, channels, GROUP):
+            high = min(low + GROUP, channels)
+            for j in range(lanes):
+                for c in range(low, high):
+                    start = base + j * lane_step + c * channel_step
+                    for t in range(taps):
+                        here = at + (t * channels + c) * PANEL_BYTES + j * FLOAT
+                        value = load_float(here)
+                        for part in range(1, parts):
+                            value += load_float(here + part * part_bytes)
+                        store_float(start + load_integer(tap_offsets + 8 * t), value)
 
 
 @njit(nogil=True, cache=True)

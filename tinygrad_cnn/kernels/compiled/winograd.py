@@ -17,7 +17,7 @@ from numba import njit
 from ..geometry import Ints, Pairs
 from ..layout import Array
 from .native import Task, address
-from .sweep import FLOAT, PANEL, PANEL_BYTES, VECTOR_BYTES, rows_tile, strip
+from .sweep import FLOAT, GROUP, PANEL, PANEL_BYTES, VECTOR_BYTES, rows_tile, strip
 from .vector import LANES, ROWS, integers, load, load_float, splat, store, store_float
 
 TILE = 6
@@ -44,6 +44,12 @@ def suits(x: Ints, w: Ints, *, stride: Ints, padding: Pairs, dilation: Ints, gro
         tiles *= -(-out // m)
         waste *= -(-out // m) * m / out
     return tiles >= 64 and waste <= 2
+
+
+def suits_weight(x: Ints, w: Ints, *, stride: Ints, padding: Pairs, dilation: Ints, groups: int) -> bool:
+    """As `suits`, for `correlate_weight`: the tiles of 5x5 kernels are small, and only many channels pay for them."""
+    fits = suits(x, w, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    return fits and w[0] % PANEL == 0 and (w[2] == 3 or w[1] >= 64)
 
 
 def correlate(x: Array, w: Array, y: Array, padding: Pairs) -> None:
@@ -224,34 +230,41 @@ def transform_weights(  # type: ignore[no-untyped-def]
     zero = splat(np.float32(0))
     taps = scratch + POSITIONS * PANEL_BYTES
     panels = (outputs + PANEL - 1) // PANEL
+    size = r * r * PANEL_BYTES
     for panel in range(panels):
         lanes = min(PANEL, outputs - panel * PANEL)
-        for c in range(first, last):
-            base = source + panel * PANEL * s_o + c * s_c
+        for low in range(first, last, GROUP):
+            high = min(low + GROUP, last)
+            # GROUP channels of one output at a time: see `sweep.pack_weights`.
             for j in range(PANEL):
-                for u in range(r):
-                    for v in range(r):
-                        value = np.float32(0)
-                        if j < lanes:
-                            value = load_float(base + j * s_o + u * s_h + v * s_w)
-                        store_float(taps + (u * r + v) * PANEL_BYTES + j * FLOAT, value)
-            at = out + (panel * channels + c) * PANEL_BYTES
-            for j in range(0, PANEL_BYTES, VECTOR_BYTES):
-                for u in range(r):
-                    line = taps + u * r * PANEL_BYTES + j
-                    g0, g1, g2 = load(line), load(line + PANEL_BYTES), load(line + 2 * PANEL_BYTES)
-                    g3 = load(line + 3 * PANEL_BYTES) if r > 3 else zero
-                    g4 = load(line + 4 * PANEL_BYTES) if r > 3 else zero
-                    g0, g1, g2, g3, g4, g5 = kernel_transform(g0, g1, g2, g3, g4, g4 if r > 3 else g2)
-                    store_six(scratch + u * TILE * PANEL_BYTES, PANEL_BYTES, g0, g1, g2, g3, g4, g5)
-                for v in range(TILE):
-                    line = scratch + v * PANEL_BYTES
-                    step = TILE * PANEL_BYTES
-                    g0, g1, g2 = load(line), load(line + step), load(line + 2 * step)
-                    g3 = load(line + 3 * step) if r > 3 else zero
-                    g4 = load(line + 4 * step) if r > 3 else zero
-                    g0, g1, g2, g3, g4, g5 = kernel_transform(g0, g1, g2, g3, g4, g4 if r > 3 else g2)
-                    store_six(at + v * position + j, TILE * position, g0, g1, g2, g3, g4, g5)
+                base = source + (panel * PANEL + j) * s_o
+                for c in range(low, high):
+                    for u in range(r):
+                        for v in range(r):
+                            value = np.float32(0)
+                            if j < lanes:
+                                value = load_float(base + c * s_c + u * s_h + v * s_w)
+                            store_float(
+                                taps + (c - low) * size + (u * r + v) * PANEL_BYTES + j * FLOAT, value
+                            )
+            for c in range(low, high):
+                at = out + (panel * channels + c) * PANEL_BYTES
+                for j in range(0, PANEL_BYTES, VECTOR_BYTES):
+                    for u in range(r):
+                        line = taps + (c - low) * size + u * r * PANEL_BYTES + j
+                        g0, g1, g2 = load(line), load(line + PANEL_BYTES), load(line + 2 * PANEL_BYTES)
+                        g3 = load(line + 3 * PANEL_BYTES) if r > 3 else zero
+                        g4 = load(line + 4 * PANEL_BYTES) if r > 3 else zero
+                        g0, g1, g2, g3, g4, g5 = kernel_transform(g0, g1, g2, g3, g4, g4 if r > 3 else g2)
+                        store_six(scratch + u * TILE * PANEL_BYTES, PANEL_BYTES, g0, g1, g2, g3, g4, g5)
+                    for v in range(TILE):
+                        line = scratch + v * PANEL_BYTES
+                        step = TILE * PANEL_BYTES
+                        g0, g1, g2 = load(line), load(line + step), load(line + 2 * step)
+                        g3 = load(line + 3 * step) if r > 3 else zero
+                        g4 = load(line + 4 * step) if r > 3 else zero
+                        g0, g1, g2, g3, g4, g5 = kernel_transform(g0, g1, g2, g3, g4, g4 if r > 3 else g2)
+                        store_six(at + v * position + j, TILE * position, g0, g1, g2, g3, g4, g5)
 
 
 @njit(nogil=True, cache=True)
@@ -320,40 +333,41 @@ def weight_products(  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def weight_results(sums, channels, r, target, s_o, s_c, s_h, s_w, scratch):  # type: ignore[no-untyped-def]
-    """A^T sums A for one panel, written to dw (O, C, r, r)."""
+    """A^T sums A for one panel, written to dw (O, C, r, r) GROUP channels of one output at a time."""
     position = channels * PANEL_BYTES
-    last = scratch + (POSITIONS - 1) * VECTOR_BYTES
-    for c in range(channels):
-        for j in range(0, PANEL_BYTES, VECTOR_BYTES):
-            at = sums + c * PANEL_BYTES + j
-            for v in range(TILE):
-                d0, d1, d2, d3, d4, d5 = load_six(at + v * position, TILE * position)
-                y0, y1, y2, y3, y4 = result_transform(r, d0, d1, d2, d3, d4, d5)
-                line = scratch + v * VECTOR_BYTES
-                store(line, y0)
-                store(line + TILE * VECTOR_BYTES, y1)
-                store(line + 2 * TILE * VECTOR_BYTES, y2)
-                if r > 3:
-                    store(line + 3 * TILE * VECTOR_BYTES, y3)
-                    store(line + 4 * TILE * VECTOR_BYTES, y4)
-            base = target + (j // FLOAT) * s_o + c * s_c
-            for u in range(r):
-                d0, d1, d2, d3, d4, d5 = load_six(scratch + u * TILE * VECTOR_BYTES, VECTOR_BYTES)
-                y0, y1, y2, y3, y4 = result_transform(r, d0, d1, d2, d3, d4, d5)
-                spread(y0, last, base + u * s_h, s_o)
-                spread(y1, last, base + u * s_h + s_w, s_o)
-                spread(y2, last, base + u * s_h + 2 * s_w, s_o)
-                if r > 3:
-                    spread(y3, last, base + u * s_h + 3 * s_w, s_o)
-                    spread(y4, last, base + u * s_h + 4 * s_w, s_o)
-
-
-@njit(nogil=True, cache=True)
-def spread(value, scratch, target, step):  # type: ignore[no-untyped-def]
-    """Writes the 16 floats of a vector `step` bytes apart."""
-    store(scratch, value)
-    for j in range(LANES):
-        store_float(target + j * step, load_float(scratch + j * FLOAT))
+    results = scratch + POSITIONS * VECTOR_BYTES
+    size = r * r * PANEL_BYTES
+    for low in range(0, channels, GROUP):
+        high = min(low + GROUP, channels)
+        for c in range(low, high):
+            for j in range(0, PANEL_BYTES, VECTOR_BYTES):
+                at = sums + c * PANEL_BYTES + j
+                for v in range(TILE):
+                    d0, d1, d2, d3, d4, d5 = load_six(at + v * position, TILE * position)
+                    y0, y1, y2, y3, y4 = result_transform(r, d0, d1, d2, d3, d4, d5)
+                    line = scratch + v * VECTOR_BYTES
+                    store(line, y0)
+                    store(line + TILE * VECTOR_BYTES, y1)
+                    store(line + 2 * TILE * VECTOR_BYTES, y2)
+                    if r > 3:
+                        store(line + 3 * TILE * VECTOR_BYTES, y3)
+                        store(line + 4 * TILE * VECTOR_BYTES, y4)
+                for u in range(r):
+                    d0, d1, d2, d3, d4, d5 = load_six(scratch + u * TILE * VECTOR_BYTES, VECTOR_BYTES)
+                    y0, y1, y2, y3, y4 = result_transform(r, d0, d1, d2, d3, d4, d5)
+                    line = results + (c - low) * size + u * r * PANEL_BYTES + j
+                    store(line, y0)
+                    store(line + PANEL_BYTES, y1)
+                    store(line + 2 * PANEL_BYTES, y2)
+                    if r > 3:
+                        store(line + 3 * PANEL_BYTES, y3)
+                        store(line + 4 * PANEL_BYTES, y4)
+        for j in range(PANEL):
+            for c in range(low, high):
+                for u in range(r):
+                    for v in range(r):
+                        value = load_float(results + (c - low) * size + (u * r + v) * PANEL_BYTES + j * FLOAT)
+                        store_float(target + j * s_o + c * s_c + u * s_h + v * s_w, value)
 
 
 @njit(nogil=True, cache=True)
@@ -388,7 +402,7 @@ def prepare(table, first, last):  # type: ignore[no-untyped-def]
     """Input channels of `transform_weights`: (source, its four steps, r, channels, outputs, out,
     position)."""
     t = integers(table)
-    scratch = np.empty((POSITIONS + t[5] * t[5]) * PANEL, np.float32)
+    scratch = np.empty((POSITIONS + GROUP * t[5] * t[5]) * PANEL, np.float32)
     transform_weights(
         t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], first, last, t[8], t[9], scratch.ctypes.data
     )  # fmt: skip
@@ -437,7 +451,7 @@ def multiply(table, first, last):  # type: ignore[no-untyped-def]
     inputs, position, row, sums, bytes per panel, last block?, r, dw and its four steps)."""
     t = integers(table)
     tiles, channels = t[1] - t[0], t[7]
-    scratch = np.empty(POSITIONS * LANES, np.float32)
+    scratch = np.empty(POSITIONS * LANES + GROUP * t[18] * t[18] * PANEL, np.float32)
     packed = np.empty(POSITIONS * tiles * PANEL, np.float32)
     start = np.zeros(1, np.int64)
     for panel in range(first, last):
