@@ -147,7 +147,8 @@ def test_shapes_change_in_place(change: str) -> None:
 
 def test_every_in_place_method_equals_its_function() -> None:
     rng = np.random.default_rng(0)
-    for name in "exp log sqrt sin tanh neg abs floor relu sigmoid reciprocal square erf tril cumsum".split():
+    names = ["exp", "log", "sqrt", "sin", "tanh", "neg", "abs", "floor", "relu", "sigmoid", "reciprocal", "square"]
+    for name in [*names, "erf", "tril", "cumsum"]:
         x = tg.tensor(rng.uniform(0.2, 0.9, (3, 3)))
         args = (0,) if name == "cumsum" else ()
         wanted = getattr(x, name)(*args)

@@ -33,7 +33,7 @@ def test_udl_7_1_every_intermediate_gradient() -> None:
 
 def _udl_network() -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Weights and biases in the order in which the notebook draws them."""
-    rng = np.random.RandomState(0)  # noqa: NPY002 - the notebook's numbers come from the old generator
+    rng = np.random.RandomState(0)  # the notebook draws from the old generator
     layers, width = UDL["7_2"]["hidden_layers"], UDL["7_2"]["width"]
     weights: list[np.ndarray] = [np.empty(0)] * (layers + 1)
     biases: list[np.ndarray] = [np.empty(0)] * (layers + 1)
