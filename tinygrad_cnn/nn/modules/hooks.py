@@ -6,6 +6,8 @@ nothing, on each side of the module: the gradient that passes the gate is what t
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -124,8 +126,10 @@ gate = Multilinear("gate", lambda x: x, lambda g, _x: g, joint=True, formula="x"
 
 #: Several tensors as one long vector, so that a hook sees all their gradients at once; and back.
 pack = Multilinear(
-    "pack", lambda *xs: np.concatenate([np.ravel(x) for x in xs]), joint=True,
-    each=lambda i, g, *xs: np.reshape(unpack(g, **_place(i, [x.shape for x in xs])), xs[i].shape),
+    "pack", lambda *xs, starts: np.concatenate([np.ravel(x) for x in xs]), joint=True,
+    each=lambda i, g, *xs, starts: np.reshape(
+        unpack(g, start=starts[i], size=math.prod(xs[i].shape), total=starts[-1]), xs[i].shape
+    ),
     formula="concatenate(x.ravel() for x in xs)",
 )  # fmt: skip
 unpack: Multilinear = Multilinear(
@@ -147,9 +151,9 @@ embed: Multilinear = Multilinear(
 )  # fmt: skip
 
 
-def _place(i: int, shapes: Sequence[tuple[int, ...]]) -> dict[str, int]:
-    sizes = [int(np.prod(shape, dtype=np.int64)) for shape in shapes]
-    return {"start": sum(sizes[:i]), "size": sizes[i], "total": sum(sizes)}
+def _starts(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """Where each array begins in the vector, and its length behind them."""
+    return tuple(itertools.accumulate((math.prod(shape) for shape in shapes), initial=0))
 
 
 class _BackwardWatch:
@@ -209,15 +213,20 @@ def _gated(
         node = new[i].node
     else:
         shapes = [values[i].array.shape for i in live]
-        vector = pack(*[values[i] for i in live])
+        starts = _starts(shapes)
+
+        def part(v: Any, k: int) -> Any:
+            size = starts[k + 1] - starts[k]
+            return unpack(v, start=starts[k], size=size, total=starts[-1]).reshape(shapes[k])
+
+        vector = pack(*[values[i] for i in live], starts=starts)
         node = vector.node
         for k, i in enumerate(live):
-            new[i] = unpack(vector, **_place(k, shapes)).reshape(shapes[k])
+            new[i] = part(vector, k)
 
         def on_upstream(v: Any) -> Any:
-            grads = [unpack(v, **_place(k, shapes)).reshape(shape) for k, shape in enumerate(shapes)]
-            row = arrived(spread(grads))
-            return pack(*[row[i] for i in live])
+            row = arrived(spread([part(v, k) for k in range(len(live))]))
+            return pack(*[row[i] for i in live], starts=starts)
 
     if node is not None:
         node.hooks = Hooks()
