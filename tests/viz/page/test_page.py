@@ -143,6 +143,26 @@ def test_zoom_buttons_wheel_and_fit(show: Show, net: dict[str, Any]) -> None:
     assert height <= window.find("#stage").rect["height"]
 
 
+def test_two_fingers_zoom_about_the_point_between_them(show: Show, net: dict[str, Any]) -> None:
+    window = show(net)
+    stage = window.find("#stage").rect
+    x, y = stage["x"] + 300, stage["y"] + 200
+    before = window.run("return page.view.at")
+
+    def touch(kind: str, apart: float | None) -> None:
+        points = [] if apart is None else [{"x": x - apart, "y": y, "id": 1}, {"x": x + apart, "y": y, "id": 2}]
+        window.browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", 40)
+    touch("touchMove", 60)
+    touch("touchMove", 80)
+    touch("touchEnd", None)
+    after = window.run("return page.view.at")
+    assert after["k"] == pytest.approx(2 * before["k"], rel=0.1)
+    assert (300 - after["x"]) / after["k"] == pytest.approx((300 - before["x"]) / before["k"], abs=8)
+    assert window.run("return page.selected") is None
+
+
 def test_dragging_moves_the_picture_and_selects_nothing(show: Show, net: dict[str, Any]) -> None:
     from selenium.webdriver import ActionChains
 

@@ -141,7 +141,7 @@ const Model = (() => {
     for (let start = 0; start < box.children.length; start += length) {
       const members = box.children.slice(start, start + length);
       const part = moduleBox({
-        path: `${box.path}#${start}`, name: `${start + 1} – ${start + members.length}`, cls: 'group', open: false,
+        path: `${box.path}#${start}`, name: groupName(members, start), cls: 'group', open: false,
       });
       part.parent = box;
       part.children = members;
@@ -150,6 +150,12 @@ const Model = (() => {
       groups.push(part);
     }
     box.children = groups;
+  }
+
+  function groupName(members, start) {
+    const [first, last] = [members[0], members[members.length - 1]];
+    if (first.isModule && last.isModule) return `${Format.clip(first.name, 40)} – ${Format.clip(last.name, 40)}`;
+    return `${start + 1} – ${start + members.length}`;
   }
 
   /** The module path of a box in words, outermost first. */
