@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from tests.ops.table import Table, distinct, fixed, normal, off, positive, probability, uniform, unit
+from tinygrad_cnn.autograd.function import _part
+from tinygrad_cnn.nn.modules.hooks import gate, pack, unpack
+from tinygrad_cnn.ops.dense import dropout
 
 CASES = Table()
 case, pointwise = CASES.case, CASES.pointwise
@@ -463,6 +466,14 @@ case(
     normal(3),
     normal(3),
 )
+
+# --- what other rooms record for themselves --------------------------------------------------------
+
+case("dropout", lambda tg, F, x: dropout(x, mask=np.float32([0, 2, 2])), normal(2, 3), torch=None)
+case("gate", lambda tg, F, x: gate(x) * x, normal(3), torch=None)
+case("pack", lambda tg, F, x, y: pack(x, y, starts=(0, 4, 7)), normal(2, 2), normal(3), torch=None)
+case("unpack", lambda tg, F, x: unpack(x, start=1, size=2, total=5), normal(5), torch=None)
+case("function_output", lambda tg, F, x: _part(x, start=1, stop=5, shape=(2, 2)), normal(6), torch=None)
 
 # --- a whole network in miniature ------------------------------------------------------------------
 
