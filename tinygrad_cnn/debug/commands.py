@@ -578,7 +578,7 @@ def _args(self: Interpreter, _rest: str) -> Reply:
         )
         rows.append((
             name, "constant" if parent is None else session.label(parent),
-            "not kept" if value is None else snapshot.show(value),
+            "not kept" if value is None else snapshot.show(value, entries=8),
             "–" if parent is None else "nothing yet" if so_far is None else f"norm {norm(so_far):.4g}",
         ))  # fmt: skip
     rows += [(k, "parameter", v, "–") for k, v in snapshot.describe_node(session, node)["params"].items()]

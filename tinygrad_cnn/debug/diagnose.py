@@ -217,9 +217,8 @@ class _Look:
         found = []
         at = self.broken_at
         if at is not None:
-            where = f"{at.op}{f' in {at.module}' if at.module else ''}, {_base(at.file)}:{at.line}"
             found.append(
-                Ailment("exploding_tensor", where, str(at).splitlines()[0], _ADVICE["exploding_tensor"])
+                Ailment("exploding_tensor", _place(at), str(at).splitlines()[0], _ADVICE["exploding_tensor"])
             )
         for name, p in self.model.named_parameters():
             if not p.requires_grad:
@@ -292,25 +291,37 @@ class _Train:
         self.optimizer = optimizer
         self.losses: list[float] = []
         self.ratios: dict[str, list[float]] = {}
+        self.broken: Finding | None = None
 
     def on(self, batch: tuple[Any, ...], steps: int) -> None:
-        for _ in range(steps):
-            self.optimizer.zero_grad()
-            loss = _loss(self.model, self.loss_fn, batch)
-            self.losses.append(float(unwrap(loss).item()))
-            if loss.node is None or not np.isfinite(self.losses[-1]):
-                return
-            loss.backward()
-            weights = {n: p.array.copy() for n, p in self.model.named_parameters() if p.array.ndim > 1}
-            self.optimizer.step()
-            for name, p in self.model.named_parameters():
-                if name in weights and p.grad is not None and p.requires_grad:
-                    size = norm(weights[name])
-                    if size:
-                        self.ratios.setdefault(name, []).append(norm(p.array - weights[name]) / size)
+        with anomaly(error=False, warn=False) as found:
+            for _ in range(steps):
+                if not self._step(batch):
+                    break
+        if found and not np.isfinite(self.losses[-1]):
+            self.broken = found.forward or found.backward
+
+    def _step(self, batch: tuple[Any, ...]) -> bool:
+        self.optimizer.zero_grad()
+        loss = _loss(self.model, self.loss_fn, batch)
+        self.losses.append(float(unwrap(loss).item()))
+        if loss.node is None or not np.isfinite(self.losses[-1]):
+            return False
+        loss.backward()
+        weights = {n: p.array.copy() for n, p in self.model.named_parameters() if p.array.ndim > 1}
+        self.optimizer.step()
+        for name, p in self.model.named_parameters():
+            if name in weights and p.grad is not None and p.requires_grad:
+                size = norm(weights[name])
+                if size:
+                    self.ratios.setdefault(name, []).append(norm(p.array - weights[name]) / size)
+        return True
 
     def findings(self) -> list[Ailment]:
         found = []
+        if self.broken is not None:
+            said = f"in training step {len(self.losses)}: {str(self.broken).splitlines()[0]}"
+            found.append(Ailment("exploding_tensor", _place(self.broken), said, _ADVICE["exploding_tensor"]))
         with_what = type(self.optimizer).__name__
         for name, ratios in self.ratios.items():
             ratio = float(np.median(ratios))
@@ -375,6 +386,10 @@ def _label(node: Node) -> str:
         return node.module
     where = node.where
     return f"{node.op.name} at {_base(where.filename)}:{where.lineno}" if where is not None else node.op.name
+
+
+def _place(at: Finding) -> str:
+    return f"{at.op}{f' in {at.module}' if at.module else ''}, {_base(at.file)}:{at.line}"
 
 
 def _base(path: str | None) -> str:

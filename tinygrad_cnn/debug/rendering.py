@@ -110,7 +110,8 @@ def numbers(s: dict[str, Any]) -> Text:
         out.append(f"{_n(s['min'], 3)} … {_n(s['max'], 3)}")
         zeros = s.get("zeros", 0.0)
         if zeros:
-            out.append(f" {100 * zeros:.0f}% 0", "bold yellow" if zeros > 0.9 else "dim")
+            share = f"{100 * zeros:.3g} %" if zeros < 0.995 or zeros == 1 else "over 99 %"
+            out.append(f"\n{share} zeros", "bold yellow" if zeros > 0.9 else "dim")
     return out
 
 
@@ -130,6 +131,8 @@ def heat_map(
     shown = []
     for grid in slices[:count]:
         level = np.where(grid > 0, (grid - 1) / 254, np.nan)  # 0 … 1 between lo and hi
+        if image["lo"] == image["hi"] == 0:
+            level = level * 0 + (0.5 if diverging else 0.0)
         level = np.repeat(level, height, axis=0) if rows == 1 else level
         shown += [_shrunk(_shrunk(level, height, 0), wide, 1)]
         shown += [np.full((len(shown[-1]), 1), _GAP)]
@@ -200,7 +203,13 @@ def to_text(renderables: list[Any], *, width: int = 80) -> str:
     """Plain text, without colours or control codes."""
     file = io.StringIO()
     console = Console(
-        file=file, width=width, no_color=True, color_system=None, force_terminal=False, highlight=False
+        file=file,
+        width=width,
+        no_color=True,
+        color_system=None,
+        force_terminal=False,
+        force_jupyter=False,
+        highlight=False,
     )
     for part in renderables:
         console.print(Text(part) if isinstance(part, str) else part)

@@ -179,14 +179,14 @@ def number(x: float) -> float | str:
     return plain(float(x))
 
 
-def show(value: Any, *, limit: int = 400) -> str:
-    """A value as text for people: small arrays written out, large ones summarised."""
+def show(value: Any, *, limit: int = 400, entries: int = 64) -> str:
+    """A value as text for people: arrays of up to `entries` written out, larger ones summarised."""
     if hasattr(value, "array"):
         value = value.array
     if isinstance(value, np.ndarray):
         if value.ndim == 0:
             return f"{value.item():.6g}" if value.dtype.kind == "f" else str(value.item())
-        if value.size > 64:
+        if value.size > entries:
             s = summarise(value)
             if s.min is None:
                 return f"array {value.shape} {value.dtype}: {s.nan} nan, {s.inf} inf"

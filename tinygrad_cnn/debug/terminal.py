@@ -143,9 +143,9 @@ def make_console(file: Any = None) -> Console:
     out: Any = file or sys.stdout
     with contextlib.suppress(AttributeError, ValueError):
         out.reconfigure(errors="replace")
-    console = Console(file=out, highlight=False, soft_wrap=False, emoji=False)
+    console = Console(file=out, highlight=False, emoji=False, force_jupyter=False)
     return Console(
-        file=out, highlight=False, emoji=False, markup=False, width=min(max(console.width, 40), 100) if console.is_terminal else 80,
+        file=out, highlight=False, emoji=False, markup=False, force_jupyter=False, width=min(max(console.width, 40), 100) if console.is_terminal else 80,
         no_color=True if _plain_wanted() else None,
     )  # fmt: skip
 
