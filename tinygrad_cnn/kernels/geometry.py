@@ -48,8 +48,8 @@ def correlate_shape(
         )
     if groups < 1 or x[1] != w[1] * groups or w[0] % groups:
         raise ValueError(
-            f"correlate expected {w[1] * groups} input channels (weight {tuple(w)}, groups {groups}) and output channels "
-            f"divisible by the groups, got input {tuple(x)}"
+            f"correlate expected {w[1] * groups} input channels (weight {tuple(w)}, groups {groups}) "
+            f"and output channels divisible by the groups, got input {tuple(x)}"
         )
     _need(d, stride=stride, padding=padding, dilation=dilation)
     out = (

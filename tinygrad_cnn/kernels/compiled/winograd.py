@@ -22,6 +22,8 @@ from .vector import LANES, ROWS, integers, load, load_float, splat, store, store
 
 TILE = 6
 POSITIONS = TILE * TILE
+# Rows left free between positions: at distances that are powers of two all 36 would share a few cache sets.
+SPACE = 1
 # Transformed tiles of one shard's block, inputs and products together: about a second-level cache.
 BLOCK_BYTES = 3 << 18
 # Transformed input that the shards of a weight gradient share.
@@ -43,7 +45,7 @@ def suits(x: Ints, w: Ints, *, stride: Ints, padding: Pairs, dilation: Ints, gro
         out = x[2 + i] + sum(padding[i]) - k[i] + 1
         tiles *= -(-out // m)
         waste *= -(-out // m) * m / out
-    return tiles >= 64 and waste <= 2
+    return tiles >= 32 and waste <= 2
 
 
 def suits_weight(x: Ints, w: Ints, *, stride: Ints, padding: Pairs, dilation: Ints, groups: int) -> bool:
@@ -61,7 +63,7 @@ def correlate(x: Array, w: Array, y: Array, padding: Pairs) -> None:
     high, wide = -(-y.shape[2] // m), -(-y.shape[3] // m)
     panels = -(-o // PANEL)
     rows = _rows(x)
-    weights = np.empty((POSITIONS, panels, c, PANEL), np.float32)
+    weights = np.empty((POSITIONS, panels * c + SPACE, PANEL), np.float32)
 
     entries = (address(w), *w.strides, r, c, o, address(weights), weights[0].nbytes)
     prepare.run(entries, c, max(1, 4096 // o))
@@ -90,7 +92,7 @@ def correlate_weight(g: Array, x: Array, dw: Array, padding: Pairs) -> None:
     rows, upstream = _rows(x), _rows(g)
     step = min(tiles, max(64, SHARED_BYTES // (POSITIONS * FLOAT * c)))
     inputs = np.empty((POSITIONS, step, c + LANES), np.float32)
-    sums = np.empty((panels, POSITIONS, c, PANEL), np.float32)
+    sums = np.empty((panels, POSITIONS, c + SPACE, PANEL), np.float32)
     position, row = inputs[0].nbytes, inputs.strides[1]
     for start in range(0, tiles, step):
         stop = min(tiles, start + step)
@@ -275,6 +277,7 @@ def correlate_tiles(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """Tiles [first, last) from input to output, `step` at a time."""
     panel_bytes = channels * PANEL_BYTES
+    weight_position = (panels * channels + SPACE) * PANEL_BYTES
     for start in range(first, last, step):
         many = min(step, last - start)
         transform_tiles(
@@ -285,7 +288,7 @@ def correlate_tiles(  # type: ignore[no-untyped-def]
             for panel in range(panels):
                 strip(
                     many, inputs + p * input_position, input_row, FLOAT, table, 1, channels,
-                    weights + (p * panels + panel) * panel_bytes,
+                    weights + p * weight_position + panel * panel_bytes,
                     products + p * product_position + panel * PANEL_BYTES, product_row, PANEL, False, scratch,
                 )  # fmt: skip
         for t in range(many):
@@ -326,7 +329,7 @@ def weight_products(  # type: ignore[no-untyped-def]
             first, last = channels * i // parts, channels * (i + 1) // parts
             rows_tile(
                 last - first, inputs + p * input_position + first * FLOAT, FLOAT, input_row, table, 1, tiles,
-                upstream + p * upstream_position, sums + (p * channels + first) * PANEL_BYTES, PANEL_BYTES,
+                upstream + p * upstream_position, sums + (p * (channels + SPACE) + first) * PANEL_BYTES, PANEL_BYTES,
                 add,
             )  # fmt: skip
 
@@ -334,7 +337,7 @@ def weight_products(  # type: ignore[no-untyped-def]
 @njit(nogil=True, cache=True)
 def weight_results(sums, channels, r, target, s_o, s_c, s_h, s_w, scratch):  # type: ignore[no-untyped-def]
     """A^T sums A for one panel, written to dw (O, C, r, r) GROUP channels of one output at a time."""
-    position = channels * PANEL_BYTES
+    position = (channels + SPACE) * PANEL_BYTES
     results = scratch + POSITIONS * VECTOR_BYTES
     size = r * r * PANEL_BYTES
     for low in range(0, channels, GROUP):
@@ -418,10 +421,10 @@ def run_tiles(table, first, last):  # type: ignore[no-untyped-def]
     many = min(t[0], last - first)
     channels, panels = t[8], t[9]
     inputs = np.empty(POSITIONS * many * (channels + LANES), np.float32)
-    products = np.empty(POSITIONS * many * panels * PANEL, np.float32)
+    products = np.empty(POSITIONS * many * (panels * PANEL + LANES), np.float32)
     scratch = np.empty(POSITIONS * LANES, np.float32)
     start = np.zeros(1, np.int64)
-    input_row, product_row = (channels + LANES) * FLOAT, panels * PANEL_BYTES
+    input_row, product_row = (channels + LANES) * FLOAT, panels * PANEL_BYTES + VECTOR_BYTES
     correlate_tiles(
         first, last, many, t[1], t[2], t[3], t[4], t[5], t[6], t[7], channels, panels, t[10], t[11], t[12],
         t[13], t[14], t[15], t[16], t[17], t[18], t[19], t[20], t[21], inputs.ctypes.data, many * input_row,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -72,7 +73,7 @@ def correlate_input(
             lowered = upstream[:, i * o : (i + 1) * o] @ flat[i * o : (i + 1) * o]
             lowered = lowered.reshape(n, *out, *k, c)
             target = dx_rows[s][..., i * c : (i + 1) * c]
-            for offset in product(*map(range, k)):
+            for offset in _offsets(k):
                 here, there = _overlap(offset, shape[2:], out, stride, padding, dilation)
                 target[(slice(None), *here)] += lowered[(slice(None), *there, *offset)]
     return dx.astype(dtype, copy=False)
@@ -130,7 +131,7 @@ def fold(cols: Array, *, shape: Ints, kernel: Ints, stride: Ints, padding: Pairs
         )
     cols = cols.reshape(*shape[:2], *kernel, *out)
     x = np.zeros(shape, accumulator(cols.dtype))
-    for offset in product(*map(range, kernel)):
+    for offset in _offsets(kernel):
         here, there = _overlap(offset, shape[2:], out, stride, padding, dilation)
         x[(slice(None), slice(None), *here)] += cols[(slice(None), slice(None), *offset, *there)]
     return x.astype(cols.dtype, copy=False)
@@ -150,7 +151,8 @@ def _check_upstream(
     expected = correlate_shape(x, w, stride=stride, padding=padding, dilation=dilation, groups=groups)
     if g.shape != expected:
         raise ValueError(
-            f"{name} expected an upstream gradient of shape {expected} (input {tuple(x)}, weight {tuple(w)}), got {g.shape}"
+            f"{name} expected an upstream gradient of shape {expected} "
+            f"(input {tuple(x)}, weight {tuple(w)}), got {g.shape}"
         )
 
 
@@ -204,6 +206,11 @@ def _kernel_rows(w: Array) -> Array:
     return np.ascontiguousarray(np.moveaxis(w, 1, -1)).reshape(w.shape[0], -1)
 
 
+def _offsets(kernel: Ints) -> Iterator[Any]:
+    """Every position (u, v, ...) inside a kernel."""
+    return product(*map(range, kernel))
+
+
 def _overlap(
     offset: Ints, size: Ints, out: Ints, stride: Ints, padding: Pairs, dilation: Ints
 ) -> tuple[list[slice], list[slice]]:
@@ -228,7 +235,7 @@ def _depthwise(x: Array, w: Array, y: Array, *, stride: Ints, padding: Pairs, di
     for s in _blocks(x.shape[0], 4 * volume(y.shape[1:]) * y.itemsize):
         windows = _windows(_pad(x[s], padding), w.shape[2:], out, stride, dilation)
         total, scratch = y[s], np.empty_like(y[s])
-        for i, offset in enumerate(product(*map(range, w.shape[2:]))):
+        for i, offset in enumerate(_offsets(w.shape[2:])):
             pixels = windows[(slice(None), *(slice(None),) * len(out), *offset)]
             if times > 1:
                 pixels = np.repeat(pixels, times, axis=-1)
@@ -242,7 +249,7 @@ def _depthwise_weight(
 ) -> None:
     """Adds one block's weight gradient to dw (O, prod(k)) for one input channel per group."""
     windows = _windows(padded, k, g.shape[1:-1], stride, dilation)
-    for i, offset in enumerate(product(*map(range, k))):
+    for i, offset in enumerate(_offsets(k)):
         pixels = windows[(slice(None), *(slice(None),) * len(k), *offset)]
         if times > 1:
             pixels = np.repeat(pixels, times, axis=-1)

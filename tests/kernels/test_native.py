@@ -1,0 +1,93 @@
+"""The compiled pool does every unit once, from any number of Python threads, after sleeping and after a fork."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba", reason="without Numba there is no compiled pool")
+
+from tinygrad_cnn import kernels
+from tinygrad_cnn.kernels.compiled import elementwise, native
+
+
+@pytest.fixture(autouse=True)
+def as_found():
+    before = kernels.get_num_threads()
+    yield
+    kernels.set_num_threads(before)
+
+
+def relu(x):
+    """ReLU over x in as many shards as there are threads; (result, shards)."""
+    y = np.full_like(x, np.nan)
+    return y, elementwise.clip.run((native.address(x), native.address(y)), x.size)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+def test_every_unit_is_done_once_whatever_the_number_of_threads(n):
+    kernels.set_num_threads(n)
+    for size in (1, 2, 7, 1000):
+        x = np.random.default_rng(size).standard_normal(size).astype(np.float32)
+        y, shards = relu(x)
+        np.testing.assert_array_equal(y, np.maximum(x, 0))
+        assert shards == min(n, size)
+
+
+def test_a_grain_keeps_small_jobs_in_the_calling_thread():
+    kernels.set_num_threads(4)
+    x = np.ones(100, np.float32)
+    assert elementwise.clip.run((native.address(x), native.address(x)), 100, 60) == 1
+    assert elementwise.clip.run((native.address(x), native.address(x)), 100, 50) == 2
+
+
+def test_workers_that_have_gone_to_sleep_wake_again():
+    kernels.set_num_threads(2)
+    x = np.array([-1, 2, -3, 4], np.float32)
+    for _ in range(5):
+        np.testing.assert_array_equal(relu(x)[0], [0, 2, 0, 4])
+        time.sleep(0.01)  # far longer than a worker keeps looking
+
+
+def test_many_python_threads_may_call_at_once():
+    kernels.set_num_threads(2)
+    right = []
+
+    def call(seed):
+        x = np.random.default_rng(seed).standard_normal(5000).astype(np.float32)
+        for _ in range(200):
+            right.append(np.array_equal(relu(x)[0], np.maximum(x, 0)))
+
+    callers = [threading.Thread(target=call, args=(i,)) for i in range(4)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(60)
+    assert len(right) == 800 and all(right)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_child_makes_workers_of_its_own():
+    code = """if True:
+        import os
+        import numpy as np
+        from tinygrad_cnn import kernels
+        kernels.set_num_threads(2)
+        x = np.linspace(-1, 1, 100_000, dtype=np.float32)
+        kernels.relu(x)
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if np.array_equal(kernels.relu(x), np.maximum(x, 0)) else 1)
+        raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    ran = subprocess.run(
+        [sys.executable, "-c", code], timeout=60,
+        env={**os.environ, "PYTHONPATH": os.getcwd(), "TINYGRAD_CNN_KERNELS": "compiled"},
+    )  # fmt: skip
+    assert ran.returncode == 0
