@@ -30,6 +30,7 @@ class Config:
     batch_size: int
     optimizer: str
     lr: float
+    weight_decay: float | None
     schedule: str
     validation: float
     seed: int

@@ -14,7 +14,7 @@ from typing import Any
 
 from tinygrad_cnn import datasets, models
 from tinygrad_cnn.cli import artifacts
-from tinygrad_cnn.cli.arguments import fraction, natural, positive, positive_int
+from tinygrad_cnn.cli.arguments import fraction, natural, not_negative, positive, positive_int
 from tinygrad_cnn.cli.console import EpochTable, console, human
 from tinygrad_cnn.cli.recipes import RECIPES, SCHEDULES
 from tinygrad_cnn.cli.runs import Config, choose_folder, load_data, newest_run
@@ -27,7 +27,10 @@ from tinygrad_cnn.training.trainer import Trainer
 from tinygrad_cnn.utils.data import DataLoader, random_split
 
 #: Options that decide a run's numbers; `--resume` takes them from the run and refuses others.
-_DECIDING = ("model", "data", "data_dir", "epochs", "batch_size", "optimizer", "lr", "schedule", "validation", "seed")
+_DECIDING = (
+    "model", "data", "data_dir", "epochs", "batch_size", "optimizer", "lr", "weight_decay", "schedule",
+    "validation", "seed",
+)  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,15 +42,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--epochs", type=positive_int, metavar="N")
     add("--batch-size", type=positive_int, metavar="N")
     add("--lr", type=positive, metavar="X", help="learning rate (the highest, for a schedule)")
+    add(
+        "--weight-decay",
+        type=not_negative,
+        metavar="X",
+        help="(default: the data set's or the optimiser's own)",
+    )
     add("--optimizer", metavar="NAME", help=f"one of: {', '.join([*OPTIMIZERS, 'momentum'])}")
     add("--schedule", metavar="NAME", help=f"of the learning rate, one of: {', '.join(SCHEDULES)}")
-    add("--validation", type=fraction, metavar="SHARE", help="share of the training data held out to pick the best")
+    add(
+        "--validation",
+        type=fraction,
+        metavar="SHARE",
+        help="share of the training data held out to pick the best",
+    )
     add("--seed", type=natural, metavar="N", help="decides weights and order (default: 0)")
     add("--threads", type=positive_int, metavar="N", help="threads of the kernels (default: all cores)")
     add("--out", metavar="DIR", help="run folder (default: a new one in runs/)")
     add("--resume", action="store_true", help="continue the run in --out, or the newest in runs/")
     add("--overwrite", action="store_true", help="start anew in a folder that holds an unfinished run")
-    add("--checkpoint-every", type=positive_int, metavar="N", help="save after every N batches, not every 30 s")
+    add(
+        "--checkpoint-every",
+        type=positive_int,
+        metavar="N",
+        help="save after every N batches, not every 30 s",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -67,7 +86,8 @@ def _train(folder: Path, config: Config, args: argparse.Namespace, out: Any) -> 
     model = models.create(config.model)
     _check_fit(model, train, config)
     loader, validation = _loaders(train, config)
-    optimizer = make_optimizer(config.optimizer, model.parameters(), config.lr)
+    decay = {} if config.weight_decay is None else {"weight_decay": config.weight_decay}
+    optimizer = make_optimizer(config.optimizer, model.parameters(), config.lr, **decay)
     schedule = SCHEDULES[config.schedule](optimizer, config.lr, config.epochs * len(loader))
     table = EpochTable(out, config.epochs, "signals" if config.data == "mnist1d" else "images")
     checkpoint = RunCheckpoint(
@@ -109,6 +129,8 @@ def _new(args: argparse.Namespace) -> tuple[Path, Config]:
     recipe = RECIPES[data]
     name = args.model or recipe.model
     models.entry(name)  # an unknown name is complained about before any data are read
+    # Rate and decay belong to the optimiser: another one than the recipe's gets its own.
+    usual = recipe if args.optimizer in (None, recipe.optimizer) else None
     config = Config(
         model=name,
         data=data,
@@ -116,7 +138,8 @@ def _new(args: argparse.Namespace) -> tuple[Path, Config]:
         epochs=args.epochs or recipe.epochs,
         batch_size=args.batch_size or recipe.batch_size,
         optimizer=args.optimizer or recipe.optimizer,
-        lr=args.lr or (recipe.lr if args.optimizer in (None, recipe.optimizer) else _usual_rate(args.optimizer)),
+        lr=args.lr or (usual.lr if usual else _usual_rate(args.optimizer)),
+        weight_decay=usual.weight_decay if args.weight_decay is None and usual else args.weight_decay,
         schedule=args.schedule or recipe.schedule,
         validation=recipe.validation if args.validation is None else args.validation,
         seed=args.seed or 0,
@@ -149,7 +172,9 @@ def _continued(args: argparse.Namespace) -> tuple[Path, Config]:
 
 def _check_names(config: Config) -> None:
     if config.optimizer not in OPTIMIZERS and config.optimizer != "momentum":
-        raise UsageError(f"unknown optimizer {config.optimizer!r}; known: {', '.join([*OPTIMIZERS, 'momentum'])}")
+        raise UsageError(
+            f"unknown optimizer {config.optimizer!r}; known: {', '.join([*OPTIMIZERS, 'momentum'])}"
+        )
     if config.schedule not in SCHEDULES:
         raise UsageError(f"unknown schedule {config.schedule!r}; known: {', '.join(SCHEDULES)}")
 
