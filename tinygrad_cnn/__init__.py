@@ -216,8 +216,12 @@ from tinygrad_cnn.ops.index import (
     nonzero,
     scatter,
     scatter_add,
+    scatter_reduce,
     select,
+    select_scatter,
+    slice_scatter,
     split,
+    split_with_sizes,
     take,
     take_along_dim,
     tensor_split,
@@ -230,11 +234,15 @@ from tinygrad_cnn.ops.linalg import (
     addmv,
     addr,
     baddbmm,
+    block_diag,
     bmm,
     chain_matmul,
+    cross,
     dot,
     einsum,
     ger,
+    inner,
+    kron,
     matmul,
     mm,
     mv,
@@ -244,12 +252,14 @@ from tinygrad_cnn.ops.linalg import (
 from tinygrad_cnn.ops.order import (
     argsort,
     bincount,
+    bucketize,
     cummax,
     cummin,
     cumprod,
     cumsum,
     diff,
     histc,
+    isin,
     kthvalue,
     median,
     msort,
@@ -257,6 +267,7 @@ from tinygrad_cnn.ops.order import (
     sort,
     topk,
     unique,
+    unique_consecutive,
 )
 from tinygrad_cnn.ops.reduce import (
     all,
@@ -284,6 +295,8 @@ from tinygrad_cnn.ops.reduce import (
 from tinygrad_cnn.ops.shape import (
     adjoint,
     atleast_1d,
+    atleast_2d,
+    atleast_3d,
     broadcast_shapes,
     broadcast_tensors,
     broadcast_to,
@@ -292,6 +305,7 @@ from tinygrad_cnn.ops.shape import (
     column_stack,
     concat,
     concatenate,
+    dstack,
     flatten,
     flip,
     fliplr,
@@ -367,25 +381,32 @@ _ROOMS = {
     "analysis", "datasets", "debug", "extras", "func", "io", "kernels", "linalg", "models", "nn", "optim", "random",
     "special", "training", "utils", "viz",
 }  # fmt: skip
-#: Names that live in a room: imported with it.
+#: Names that live in a room, which is imported with the first of them.
 _IN_ROOMS = {
-    "save": "io", "load": "io", "backward_steps": "autograd", "vmap": "func",
-    "set_num_threads": "kernels", "get_num_threads": "kernels",
-}  # fmt: skip
+    "io": "load save",
+    "kernels": "get_num_threads set_num_threads",
+    "nn.functional": "adaptive_avg_pool1d alpha_dropout avg_pool1d batch_norm bilinear binary_cross_entropy_with_logits "
+    "celu_ channel_shuffle conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d "
+    "cosine_embedding_loss cosine_similarity dropout embedding feature_alpha_dropout feature_dropout "
+    "group_norm hinge_embedding_loss instance_norm kl_div layer_norm margin_ranking_loss max_pool1d "
+    "max_pool2d max_pool3d native_channel_shuffle pdist pairwise_distance pixel_shuffle pixel_unshuffle "
+    "poisson_nll_loss rms_norm rrelu_ selu_ threshold_ triplet_margin_loss",
+}
+_ROOM_OF = {_name: _room for _room, _names in _IN_ROOMS.items() for _name in _names.split()}
 
 
 def __getattr__(name: str) -> _Any:
     if name in _ROOMS:
         return _import_module(f"{__name__}.{name}")
-    if name in _IN_ROOMS:
-        room = _import_module(f"{__name__}.{_IN_ROOMS[name]}")
-        if hasattr(room, name):
-            return getattr(room, name)
+    if name in _ROOM_OF:
+        return getattr(_import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
+    if name.endswith("_") and not name.startswith("_") and hasattr(Tensor, name):
+        return getattr(Tensor, name)  # tg.relu_(x) is x.relu_()
     raise AttributeError(f"tinygrad_cnn has no {name!r}; if PyTorch has it, it is not implemented here (yet)")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_ROOMS, *_IN_ROOMS} - {"annotations"})
+    return sorted({*globals(), *_ROOMS, *_ROOM_OF})
 
 
 def is_floating_point(input: _Any) -> _Any:
@@ -401,3 +422,8 @@ def numel(input: _Any) -> _Any:
 def is_nonzero(input: _Any) -> _Any:
     """Whether a tensor of one entry is non-zero."""
     return input.item() != 0
+
+
+def detach(input: _Any) -> _Any:
+    """The same memory outside the graph."""
+    return input.detach()

@@ -1,8 +1,8 @@
 """`tg.linalg`: norms and products under PyTorch's names."""
 
 from tinygrad_cnn.ops.linalg import chain_matmul as multi_dot_of
+from tinygrad_cnn.ops.linalg import cross, matmul, matrix_norm
 from tinygrad_cnn.ops.linalg import linalg_norm as norm
-from tinygrad_cnn.ops.linalg import matmul, matrix_norm
 from tinygrad_cnn.ops.reduce import vector_norm
 
 
@@ -11,4 +11,4 @@ def multi_dot(tensors: object) -> object:
     return multi_dot_of(*tensors)  # type: ignore[misc]
 
 
-__all__ = ["matmul", "matrix_norm", "multi_dot", "norm", "vector_norm"]
+__all__ = ["cross", "matmul", "matrix_norm", "multi_dot", "norm", "vector_norm"]

@@ -504,9 +504,17 @@ class Tensor(Handle):
         """As uint8."""
         return self.to(np.uint8)
 
+    def char(self) -> Tensor:
+        """As int8."""
+        return self.to(np.int8)
+
     def bool(self) -> Tensor:
         """Whether each entry is non-zero."""
         return self.to(np.bool_)
+
+    def get_device(self) -> Any:
+        """-1: the CPU."""
+        return -1
 
     def cpu(self) -> Tensor:
         """Itself: everything is on the CPU."""
@@ -565,6 +573,12 @@ class Tensor(Handle):
     def zero_(self) -> Tensor:
         """Filled with zeros."""
         return self.fill_(0)
+
+    def fill_diagonal_(self, fill_value: Any, wrap: Any = False) -> Tensor:
+        """The main diagonal filled with one number."""
+        new = np.array(self.array)
+        np.fill_diagonal(new, fill_value, wrap)
+        return replace_by(self, new, "fill_diagonal_")
 
     def set_(self, source: Any) -> Tensor:
         """Put on the memory of `source`."""
@@ -625,19 +639,21 @@ _METHODS: dict[Any, str] = {
     "clamp_min clamp_max clip nan_to_num copysign arcsin arccos arctan arcsinh arccosh arctanh",
     _spe: "erf erfc erfinv lgamma digamma logit xlogy",
     _act: "relu sigmoid softmax log_softmax prelu hardshrink",
-    _cmp: "eq ne lt le gt ge not_equal less less_equal greater greater_equal logical_and logical_or logical_xor "
-    "logical_not bitwise_and bitwise_or bitwise_xor bitwise_not isnan isinf isfinite isposinf isneginf "
-    "signbit isclose allclose equal",
+    _cmp: "bitwise_left_shift bitwise_right_shift eq ne lt le gt ge not_equal less less_equal greater "
+    "greater_equal logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor "
+    "bitwise_not isnan isinf isfinite isposinf isneginf signbit isclose allclose equal",
     _red: "sum mean nansum nanmean prod var std logsumexp amax amin aminmax max min argmax argmin any all "
     "count_nonzero",
-    _ord: "cumsum cumprod cummax cummin sort argsort msort topk kthvalue median diff unique bincount histc",
-    _shp: "reshape view reshape_as view_as flatten unflatten ravel permute transpose swapaxes swapdims t "
-    "adjoint movedim moveaxis squeeze unsqueeze expand_as broadcast_to tile repeat_interleave flip fliplr "
-    "flipud roll rot90 tril triu clone contiguous",
-    _idx: "gather take_along_dim index_select take masked_select select narrow split chunk tensor_split unbind "
-    "diagonal diag diag_embed trace masked_fill masked_scatter scatter scatter_add index_add index_copy "
-    "index_fill index_put nonzero argwhere",
-    _lin: "matmul mm bmm mv dot outer ger addmm baddbmm addmv addr",
+    _ord: "unique_consecutive cumsum cumprod cummax cummin sort argsort msort topk kthvalue median diff unique "
+    "bincount histc",
+    _shp: "sum_to_size reshape view reshape_as view_as flatten unflatten ravel permute transpose swapaxes "
+    "swapdims t adjoint movedim moveaxis squeeze unsqueeze expand_as broadcast_to tile repeat_interleave "
+    "flip fliplr flipud roll rot90 tril triu clone contiguous",
+    _idx: "unfold split_with_sizes select_scatter slice_scatter scatter_reduce gather take_along_dim "
+    "index_select take masked_select select narrow split chunk tensor_split unbind diagonal diag "
+    "diag_embed trace masked_fill masked_scatter scatter scatter_add index_add index_copy index_fill "
+    "index_put nonzero argwhere",
+    _lin: "inner kron cross matmul mm bmm mv dot outer ger addmm baddbmm addmv addr",
     _random: "uniform_ normal_ bernoulli_ exponential_ random_ bernoulli multinomial",
 }
 #: Functions that also exist with an underscore behind the name, changing the tensor itself.

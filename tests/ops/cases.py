@@ -467,6 +467,34 @@ case(
     normal(3),
 )
 
+# --- less common functions -------------------------------------------------------------------------
+
+case("unfold:dimension", lambda tg, F, x: x.unfold(1, 3, 2), normal(2, 7, 2))
+case("split_with_sizes", lambda tg, F, x: tg.split_with_sizes(x, [1, 3]), normal(4))
+case("select_scatter", lambda tg, F, x, y: tg.select_scatter(x, y, 1, 2), normal(2, 3), normal(2))
+case("slice_scatter", lambda tg, F, x, y: tg.slice_scatter(x, y, 1, 0, 4, 2), normal(2, 4), normal(2, 2))
+for _reduce in ("sum", "mean"):
+    for _self in (True, False):
+        case(
+            f"scatter_reduce:{_reduce} {_self}",
+            lambda tg, F, x, y, r=_reduce, s=_self: tg.scatter_reduce(
+                x, 1, tg.tensor([[0, 0, 2], [1, 1, 1]]), y, r, include_self=s
+            ),
+            normal(2, 3), normal(2, 3),
+        )  # fmt: skip
+case(
+    "sum_to_size",
+    lambda tg, F, x: x.sum_to_size(1, 3),
+    normal(2, 4, 3),
+    torch=lambda tg, F, x: x.sum((0, 1))[None],
+)
+case("atleast", lambda tg, F, x: tg.atleast_3d(x) * tg.atleast_2d(x)[..., None], normal(3))
+case("dstack", lambda tg, F, x, y: tg.dstack([x, y]), normal(2, 3), normal(2, 3))
+case("inner", lambda tg, F, x, y: tg.inner(x, y), normal(2, 3), normal(4, 3))
+case("kron", lambda tg, F, x, y: tg.kron(x, y), normal(2, 3), normal(2))
+case("cross", lambda tg, F, x, y: tg.linalg.cross(x, y, dim=1), normal(2, 3), normal(2, 3))
+case("block_diag", lambda tg, F, x, y: tg.block_diag(x, y), normal(2, 3), normal(1, 2))
+
 # --- what other rooms record for themselves --------------------------------------------------------
 
 case("dropout", lambda tg, F, x: dropout(x, mask=np.float32([0, 2, 2])), normal(2, 3), torch=None)

@@ -287,6 +287,26 @@ def chunk(input: Array, chunks: int, dim: int = 0) -> tuple[Array, ...]:
     return split(input, max(-(-total // chunks), 1), dim)
 
 
+def split_with_sizes(input: Array, split_sizes: Sequence[int], dim: int = 0) -> tuple[Array, ...]:
+    """Parts of the given sizes along `dim`; views."""
+    return split(input, list(split_sizes), dim)
+
+
+def unfold(input: Array, dimension: int, size: int, step: int) -> Array:
+    """All windows of `size` along `dimension`, `step` apart; the window becomes the last dimension."""
+    from tinygrad_cnn.ops.shape import movedim
+
+    array = unwrap(input)
+    axis = axis_of(dimension, array.ndim)
+    if step <= 0 or not 0 <= size <= array.shape[axis]:
+        raise ValueError(
+            f"unfold expected 0 <= size <= {array.shape[axis]} and step > 0, got {size} and {step}"
+        )
+    starts = np.arange(0, array.shape[axis] - size + 1, step)
+    places = starts[:, None] + np.arange(size)
+    return movedim(take_op(input, index=(slice(None),) * axis + (places,), unique=False), axis + 1, -1)
+
+
 def tensor_split(input: Array, indices_or_sections: Any, dim: int = 0) -> tuple[Array, ...]:
     """Parts of as equal size as possible, or cut at the given places."""
     total = np.shape(unwrap(input))[axis_of(dim, np.ndim(unwrap(input)))]
@@ -482,6 +502,36 @@ def nonzero(input: Array, *, as_tuple: bool = False) -> Any:
 
 
 argwhere = nonzero
+
+
+def select_scatter(input: Array, src: Array, dim: int, index: int) -> Array:
+    """y = input with entry `index` of dimension `dim` replaced by src."""
+    axis = axis_of(dim, np.ndim(unwrap(input)))
+    return setitem_op(input, src, index=(slice(None),) * axis + (index,))
+
+
+def slice_scatter(
+    input: Array, src: Array, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+) -> Array:
+    """y = input with input[start:end:step] along `dim` replaced by src."""
+    axis = axis_of(dim, np.ndim(unwrap(input)))
+    return setitem_op(input, src, index=(slice(None),) * axis + (slice(start, end, step),))
+
+
+def scatter_reduce(
+    input: Array, dim: int, index: Array, src: Array, reduce: str, *, include_self: bool = True
+) -> Array:
+    """As `scatter_add`, with reduce 'sum' or 'mean'; without `include_self` only what is scattered counts."""
+    if reduce not in ("sum", "mean"):
+        raise NotImplementedError(f"scatter_reduce knows reduce 'sum' and 'mean', got {reduce!r}")
+    where, src = _source("scatter_reduce", input, dim, index, src)
+    shape = np.shape(unwrap(input))
+    hits = _scatter(np.ones(np.shape(unwrap(index)), unwrap(input).dtype), where, shape, False)
+    if not include_self:
+        input = masked_fill(input, hits > 0, 0)
+    total = scatter_add(input, dim, index, src)
+    return total if reduce == "sum" else total / np.maximum(hits + include_self, 1).astype(hits.dtype)
+
 
 # --- under NumPy's names ---------------------------------------------------------------------------
 

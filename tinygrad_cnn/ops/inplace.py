@@ -46,7 +46,9 @@ def replace_by(t: Any, new: Any, name: str = "in-place op") -> Any:
             value, node = new.array, new.node
         else:
             value = value.astype(dtype)
-    if node is None and t.node is not None:  # still part of the graph, with gradient 0 for what was overwritten
+    if (
+        node is None and t.node is not None
+    ):  # still part of the graph, with gradient 0 for what was overwritten
         from tinygrad_cnn.ops.index import setitem_op
 
         new = setitem_op(t, value, index=(Ellipsis,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 import numpy as np
@@ -111,7 +112,46 @@ def dot(input: Array, tensor: Array) -> Array:
     return matmul(input, tensor)
 
 
-inner_product = dot
+def inner(input: Array, other: Array) -> Array:
+    """Products summed over the last dimension of both."""
+    if not np.ndim(unwrap(input)) or not np.ndim(unwrap(other)):
+        return mul_op(input, other)
+    return tensordot(input, other, ((-1,), (-1,)))
+
+
+def kron(input: Array, other: Array) -> Array:
+    """The Kronecker product."""
+    ndim = max(np.ndim(unwrap(input)), np.ndim(unwrap(other)))
+    a = (1,) * (ndim - np.ndim(unwrap(input))) + np.shape(unwrap(input))
+    b = (1,) * (ndim - np.ndim(unwrap(other))) + np.shape(unwrap(other))
+    left = reshape(input, tuple([n for size in a for n in (size, 1)]))
+    right = reshape(other, tuple([n for size in b for n in (1, size)]))
+    return reshape(mul_op(left, right), tuple([n * m for n, m in zip(a, b)]))
+
+
+def cross(input: Array, other: Array, dim: int = -1) -> Array:
+    """The cross product of vectors of length 3 along `dim`."""
+    from tinygrad_cnn.ops.shape import roll
+
+    if np.shape(unwrap(input))[dim] != 3 or np.shape(unwrap(other))[dim] != 3:
+        raise ValueError(
+            f"cross expected size 3 along dim {dim}, got {np.shape(unwrap(input))} and {np.shape(unwrap(other))}"
+        )
+    return roll(input, -1, dim) * roll(other, 1, dim) - roll(input, 1, dim) * roll(other, -1, dim)
+
+
+def block_diag(*tensors: Array) -> Array:
+    """Matrices along the diagonal of a larger one, zeros elsewhere."""
+    from tinygrad_cnn.ops.padding import pad
+    from tinygrad_cnn.ops.shape import atleast_2d, cat
+
+    blocks = [atleast_2d(x) for x in tensors]
+    width, left, rows = builtins.sum(np.shape(unwrap(b))[1] for b in blocks), 0, []
+    for b in blocks:
+        own = np.shape(unwrap(b))[1]
+        rows.append(pad(b, (left, width - left - own)))
+        left += own
+    return cat(rows, 0)
 
 
 def outer(input: Array, vec2: Array) -> Array:

@@ -194,6 +194,29 @@ def unique(
     return tuple([like(x, input) for x in found])
 
 
+def unique_consecutive(input: Array, return_inverse: bool = False, return_counts: bool = False) -> Any:
+    """The values without immediate repetitions (of the flat tensor)."""
+    x = np.ravel(unwrap(input))
+    first = np.concatenate([np.ones(min(len(x), 1), bool), x[1:] != x[:-1]])
+    found = [x[first]]
+    if return_inverse:
+        found.append((np.cumsum(first) - 1).reshape(np.shape(unwrap(input))))
+    if return_counts:
+        found.append(np.diff(np.append(np.flatnonzero(first), len(x))))
+    results = tuple([like(part, input) for part in found])
+    return results if len(results) > 1 else results[0]
+
+
+def isin(elements: Array, test_elements: Array, *, invert: bool = False) -> Array:
+    """Whether each entry is among `test_elements`."""
+    return like(np.isin(unwrap(elements), unwrap(test_elements), invert=invert), elements, test_elements)
+
+
+def bucketize(input: Array, boundaries: Array, *, right: bool = False) -> Array:
+    """Into which interval between sorted boundaries each value falls."""
+    return like(unwrap(searchsorted(boundaries, input, right=right)), input)
+
+
 def bincount(input: Array, weights: Array | None = None, minlength: int = 0) -> Array:
     """How often each number from 0 on occurs."""
     counts = np.bincount(unwrap(input), None if weights is None else unwrap(weights), minlength)

@@ -215,6 +215,24 @@ def atleast_1d(input: Array) -> Array:
     return input if np.ndim(unwrap(input)) >= 1 else reshape(input, (1,))
 
 
+def atleast_2d(input: Array) -> Array:
+    """At least two dimensions, new ones in front."""
+    return input if np.ndim(unwrap(input)) >= 2 else reshape(input, (1, -1))
+
+
+def atleast_3d(input: Array) -> Array:
+    """At least three dimensions; a vector becomes (1, n, 1), a matrix (n, m, 1)."""
+    return input if np.ndim(unwrap(input)) >= 3 else unsqueeze(atleast_2d(input), -1)
+
+
+def sum_to_size(input: Array, *size: Any) -> Array:
+    """Broadcasting undone: summed to `size`."""
+    shape = sizes(size)
+    if np.broadcast_shapes(shape, np.shape(unwrap(input))) != np.shape(unwrap(input)):
+        raise ValueError(f"sum_to_size cannot sum shape {np.shape(unwrap(input))} to {shape}")
+    return unbroadcast(input, shape)
+
+
 # --- joins -----------------------------------------------------------------------------------------
 
 
@@ -277,6 +295,11 @@ def vstack(tensors: Sequence[Array]) -> Array:
 
 
 row_stack = vstack
+
+
+def dstack(tensors: Sequence[Array]) -> Array:
+    """Joined along dimension 2."""
+    return cat([atleast_3d(x) for x in tensors], 2)
 
 
 def column_stack(tensors: Sequence[Array]) -> Array:
