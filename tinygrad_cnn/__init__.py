@@ -385,12 +385,13 @@ _ROOMS = {
 _IN_ROOMS = {
     "io": "load save",
     "kernels": "get_num_threads set_num_threads",
-    "nn.functional": "adaptive_avg_pool1d alpha_dropout avg_pool1d batch_norm bilinear binary_cross_entropy_with_logits "
-    "celu_ channel_shuffle conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d "
-    "cosine_embedding_loss cosine_similarity dropout embedding feature_alpha_dropout feature_dropout "
-    "group_norm hinge_embedding_loss instance_norm kl_div layer_norm margin_ranking_loss max_pool1d "
-    "max_pool2d max_pool3d native_channel_shuffle pdist pairwise_distance pixel_shuffle pixel_unshuffle "
-    "poisson_nll_loss rms_norm rrelu_ selu_ threshold_ triplet_margin_loss",
+    "nn.functional": "adaptive_avg_pool1d alpha_dropout avg_pool1d batch_norm bilinear "
+    "binary_cross_entropy_with_logits celu_ channel_shuffle conv1d conv2d conv3d conv_transpose1d "
+    "conv_transpose2d conv_transpose3d cosine_embedding_loss cosine_similarity dropout embedding "
+    "feature_alpha_dropout feature_dropout group_norm hinge_embedding_loss instance_norm kl_div "
+    "layer_norm margin_ranking_loss max_pool1d max_pool2d max_pool3d native_channel_shuffle pdist "
+    "pairwise_distance pixel_shuffle pixel_unshuffle poisson_nll_loss rms_norm rrelu_ selu_ "
+    "threshold_ triplet_margin_loss",
 }
 _ROOM_OF = {_name: _room for _room, _names in _IN_ROOMS.items() for _name in _names.split()}
 

@@ -8,7 +8,7 @@ import numpy as np
 import tinygrad_cnn as tg
 
 UDL = json.loads(Path(__file__).with_name("udl.json").read_text())
-CS231N = json.loads(Path(__file__).with_name("cs231n_layers.json").read_text())
+CS231N = json.loads(Path(__file__).with_name("cs231n_general.json").read_text())
 
 
 def test_udl_7_1_every_intermediate_gradient() -> None:
