@@ -156,3 +156,13 @@ def test_without_graphviz_one_message_says_what_to_install(net_loss, monkeypatch
 def test_a_notebook_shows_a_picture(net_loss):
     bundle = viz.graph(net_loss)._repr_mimebundle_()
     assert bundle["image/svg+xml"].startswith("<svg")
+    assert viz.graph(net_loss)._repr_html_() is None
+    frame = viz.graph(net_loss).interactive()._repr_html_()
+    assert frame.startswith("<iframe srcdoc=") and frame.count("<") == 2
+
+
+def test_thousands_of_boxes_can_be_asked_for():
+    loss, _x = chain(3000)
+    graph = viz.graph(loss)
+    source = graph.dot(opened=[m.path for m in graph.description.modules]).source
+    assert parsed(source).number_of_nodes() == len(graph.description.nodes)

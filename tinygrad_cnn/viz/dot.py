@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 LONGEST = 48
 #: Above this many boxes the lines carry no text: nobody could read it.
 LABELLED = 60
+#: Above this many boxes good placement gives way to an end in sight.
+CROWD = 1500
 #: Which way gradients go, by the direction of the forward pass.
 BACK = {"TB": "↑", "BT": "↓", "LR": "←", "RL": "→"}
 FONT = "Helvetica,Arial,sans-serif"
@@ -36,12 +38,11 @@ def dot(
     colours = theme(look or description.theme)
     out = graphviz.Digraph("graph")
     out.attr(
-        "graph", rankdir=description.direction, bgcolor=colours.page, fontname=FONT, fontcolor=colours.ink,
-        fontsize="14",
-        nodesep="0.3", ranksep="0.45", pad="0.3", compound="true", splines="true", charset="UTF-8",
-        # Thousands of boxes: good placement gives way to an end in sight.
-        **({"nslimit": "2", "mclimit": "0.5", "splines": "line"} if len(shown.boxes) > 1500 else {}),
+        "graph", rankdir=description.direction, bgcolor=colours.page, fontname=FONT, fontcolor=colours.ink, fontsize="14",
+        nodesep="0.3", ranksep="0.45", pad="0.3", compound="true", charset="UTF-8",
     )  # fmt: skip
+    if len(shown.boxes) > CROWD:
+        out.attr("graph", nslimit="2", mclimit="0.5", splines="line")
     if description.title:
         out.attr("graph", label=f"<<B>{clean(description.title, 120)}</B>>", labelloc="t", labeljust="l")
     out.attr("node", shape="box", style="rounded,filled", fontname=FONT, fontsize="11", margin="0.11,0.06",

@@ -213,13 +213,32 @@ class Graph:
 
         return self.svg() if available() is not None else None
 
+    def _repr_html_(self) -> str | None:
+        from tinygrad_cnn.viz.render import available
+
+        return self.interactive()._repr_html_() if available() is None else None
+
+    def interactive(self, height: int = 640) -> Frame:
+        """The page in a frame, for a notebook: pan, zoom, open modules, play the backward pass.
+
+        A graph at a cell's end shows as a picture, which is small and survives in a saved notebook; this is
+        the way to ask for the page (0.2 to 3 MB each).
+        """
+        return Frame(self.html(), height)
+
+
+class Frame:
+    """A page in a frame of its own, so that its styles and the notebook's do not meet."""
+
+    def __init__(self, page: str, height: int) -> None:
+        self.page, self.height = page, int(height)
+
     def _repr_html_(self) -> str:
-        """The interactive page in a frame of its own, so that its styles and the notebook's do not meet."""
         import html
 
         return (
-            f'<iframe srcdoc="{html.escape(self.html(), quote=True)}" sandbox="allow-scripts" '
-            'style="width:100%;height:640px;border:1px solid #ccd3da;border-radius:6px"></iframe>'
+            f'<iframe srcdoc="{html.escape(self.page, quote=True)}" sandbox="allow-scripts" title="computation graph" '
+            f'style="width:100%;height:{self.height}px;border:1px solid #8884;border-radius:6px"></iframe>'
         )
 
 

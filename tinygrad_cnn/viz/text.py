@@ -104,7 +104,7 @@ def _title(node: Node, short: bool = False) -> str:
         title = name if node.name else f"{name} #{node.id}"
     elif short:
         title = f"{name} #{node.id}"
-    elif node.numbers and not node.shape and len(node.formula) <= 44:
+    elif node.name and node.numbers and not node.shape and len(node.formula) <= 44:
         title = printable(node.formula, 44)
     else:
         title = f"{name} ({node.op})" if node.name and node.op != node.name else f"{name} #{node.id}"
