@@ -94,8 +94,18 @@ def listen(port: int = PORT, *, wait: bool = True, timeout: float | None = None)
     atexit.register(unlisten)
     if wait:
         print(f"waiting for an editor on {HOST}:{_current.port}", file=sys.stderr, flush=True)
-        _current.ready.wait(timeout)
+        wait_for_client(timeout)
     return _current.port
+
+
+def wait_for_client(timeout: float | None = None) -> bool:
+    """Block until an editor has attached and finished configuring; False when none came in time (in seconds).
+
+    Raises UsageError when this process does not listen.
+    """
+    if _current is None:
+        raise UsageError("nobody can attach yet: call listen() first")
+    return _current.ready.wait(timeout)
 
 
 def unlisten() -> None:
