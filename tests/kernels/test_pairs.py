@@ -169,6 +169,16 @@ def test_normalisation_and_passes(pair, data):
     close(fast.softmax(x, 1), plain.softmax(x, 1))
 
 
+@BOUNDED
+@given(data=st.data())
+def test_matrix_product(pair, data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    m, k, n = (data.draw(st.sampled_from([1, 5, 13, 64, 100])) for _ in range(3))
+    dtype = data.draw(st.sampled_from([np.float32, np.float32, np.float64]))
+    a, b = laid_out(data.draw, (m, k), dtype, rng), laid_out(data.draw, (k, n), dtype, rng)
+    close(pair[0].matmul(a, b), pair[1].matmul(a, b), 1.0)
+
+
 @pytest.mark.parametrize("size", [1, 5, 100])
 def test_cross_entropy(pair, size):
     fast, plain = pair

@@ -53,6 +53,7 @@ __all__ = [
     "geometry",
     "get_num_threads",
     "log_softmax",
+    "matmul",
     "max_pool",
     "relu",
     "relu_input",
@@ -114,6 +115,11 @@ def fold(cols: Array, *, shape: Ints, kernel: Ints, stride: Ints, padding: Pairs
     return (_chosen or _choose()).fold(
         cols, shape=shape, kernel=kernel, stride=stride, padding=padding, dilation=dilation
     )
+
+
+def matmul(a: Array, b: Array) -> Array:
+    """a @ b; two float32 matrices (m, k) and (k, n) of any strides run in the kernels' own threads."""
+    return (_chosen or _choose()).matmul(a, b)
 
 
 # Pooling ----------------------------------------------------------------------------------------------------
@@ -395,7 +401,7 @@ def adagrad(
 
 # The choice -------------------------------------------------------------------------------------------------
 
-_ROOMS = ("conv", "elementwise", "loss", "normalise", "optim", "pool")
+_ROOMS = ("conv", "elementwise", "linalg", "loss", "normalise", "optim", "pool")
 _KERNELS = set(__all__) - {"backend", "blas_info", "geometry", "get_num_threads", "set_num_threads"}
 _chosen: SimpleNamespace | None = None
 _choosing = threading.Lock()

@@ -1,6 +1,9 @@
 """How arrays reach compiled loops: as addresses, so that each loop is compiled once, whatever the layout and
 the flags."""
 
+# Compiled functions get their types from Numba.
+# mypy: allow-untyped-defs
+
 from __future__ import annotations
 
 import numpy as np
@@ -55,18 +58,18 @@ def _order(x: Array) -> list[tuple[int, int]]:
 
 
 @njit(nogil=True, cache=True)
-def view(address, count):  # type: ignore[no-untyped-def]
+def view(address, count):
     """The `count` float32 at an address."""
     return carray(floats(address), count)
 
 
 @njit(nogil=True, cache=True)
-def view_integers(address, count):  # type: ignore[no-untyped-def]
+def view_integers(address, count):
     """The `count` int32 at an address."""
     return carray(short_integers(address), count)
 
 
 @njit(nogil=True, cache=True)
-def view_doubles(address, count):  # type: ignore[no-untyped-def]
+def view_doubles(address, count):
     """The `count` float64 at an address."""
     return carray(doubles(address), count)

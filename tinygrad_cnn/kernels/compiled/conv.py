@@ -179,7 +179,7 @@ def _weight_all(
     g: Array, x: Array, dw: Array, stride: Ints, padding: Pairs, dilation: Ints, groups: int
 ) -> None:
     n, c_all, height, width = x.shape
-    o, c, k_h, k_w = dw.shape[0] // groups, *dw.shape[1:]
+    o, c, k_h, k_w = dw.shape[0] // groups, dw.shape[1], dw.shape[2], dw.shape[3]
     out = g.shape[2:]
     low = [padding[0][0], padding[1][0]]
     size = [

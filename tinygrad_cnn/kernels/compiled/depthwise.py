@@ -5,6 +5,9 @@
 Nothing is padded: each row knows which of the kernel's rows touch the image. Called by `conv`.
 """
 
+# Compiled functions get their types from Numba.
+# mypy: allow-untyped-defs
+
 from __future__ import annotations
 
 import numpy as np
@@ -94,7 +97,7 @@ def _packed(w: Array) -> Array:
 
 
 @njit(nogil=True, cache=True)
-def reach(out, size, low, stride, shift):  # type: ignore[no-untyped-def]
+def reach(out, size, low, stride, shift):
     """The windows [first, last) for which a tap `shift` from the window's start lies inside the image."""
     first = (low - shift + stride - 1) // stride if low > shift else 0
     last = (size - 1 + low - shift) // stride + 1
@@ -102,7 +105,7 @@ def reach(out, size, low, stride, shift):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def forward(  # type: ignore[no-untyped-def]
+def forward(
     first, last, channels, height, width, out_height, out_width, k_h, k_w, s_h, s_w, d_h, d_w, low_h, low_w, source,
     packed, target,
 ):  # fmt: skip
@@ -157,7 +160,7 @@ def forward(  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def scatter(  # type: ignore[no-untyped-def]
+def scatter(
     first, last, channels, height, width, out_height, out_width, k_h, k_w, s_h, s_w, d_h, d_w, low_h, low_w, source,
     packed, target,
 ):  # fmt: skip
@@ -178,7 +181,7 @@ def scatter(  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def weights(  # type: ignore[no-untyped-def]
+def weights(
     first, last, channels, height, width, out_height, out_width, k_h, k_w, s_h, s_w, d_h, d_w, low_h, low_w, source,
     upstream, sums,
 ):  # fmt: skip
@@ -218,7 +221,7 @@ def weights(  # type: ignore[no-untyped-def]
 
 
 @Task
-def forward_images(table, first, last):  # type: ignore[no-untyped-def]
+def forward_images(table, first, last):
     t = integers(table)
     forward(
         first,
@@ -243,7 +246,7 @@ def forward_images(table, first, last):  # type: ignore[no-untyped-def]
 
 
 @Task
-def scatter_images(table, first, last):  # type: ignore[no-untyped-def]
+def scatter_images(table, first, last):
     t = integers(table)
     zero = splat(np.float32(0))
     size = t[0] * t[1] * t[2] * FLOAT
@@ -272,7 +275,7 @@ def scatter_images(table, first, last):  # type: ignore[no-untyped-def]
 
 
 @Task
-def weight_parts(table, first, last):  # type: ignore[no-untyped-def]
+def weight_parts(table, first, last):
     """Parts of the batch, each with sums of its own: (..., x, g, sums, N, parts)."""
     t = integers(table)
     images, parts = t[16], t[17]

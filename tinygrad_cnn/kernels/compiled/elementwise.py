@@ -3,6 +3,9 @@
 Called through `kernels`.
 """
 
+# Compiled functions get their types from Numba.
+# mypy: allow-untyped-defs
+
 from __future__ import annotations
 
 import numpy as np
@@ -82,7 +85,7 @@ def bias_relu_max_pool2x2_input(g: Array, y: Array, indices: Array, *, shape: In
 
 
 @Task
-def add_rows(table, first, last):  # type: ignore[no-untyped-def]
+def add_rows(table, first, last):
     """(x, y, bias, C): pixels of channels-last x."""
     t = integers(table)
     c = t[3]
@@ -94,7 +97,7 @@ def add_rows(table, first, last):  # type: ignore[no-untyped-def]
 
 
 @Task
-def clip(table, first, last):  # type: ignore[no-untyped-def]
+def clip(table, first, last):
     """(x, y)."""
     t = integers(table)
     x, y = view(t[0] + 4 * first, last - first), view(t[1] + 4 * first, last - first)
@@ -104,7 +107,7 @@ def clip(table, first, last):  # type: ignore[no-untyped-def]
 
 
 @Task
-def mask(table, first, last):  # type: ignore[no-untyped-def]
+def mask(table, first, last):
     """(g, y, dx)."""
     t = integers(table)
     count = last - first
@@ -115,7 +118,7 @@ def mask(table, first, last):  # type: ignore[no-untyped-def]
 
 
 @Task
-def bias_relu_pool(table, first, last):  # type: ignore[no-untyped-def]
+def bias_relu_pool(table, first, last):
     """(x, bias, y, indices, C, H, W): rows of windows. The four sums, clipped at zero, then the first
     largest: exactly what the three ops choose one after another."""
     t = integers(table)
@@ -148,7 +151,7 @@ def bias_relu_pool(table, first, last):  # type: ignore[no-untyped-def]
 
 
 @Task
-def bias_relu_pool_input(table, first, last):  # type: ignore[no-untyped-def]
+def bias_relu_pool_input(table, first, last):
     """(g, y, indices, dx, sums, N, parts, C, H, W): parts of the batch. Writes all four positions of each
     window, so that dx need not be zeroed before."""
     t = integers(table)

@@ -3,6 +3,9 @@
 Along other axes than the last, and for other dtypes, the reference is used. Called through `kernels`.
 """
 
+# Compiled functions get their types from Numba.
+# mypy: allow-untyped-defs
+
 from __future__ import annotations
 
 import numpy as np
@@ -83,7 +86,7 @@ def _over_rows(x: Array, logarithm: bool) -> Array:
 
 
 @Task
-def rows(table, first, last):  # type: ignore[no-untyped-def]
+def rows(table, first, last):
     """(x, y, width, logarithm?, classes, loss, ignored class, wrong): softmax of rows, or its logarithm and,
     where there are classes, -y[i, class]. Sets `wrong` where a class does not exist."""
     t = integers(table)
@@ -120,7 +123,7 @@ def rows(table, first, last):  # type: ignore[no-untyped-def]
 
 
 @Task
-def pull_back(table, first, last):  # type: ignore[no-untyped-def]
+def pull_back(table, first, last):
     """(g, logp, classes, dx, width, ignored class): rows of g * (exp(logp) - onehot)."""
     t = integers(table)
     width = t[4]

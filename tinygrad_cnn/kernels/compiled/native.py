@@ -8,6 +8,9 @@ function of (table, first, last).
 Boxes are eight 64-bit words: posted, done, function, table, first, last, asleep, and one unused.
 """
 
+# Compiled functions get their types from Numba.
+# mypy: allow-untyped-defs
+
 from __future__ import annotations
 
 import ctypes
@@ -140,10 +143,10 @@ if hasattr(os, "register_at_fork"):
 
 
 @intrinsic
-def call(context, function, table, first, last):  # type: ignore[no-untyped-def]
+def call(context, function, table, first, last):
     """Calls the function at an address."""
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, args):
         kind = ir.FunctionType(ir.VoidType(), [_I64] * 3)
         builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
         return context.get_dummy_value()
@@ -152,10 +155,10 @@ def call(context, function, table, first, last):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def call_plain(context, function):  # type: ignore[no-untyped-def]
+def call_plain(context, function):
     """Calls a function of the C library that takes nothing and returns an int, which is dropped."""
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, args):
         kind = ir.FunctionType(ir.IntType(32), [])
         builder.call(builder.inttoptr(args[0], kind.as_pointer()), [])
         return context.get_dummy_value()
@@ -164,20 +167,20 @@ def call_plain(context, function):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def look(context, at):  # type: ignore[no-untyped-def]
+def look(context, at):
     """Reads a word that another thread may write, in one order for all threads."""
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, args):
         return builder.load_atomic(builder.inttoptr(args[0], _I64.as_pointer()), "seq_cst", 8)
 
     return types.int64(types.int64), generate
 
 
 @intrinsic
-def tell(context, at, value):  # type: ignore[no-untyped-def]
+def tell(context, at, value):
     """Writes a word for another thread; all it wrote before is visible to whoever sees the word."""
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, args):
         builder.store_atomic(args[1], builder.inttoptr(args[0], _I64.as_pointer()), "seq_cst", 8)
         return context.get_dummy_value()
 
@@ -185,12 +188,12 @@ def tell(context, at, value):  # type: ignore[no-untyped-def]
 
 
 @njit("void(int64, int64, int64)", nogil=True, cache=True)
-def alone(function, table, total):  # type: ignore[no-untyped-def]
+def alone(function, table, total):
     call(function, table, 0, total)
 
 
 @njit("int64(int64, int64, int64, int64, int64)", nogil=True, cache=True)
-def post(boxes, pieces, function, table, total):  # type: ignore[no-untyped-def]
+def post(boxes, pieces, function, table, total):
     """Puts a shard in each worker's box; returns a bit for each worker that must be woken."""
     asleep = 0
     for i in range(1, pieces):
@@ -207,7 +210,7 @@ def post(boxes, pieces, function, table, total):  # type: ignore[no-untyped-def]
 
 
 @njit("void(int64, int64)", nogil=True, cache=True)
-def post_stop(boxes, count):  # type: ignore[no-untyped-def]
+def post_stop(boxes, count):
     """Ends the workers: a function below zero is no job."""
     for i in range(count):
         box = boxes + i * WORDS * 8
@@ -215,7 +218,7 @@ def post_stop(boxes, count):  # type: ignore[no-untyped-def]
 
 
 @njit("void(int64, int64, int64, int64, int64, int64)", nogil=True, cache=True)
-def finish(boxes, pieces, function, table, total, give_way):  # type: ignore[no-untyped-def]
+def finish(boxes, pieces, function, table, total, give_way):
     """The caller's own shard; then waits for the others."""
     call(function, table, 0, total // pieces)
     for i in range(1, pieces):
@@ -229,7 +232,7 @@ def finish(boxes, pieces, function, table, total, give_way):  # type: ignore[no-
 
 
 @njit("boolean(int64, int64, int64)", nogil=True, cache=True)
-def serve(box, spin, give_way):  # type: ignore[no-untyped-def]
+def serve(box, spin, give_way):
     """Does jobs as they come; True after `spin` rounds without one (then ring the bell to wake), False to
     end."""
     tell(box + ASLEEP, 0)

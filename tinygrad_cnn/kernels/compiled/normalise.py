@@ -5,7 +5,12 @@ channel's first one, so that a large common offset does not cost the variance it
 `kernels`.
 """
 
+# Compiled functions get their types from Numba.
+# mypy: allow-untyped-defs
+
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +30,8 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
         return reference.batch_statistics(x)
     x = _ordered(x)
     sums = _sums(moments, x, 0, 0)
-    origin = x[(0, slice(None), *(0,) * (x.ndim - 2))].astype(np.float64)
+    first: tuple[Any, ...] = (0, slice(None), *(0,) * (x.ndim - 2))
+    origin = x[first].astype(np.float64)
     count = x.size // x.shape[1]
     shift = sums[0] / count
     var = np.maximum(sums[1] / count - shift * shift, 0)
@@ -102,7 +108,7 @@ def _sums(task: Task, x: Array, *more: int) -> Array:
 
 
 @Task
-def moments(table, first, last):  # type: ignore[no-untyped-def]
+def moments(table, first, last):
     """(x, -, -, sums, N, parts, C, pixels, channels last): adds sum(d) and sum(d * d), d relative to each
     channel's first value."""
     t = integers(table)
@@ -158,7 +164,7 @@ def moments(table, first, last):  # type: ignore[no-untyped-def]
 
 
 @Task
-def slopes(table, first, last):  # type: ignore[no-untyped-def]
+def slopes(table, first, last):
     """(x, g, mean, sums, N, parts, C, pixels, channels last): adds sum(g) and sum(g * (x - mean))."""
     t = integers(table)
     images, parts, c, plane = t[4], t[5], t[6], t[7]
@@ -204,7 +210,7 @@ def slopes(table, first, last):  # type: ignore[no-untyped-def]
 
 
 @Task
-def scale_shift(table, first, last):  # type: ignore[no-untyped-def]
+def scale_shift(table, first, last):
     """(x, y, factors (3, C), C, pixels, channels last): y = (x - mean) * scale + shift."""
     t = integers(table)
     c, plane = t[3], t[4]
@@ -225,7 +231,7 @@ def scale_shift(table, first, last):  # type: ignore[no-untyped-def]
 
 
 @Task
-def pull_back(table, first, last):  # type: ignore[no-untyped-def]
+def pull_back(table, first, last):
     """(g, x, dx, factors (4, C), C, pixels, channels last): dx = a * g + b * (x - mean) + c."""
     t = integers(table)
     c, plane = t[4], t[5]

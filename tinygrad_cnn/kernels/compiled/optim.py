@@ -4,6 +4,9 @@ A table holds the addresses of each parameter's arrays, so that a list of any le
 arrays that fill their memory without gaps; anything else goes to the reference. Called through `kernels`.
 """
 
+# Compiled functions get their types from Numba.
+# mypy: allow-untyped-defs
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -137,7 +140,7 @@ def _floats(*values: float) -> Array:
 
 
 @Task
-def sgd_pass(table, first, last):  # type: ignore[no-untyped-def]
+def sgd_pass(table, first, last):
     """Switches: momentum, Nesterov, first step."""
     t = integers(table)
     values = view(t[0], 9)
@@ -168,7 +171,7 @@ def sgd_pass(table, first, last):  # type: ignore[no-untyped-def]
 
 
 @Task
-def adam_pass(table, first, last):  # type: ignore[no-untyped-def]
+def adam_pass(table, first, last):
     """Switch: AMSGrad."""
     t = integers(table)
     values = view(t[0], 9)
@@ -201,7 +204,7 @@ def adam_pass(table, first, last):  # type: ignore[no-untyped-def]
 
 
 @Task
-def rmsprop_pass(table, first, last):  # type: ignore[no-untyped-def]
+def rmsprop_pass(table, first, last):
     """Switches: momentum, centred."""
     t = integers(table)
     values = view(t[0], 9)
@@ -231,7 +234,7 @@ def rmsprop_pass(table, first, last):  # type: ignore[no-untyped-def]
 
 
 @Task
-def adagrad_pass(table, first, last):  # type: ignore[no-untyped-def]
+def adagrad_pass(table, first, last):
     """No switches."""
     t = integers(table)
     values = view(t[0], 9)

@@ -4,6 +4,9 @@ those are last.
 Other dimensions, layouts and dtypes keep their reference. Called through `kernels`.
 """
 
+# Compiled functions get their types from Numba.
+# mypy: allow-untyped-defs
+
 from __future__ import annotations
 
 import numpy as np
@@ -146,7 +149,7 @@ def _share(
 
 
 @Task
-def max_rows_2x2(table, first, last):  # type: ignore[no-untyped-def]
+def max_rows_2x2(table, first, last):
     """Windows of 2x2 at stride 2: four neighbours at once, selected without a branch."""
     t = integers(table)
     c, height, width, high, wide = t[3], t[4], t[5], t[6], t[7]
@@ -173,7 +176,7 @@ def max_rows_2x2(table, first, last):  # type: ignore[no-untyped-def]
 
 
 @Task
-def max_rows(table, first, last):  # type: ignore[no-untyped-def]
+def max_rows(table, first, last):
     t = integers(table)
     c, height, width, high, wide = t[3], t[4], t[5], t[6], t[7]
     for i in range(first, last):
@@ -207,7 +210,7 @@ def max_rows(table, first, last):  # type: ignore[no-untyped-def]
 
 
 @Task
-def max_planes(table, first, last):  # type: ignore[no-untyped-def]
+def max_planes(table, first, last):
     t = integers(table)
     height, width, high, wide = t[4], t[5], t[6], t[7]
     for n in range(first, last):
@@ -232,7 +235,7 @@ def max_planes(table, first, last):  # type: ignore[no-untyped-def]
 
 
 @Task
-def take(table, first, last):  # type: ignore[no-untyped-def]
+def take(table, first, last):
     """(x, y, indices, C, pixels of x, windows): images."""
     t = integers(table)
     c, plane, count = t[3], t[4], t[5]
@@ -245,7 +248,7 @@ def take(table, first, last):  # type: ignore[no-untyped-def]
 
 
 @Task
-def scatter(table, first, last):  # type: ignore[no-untyped-def]
+def scatter(table, first, last):
     """(g, dx, indices, C, pixels of dx, windows): images, each zeroed just before it is written."""
     t = integers(table)
     c, plane, count = t[3], t[4], t[5]
@@ -260,7 +263,7 @@ def scatter(table, first, last):  # type: ignore[no-untyped-def]
 
 
 @Task
-def scatter_2x2(table, first, last):  # type: ignore[no-untyped-def]
+def scatter_2x2(table, first, last):
     """(g, dx, indices, C, H, W, others): images. Writes all four positions of every window instead of zeroing first;
     sets `others` if an index was none of the four."""
     t = integers(table)
@@ -296,7 +299,7 @@ def scatter_2x2(table, first, last):  # type: ignore[no-untyped-def]
 
 
 @Task
-def average(table, first, last):  # type: ignore[no-untyped-def]
+def average(table, first, last):
     """(x, y, share, C, H, W, out H, out W, stride, padding, kernel): rows of windows."""
     t = integers(table)
     c, height, width, high, wide = t[3], t[4], t[5], t[6], t[7]
@@ -319,7 +322,7 @@ def average(table, first, last):  # type: ignore[no-untyped-def]
 
 
 @Task
-def spread(table, first, last):  # type: ignore[no-untyped-def]
+def spread(table, first, last):
     """The transpose of `average`, image by image: (g, dx, share, C, H, W, out H, out W, stride, padding, kernel)."""
     t = integers(table)
     c, height, width, high, wide = t[3], t[4], t[5], t[6], t[7]

@@ -5,6 +5,9 @@ them in one run: (panels, taps * channels, PANEL), zeros beyond the last channel
 in bytes. Called by `conv` and `winograd`, from shards.
 """
 
+# Compiled functions get their types from Numba.
+# mypy: allow-untyped-defs
+
 from __future__ import annotations
 
 import numpy as np
@@ -50,7 +53,6 @@ BLOCK = 14
 
 
 @njit(nogil=True, cache=True)
-# type: ignore[no-untyped-def]
 def rows_tile(rows, a, row_a, step_a, offsets, segments, count, b, c, row_c, add):
     """`vector.tile` for any number of rows up to ROWS and one panel."""
     if rows == 12:
@@ -80,7 +82,6 @@ def rows_tile(rows, a, row_a, step_a, offsets, segments, count, b, c, row_c, add
 
 
 @njit(nogil=True, cache=True)
-# type: ignore[no-untyped-def]
 def strip(total, a, row_a, step_a, offsets, segments, count, b, c, row_c, lanes, add, scratch):
     """`total` rows in tiles of equal height; only `lanes` of the panel exist in c (`scratch` takes a tile
     otherwise)."""
@@ -116,7 +117,7 @@ def strip(total, a, row_a, step_a, offsets, segments, count, b, c, row_c, lanes,
 
 
 @njit(nogil=True, cache=True)
-def correlate_images(  # type: ignore[no-untyped-def]
+def correlate_images(
     first, last, block, source, phases, groups, channels, outputs, target, target_image, scratch
 ):
     """Images [first, last) of a correlation, or of the residues of its transpose: one line of `phases`
@@ -165,7 +166,7 @@ def correlate_images(  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def correlate_weights(  # type: ignore[no-untyped-def]
+def correlate_weights(
     first, last, first_unit, last_unit, block, source, upstream, height, width, row, pixel, groups, channels,
     outputs, tap_offsets, taps, run, sums, packed, segments,
 ):  # fmt: skip
@@ -225,7 +226,7 @@ def correlate_weights(  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def fetch(block, source, start, images):  # type: ignore[no-untyped-def]
+def fetch(block, source, start, images):
     """(address, step) of padded images: copied into the shard's own memory unless x may be read as it is."""
     at = source + block[BEGIN] + start * block[X_IMAGE]
     if block[PADDED] == 0:
@@ -249,7 +250,7 @@ def fetch(block, source, start, images):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def pack_weights(  # type: ignore[no-untyped-def]
+def pack_weights(
     source,
     lane_step,
     channel_step,
@@ -280,7 +281,7 @@ def pack_weights(  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def pack_pixels(source, pixel_step, pixels, lanes, packed):  # type: ignore[no-untyped-def]
+def pack_pixels(source, pixel_step, pixels, lanes, packed):
     """`lanes` channels of each pixel (channels-last) as (pixels, PANEL), zeros beyond."""
     zero = splat(0.0)
     for p in range(pixels):
@@ -296,7 +297,7 @@ def pack_pixels(source, pixel_step, pixels, lanes, packed):  # type: ignore[no-u
 
 
 @njit(nogil=True, cache=True)
-def unpack_weights(  # type: ignore[no-untyped-def]
+def unpack_weights(
     packed,
     parts,
     part_bytes,
@@ -329,7 +330,7 @@ def unpack_weights(  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def place(  # type: ignore[no-untyped-def]
+def place(
     source, source_image, source_row, source_pixel, source_channel, images, height, width, channels,
     target, target_image, target_row, target_pixel,
 ):  # fmt: skip
@@ -365,7 +366,7 @@ def place(  # type: ignore[no-untyped-def]
 
 
 @Task
-def pack(table, first, last):  # type: ignore[no-untyped-def]
+def pack(table, first, last):
     """Panels of `pack_weights`: (source, lane step, channel step, tap offsets, taps, channels, lanes in all,
     packed)."""
     t = integers(table)
@@ -373,7 +374,7 @@ def pack(table, first, last):  # type: ignore[no-untyped-def]
 
 
 @Task
-def unpack(table, first, last):  # type: ignore[no-untyped-def]
+def unpack(table, first, last):
     """Panels of `unpack_weights`: (packed, parts, bytes per part, target, lane step, channel step, tap
     offsets, taps, channels, lanes in all)."""
     t = integers(table)
@@ -381,7 +382,7 @@ def unpack(table, first, last):  # type: ignore[no-untyped-def]
 
 
 @Task
-def correlate(table, first, last):  # type: ignore[no-untyped-def]
+def correlate(table, first, last):
     """Images of `correlate_images`: (the table `block`, source, phases, how many, groups, channels, outputs,
     target, bytes per target image)."""
     t = integers(table)
@@ -395,7 +396,7 @@ def correlate(table, first, last):  # type: ignore[no-untyped-def]
 
 
 @Task
-def correlate_weight(table, first, last):  # type: ignore[no-untyped-def]
+def correlate_weight(table, first, last):
     """Units of `correlate_weights`, or with `parts` above 0 parts of the batch: (the table `block`, source,
     upstream, height, width, row, pixel, groups, channels, outputs, tap offsets, taps, run, sums, images,
     units, parts, bytes per part)."""
@@ -422,7 +423,7 @@ def correlate_weight(table, first, last):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def own_block(table, most):  # type: ignore[no-untyped-def]
+def own_block(table, most):
     """A shard's own copy of the table `block`, and its memory for padded images."""
     block = carray(integers(table), BLOCK).copy()
     block[BLOCK_IMAGES] = min(block[BLOCK_IMAGES], max(1, most))

@@ -5,6 +5,9 @@ addresses (integers, in bytes), so that one compiled specialisation serves every
 `direct` and `winograd`.
 """
 
+# Compiled functions get their types from Numba.
+# mypy: allow-untyped-defs
+
 from __future__ import annotations
 
 import operator
@@ -41,20 +44,20 @@ class _VectorModel(models.PrimitiveModel):
 
 
 @intrinsic
-def load(context, address):  # type: ignore[no-untyped-def]
+def load(context, address):
     """The 16 floats at `address`."""
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, args):
         return builder.load(builder.inttoptr(args[0], _VEC.as_pointer()), align=4)
 
     return vector(types.int64), generate
 
 
 @intrinsic
-def store(context, address, value):  # type: ignore[no-untyped-def]
+def store(context, address, value):
     """Writes 16 floats to `address`."""
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, args):
         builder.store(args[1], builder.inttoptr(args[0], _VEC.as_pointer()), align=4)
         return context.get_dummy_value()
 
@@ -62,20 +65,20 @@ def store(context, address, value):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def splat(context, value):  # type: ignore[no-untyped-def]
+def splat(context, value):
     """One number in all 16 places."""
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, args):
         return _splat(builder, builder.fptrunc(args[0], _F32) if args[0].type != _F32 else args[0])
 
     return vector(value), generate
 
 
 @intrinsic
-def load_float(context, address):  # type: ignore[no-untyped-def]
+def load_float(context, address):
     """The one float at `address`."""
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, args):
         return builder.load(builder.inttoptr(args[0], _F32.as_pointer()), align=4)
 
     return types.float32(types.int64), generate
@@ -83,8 +86,8 @@ def load_float(context, address):  # type: ignore[no-untyped-def]
 
 def _pointer(kind: Any, bits: Any) -> Any:
     @intrinsic
-    def pointer(context, address):  # type: ignore[no-untyped-def]
-        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def pointer(context, address):
+        def generate(context, builder, signature, args):
             return builder.inttoptr(args[0], bits.as_pointer())
 
         return types.CPointer(kind)(types.int64), generate
@@ -100,20 +103,20 @@ short_integers = _pointer(types.int32, ir.IntType(32))
 
 
 @intrinsic
-def load_integer(context, address):  # type: ignore[no-untyped-def]
+def load_integer(context, address):
     """The 64-bit integer at `address`: an entry of a table of offsets."""
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, args):
         return builder.load(builder.inttoptr(args[0], _I64.as_pointer()), align=8)
 
     return types.int64(types.int64), generate
 
 
 @intrinsic
-def store_integer(context, address, value):  # type: ignore[no-untyped-def]
+def store_integer(context, address, value):
     """Writes one 64-bit integer to `address`."""
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, args):
         builder.store(args[1], builder.inttoptr(args[0], _I64.as_pointer()), align=8)
         return context.get_dummy_value()
 
@@ -121,10 +124,10 @@ def store_integer(context, address, value):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def store_float(context, address, value):  # type: ignore[no-untyped-def]
+def store_float(context, address, value):
     """Writes one float to `address`."""
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, args):
         builder.store(args[1], builder.inttoptr(args[0], _F32.as_pointer()), align=4)
         return context.get_dummy_value()
 
@@ -132,10 +135,10 @@ def store_float(context, address, value):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def fma(context, a, b, c):  # type: ignore[no-untyped-def]
+def fma(context, a, b, c):
     """a * b + c."""
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, args):
         return _fma(builder, *args)
 
     return vector(vector, vector, vector), generate
@@ -143,8 +146,8 @@ def fma(context, a, b, c):  # type: ignore[no-untyped-def]
 
 def _binary(name: str) -> Any:
     @intrinsic
-    def apply(context, a, b):  # type: ignore[no-untyped-def]
-        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def apply(context, a, b):
+        def generate(context, builder, signature, args):
             return getattr(builder, name)(*args)
 
         return vector(vector, vector), generate
@@ -156,17 +159,17 @@ _add, _sub, _mul = _binary("fadd"), _binary("fsub"), _binary("fmul")
 
 
 @overload(operator.add)
-def _overload_add(a, b):  # type: ignore[no-untyped-def]
+def _overload_add(a, b):
     return (lambda a, b: _add(a, b)) if a is vector and b is vector else None
 
 
 @overload(operator.sub)
-def _overload_sub(a, b):  # type: ignore[no-untyped-def]
+def _overload_sub(a, b):
     return (lambda a, b: _sub(a, b)) if a is vector and b is vector else None
 
 
 @overload(operator.mul)
-def _overload_mul(a, b):  # type: ignore[no-untyped-def]
+def _overload_mul(a, b):
     if a is vector and b is vector:
         return lambda a, b: _mul(a, b)
     if a is vector and isinstance(b, types.Float):
@@ -175,9 +178,7 @@ def _overload_mul(a, b):  # type: ignore[no-untyped-def]
 
 
 @intrinsic(prefer_literal=True)
-def tile(  # type: ignore[no-untyped-def]
-    context, rows, vectors, a, row_a, step_a, offsets, segments, count, b, step_b, c, row_c, add
-):
+def tile(context, rows, vectors, a, row_a, step_a, offsets, segments, count, b, step_b, c, row_c, add):
     """A tile of `rows` x 16 * `vectors` sums, kept in registers from the first product to the last:
 
         c[i, j] (+)= sum over s < segments, k < count of a[offsets[s] + i * row_a + k * step_a] * b[..., j]
@@ -194,7 +195,7 @@ def tile(  # type: ignore[no-untyped-def]
         return None
     n, m = rows.literal_value, vectors.literal_value
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, args):
         _, _, a, row_a_, step_a, offsets, segments, count, b, step_b, c, row_c, add = args
         if fixed:
             row_a_ = _I64(row_a.literal_value)
@@ -204,9 +205,7 @@ def tile(  # type: ignore[no-untyped-def]
     return signature, generate
 
 
-def _emit_tile(  # type: ignore[no-untyped-def]
-    builder, n, m, a, row_a, step_a, offsets, segments, count, b, step_b, c, row_c, add
-) -> None:
+def _emit_tile(builder, n, m, a, row_a, step_a, offsets, segments, count, b, step_b, c, row_c, add) -> None:
     zero, one = _I64(0), _I64(1)
     entry = builder.block
     outer, inner, inner_end, end = (
@@ -265,18 +264,18 @@ def _emit_tile(  # type: ignore[no-untyped-def]
     builder.position_at_end(after)
 
 
-def _offset(builder, base, index):  # type: ignore[no-untyped-def]
+def _offset(builder, base, index):
     return builder.add(base, builder.mul(index, _I64(8)))
 
 
-def _splat(builder, value):  # type: ignore[no-untyped-def]
+def _splat(builder, value):
     one = builder.insert_element(ir.Constant(_VEC, ir.Undefined), value, ir.IntType(32)(0))
     return builder.shuffle_vector(
         one, ir.Constant(_VEC, ir.Undefined), ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
     )
 
 
-def _fma(builder, a, b, c):  # type: ignore[no-untyped-def]
+def _fma(builder, a, b, c):
     name = f"llvm.fma.v{LANES}f32"
     function = builder.module.globals.get(name)
     if function is None:

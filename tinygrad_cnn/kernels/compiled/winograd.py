@@ -9,6 +9,9 @@ The weight gradient is the same scheme with the roles changed: upstream tiles ac
 Called by `conv`; stride and dilation are 1, one group, float32.
 """
 
+# Compiled functions get their types from Numba.
+# mypy: allow-untyped-defs
+
 from __future__ import annotations
 
 import numpy as np
@@ -120,7 +123,7 @@ def _rows(x: Array) -> Array:
 
 
 @njit(nogil=True, cache=True)
-def data_transform(d0, d1, d2, d3, d4, d5):  # type: ignore[no-untyped-def]
+def data_transform(d0, d1, d2, d3, d4, d5):
     """B^T d."""
     even, odd = d4 - d2 * 4.0, d3 - d1 * 4.0
     far, near = d4 - d2, (d3 - d1) * 2.0
@@ -128,7 +131,7 @@ def data_transform(d0, d1, d2, d3, d4, d5):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def kernel_transform(g0, g1, g2, g3, g4, last):  # type: ignore[no-untyped-def]
+def kernel_transform(g0, g1, g2, g3, g4, last):
     """G g: the polynomial with coefficients g at the points, scaled; `last` is its leading coefficient."""
     even, odd = g0 + g2 + g4, g1 + g3
     far, near = g0 + g2 * 4.0 + g4 * 16.0, g1 * 2.0 + g3 * 8.0
@@ -139,7 +142,7 @@ def kernel_transform(g0, g1, g2, g3, g4, last):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def result_transform(count, m0, m1, m2, m3, m4, m5):  # type: ignore[no-untyped-def]
+def result_transform(count, m0, m1, m2, m3, m4, m5):
     """A^T m: `count` (2 to 5) results; those beyond are not to be used."""
     s1, d1, s2, d2 = m1 + m2, m1 - m2, m3 + m4, m3 - m4
     y0, y1, y2 = m0 + s1 + s2, d1 + d2 * 2.0, s1 + s2 * 4.0
@@ -159,7 +162,7 @@ def result_transform(count, m0, m1, m2, m3, m4, m5):  # type: ignore[no-untyped-
 
 
 @njit(nogil=True, cache=True)
-def transform_tiles(  # type: ignore[no-untyped-def]
+def transform_tiles(
     first, last, high, wide, m, height, width, low_h, low_w, channels, source, image, row, pixel, out,
     position, out_row, scratch,
 ):  # fmt: skip
@@ -196,7 +199,7 @@ def transform_tiles(  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def transform_upstream(  # type: ignore[no-untyped-def]
+def transform_upstream(
     first, last, high, wide, m, height, width, source, image, row, pixel, out, position, out_row, scratch
 ):
     """G g G^T of the m x m tiles of one panel of the upstream gradient: out (POSITIONS, tiles, PANEL)."""
@@ -225,9 +228,7 @@ def transform_upstream(  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def transform_weights(  # type: ignore[no-untyped-def]
-    source, s_o, s_c, s_h, s_w, r, channels, outputs, first, last, out, position, scratch
-):
+def transform_weights(source, s_o, s_c, s_h, s_w, r, channels, outputs, first, last, out, position, scratch):
     """G w G^T for input channels [first, last): out (POSITIONS, panels, channels, PANEL)."""
     zero = splat(np.float32(0))
     taps = scratch + POSITIONS * PANEL_BYTES
@@ -270,7 +271,7 @@ def transform_weights(  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def correlate_tiles(  # type: ignore[no-untyped-def]
+def correlate_tiles(
     first, last, step, high, wide, m, height, width, low_h, low_w, channels, panels, outputs,
     source, image, row, pixel, weights, target, out_height, out_width, target_image, target_row, target_pixel,
     inputs, input_position, input_row, products, product_position, product_row, table, scratch,
@@ -319,7 +320,7 @@ def correlate_tiles(  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def weight_products(  # type: ignore[no-untyped-def]
+def weight_products(
     inputs, input_position, input_row, upstream, upstream_position, tiles, channels, sums, table, add
 ):
     """Per position (channels, tiles) times (tiles, PANEL), into sums (POSITIONS, channels, PANEL)."""
@@ -335,7 +336,7 @@ def weight_products(  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def weight_results(sums, channels, r, target, s_o, s_c, s_h, s_w, scratch):  # type: ignore[no-untyped-def]
+def weight_results(sums, channels, r, target, s_o, s_c, s_h, s_w, scratch):
     """A^T sums A for one panel, written to dw (O, C, r, r) GROUP channels of one output at a time."""
     position = (channels + SPACE) * PANEL_BYTES
     results = scratch + POSITIONS * VECTOR_BYTES
@@ -374,7 +375,7 @@ def weight_results(sums, channels, r, target, s_o, s_c, s_h, s_w, scratch):  # t
 
 
 @njit(nogil=True, cache=True)
-def load_six(at, step):  # type: ignore[no-untyped-def]
+def load_six(at, step):
     """Six vectors `step` bytes apart."""
     return (
         load(at),
@@ -387,7 +388,7 @@ def load_six(at, step):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def store_six(at, step, d0, d1, d2, d3, d4, d5):  # type: ignore[no-untyped-def]
+def store_six(at, step, d0, d1, d2, d3, d4, d5):
     """Writes six vectors `step` bytes apart."""
     store(at, d0)
     store(at + step, d1)
@@ -401,7 +402,7 @@ def store_six(at, step, d0, d1, d2, d3, d4, d5):  # type: ignore[no-untyped-def]
 
 
 @Task
-def prepare(table, first, last):  # type: ignore[no-untyped-def]
+def prepare(table, first, last):
     """Input channels of `transform_weights`: (source, its four steps, r, channels, outputs, out,
     position)."""
     t = integers(table)
@@ -413,7 +414,7 @@ def prepare(table, first, last):  # type: ignore[no-untyped-def]
 
 
 @Task
-def run_tiles(table, first, last):  # type: ignore[no-untyped-def]
+def run_tiles(table, first, last):
     """Tiles of `correlate_tiles`: (step, high, wide, m, H, W, low padding, channels, panels, outputs, source
     and its image, row and pixel steps, weights, target, out H, out W, and the target's image, row and pixel
     steps)."""
@@ -436,7 +437,7 @@ def run_tiles(table, first, last):  # type: ignore[no-untyped-def]
 
 
 @Task
-def transform(table, first, last):  # type: ignore[no-untyped-def]
+def transform(table, first, last):
     """Tiles of `transform_tiles`, counted from a start: (start, high, wide, m, H, W, low padding, channels,
     source and its steps, out, position, row)."""
     t = integers(table)
@@ -449,7 +450,7 @@ def transform(table, first, last):  # type: ignore[no-untyped-def]
 
 
 @Task
-def multiply(table, first, last):  # type: ignore[no-untyped-def]
+def multiply(table, first, last):
     """Panels of a weight gradient: (start, stop, high, wide, m, H, W, channels, upstream and its steps,
     inputs, position, row, sums, bytes per panel, last block?, r, dw and its four steps)."""
     t = integers(table)

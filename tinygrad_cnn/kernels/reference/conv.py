@@ -18,6 +18,7 @@ from numpy.lib.stride_tricks import as_strided
 from ..geometry import Ints, Pairs, correlate_shape, transposed_padding, volume
 from ..layout import Array, accumulator, empty_channels_last, rows, zeros_channels_last
 
+ALL = slice(None)
 BLOCK_BYTES = 1 << 20  # a lowered block of this size stays in the second-level cache of most machines
 
 
@@ -75,7 +76,7 @@ def correlate_input(
             target = dx_rows[s][..., i * c : (i + 1) * c]
             for offset in _offsets(k):
                 here, there = _overlap(offset, shape[2:], out, stride, padding, dilation)
-                target[(slice(None), *here)] += lowered[(slice(None), *there, *offset)]
+                target[_at(ALL, *here)] += lowered[_at(ALL, *there, *offset)]
     return dx.astype(dtype, copy=False)
 
 
@@ -133,7 +134,7 @@ def fold(cols: Array, *, shape: Ints, kernel: Ints, stride: Ints, padding: Pairs
     x = np.zeros(shape, accumulator(cols.dtype))
     for offset in _offsets(kernel):
         here, there = _overlap(offset, shape[2:], out, stride, padding, dilation)
-        x[(slice(None), slice(None), *here)] += cols[(slice(None), slice(None), *offset, *there)]
+        x[_at(ALL, ALL, *here)] += cols[_at(ALL, ALL, *offset, *there)]
     return x.astype(cols.dtype, copy=False)
 
 
@@ -141,7 +142,7 @@ def mirror(w: Array, groups: int) -> Array:
     """w (O, C/groups, *k) as the weight (C, O/groups, *k) of the transposed correlation: turned around, in
     and out swapped inside each group."""
     o, c, *k = w.shape
-    flipped = w[(slice(None), slice(None), *(slice(None, None, -1),) * len(k))]
+    flipped = w[_at(ALL, ALL, *(slice(None, None, -1),) * len(k))]
     return flipped.reshape(groups, o // groups, c, *k).swapaxes(1, 2).reshape(groups * c, o // groups, *k)
 
 
@@ -176,7 +177,7 @@ def _pad(x: Array, padding: Pairs) -> Array:
     for n, (lo, hi) in zip(x.shape[2:], padding, strict=True):
         source.append(slice(max(0, -lo), n - max(0, -hi)))
         target.append(slice(max(0, lo), n + lo - max(0, -hi)))
-    padded[(slice(None), *target)] = np.moveaxis(x, 1, -1)[(slice(None), *source)]
+    padded[_at(ALL, *target)] = np.moveaxis(x, 1, -1)[_at(ALL, *source)]
     return padded
 
 
@@ -211,6 +212,11 @@ def _offsets(kernel: Ints) -> Iterator[Any]:
     return product(*map(range, kernel))
 
 
+def _at(*parts: Any) -> Any:
+    """An index of as many axes as there are parts."""
+    return parts
+
+
 def _overlap(
     offset: Ints, size: Ints, out: Ints, stride: Ints, padding: Pairs, dilation: Ints
 ) -> tuple[list[slice], list[slice]]:
@@ -236,10 +242,10 @@ def _depthwise(x: Array, w: Array, y: Array, *, stride: Ints, padding: Pairs, di
         windows = _windows(_pad(x[s], padding), w.shape[2:], out, stride, dilation)
         total, scratch = y[s], np.empty_like(y[s])
         for i, offset in enumerate(_offsets(w.shape[2:])):
-            pixels = windows[(slice(None), *(slice(None),) * len(out), *offset)]
+            pixels = windows[_at(ALL, *(ALL,) * len(out), *offset)]
             if times > 1:
                 pixels = np.repeat(pixels, times, axis=-1)
-            np.multiply(pixels, w[(slice(None), 0, *offset)], out=scratch if i else total)
+            np.multiply(pixels, w[_at(ALL, 0, *offset)], out=scratch if i else total)
             if i:
                 total += scratch
 
@@ -250,7 +256,7 @@ def _depthwise_weight(
     """Adds one block's weight gradient to dw (O, prod(k)) for one input channel per group."""
     windows = _windows(padded, k, g.shape[1:-1], stride, dilation)
     for i, offset in enumerate(_offsets(k)):
-        pixels = windows[(slice(None), *(slice(None),) * len(k), *offset)]
+        pixels = windows[_at(ALL, *(ALL,) * len(k), *offset)]
         if times > 1:
             pixels = np.repeat(pixels, times, axis=-1)
         dw[:, i] += np.einsum("pc,pc->c", pixels.reshape(-1, g.shape[-1]), g.reshape(-1, g.shape[-1]))
