@@ -20,7 +20,9 @@ class Problem:
         return F.cross_entropy(self.model(self.x), self.target)
 
     def grads(self):
-        return {n: None if p.grad is None else p.grad.numpy().copy() for n, p in self.model.named_parameters()}
+        return {
+            n: None if p.grad is None else p.grad.numpy().copy() for n, p in self.model.named_parameters()
+        }
 
     def clear(self):
         for p in self.model.parameters():
@@ -57,7 +59,9 @@ class Small(nn.Module):
 def small():
     tg.manual_seed(1)
     rng = np.random.default_rng(1)
-    return Problem(Small(), tg.tensor(rng.standard_normal((4, 1, 6, 6)).astype(np.float32)), tg.tensor([1, 2, 3, 4]))
+    return Problem(
+        Small(), tg.tensor(rng.standard_normal((4, 1, 6, 6)).astype(np.float32)), tg.tensor([1, 2, 3, 4])
+    )
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import tinygrad_cnn as tg
 from tinygrad_cnn import nn
 from tinygrad_cnn.debug import AnomalyError, anomaly
 
-
 # NumPy's own warnings say that a number is not finite, but not which op, line and operand made it.
 pytestmark = pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
 
@@ -106,7 +105,10 @@ def test_finite_computations_find_nothing_and_leave_the_same_gradients(small):
 def test_the_session_stands_at_the_culprit():
     x = tg.tensor([1.0, 0.0], requires_grad=True)
     seen = []
-    with anomaly(callback=lambda s, found: seen.append((s.node.op.name, s.evaluate("nonfinite"), s.position)), error=False):
+    with anomaly(
+        callback=lambda s, found: seen.append((s.node.op.name, s.evaluate("nonfinite"), s.position)),
+        error=False,
+    ):
         tg.log(x * 2).sum().backward()
     assert seen == [("log", 1, 1)]
     assert not np.isfinite(x.grad.numpy()).all()  # it went on to the end
@@ -139,12 +141,16 @@ PLANTED = {
 def test_one_command_names_the_line(kind, tmp_path):
     script = tmp_path / "train.py"
     script.write_text(
-        "import tinygrad_cnn as tg\nx = tg.tensor([1.0, 2.0], requires_grad=True)\n" + PLANTED[kind] + "\ny.backward()\nprint('done')\n"
+        "import tinygrad_cnn as tg\nx = tg.tensor([1.0, 2.0], requires_grad=True)\n"
+        + PLANTED[kind]
+        + "\ny.backward()\nprint('done')\n"
     )
     here = next(k for k, line in enumerate(script.read_text().splitlines(), 1) if line.endswith("# HERE"))
     out = subprocess.run(
         [sys.executable, "-m", "tinygrad_cnn", "debug", "--anomaly", "-c", "c", str(script)],
         capture_output=True, text=True, input="", timeout=60,
     )  # fmt: skip
-    assert f"train.py:{here}" in out.stdout and "backward: " in out.stdout and "because" in out.stdout, out.stdout + out.stderr
+    assert f"train.py:{here}" in out.stdout and "backward: " in out.stdout and "because" in out.stdout, (
+        out.stdout + out.stderr
+    )
     assert "done" in out.stdout and out.returncode == 0

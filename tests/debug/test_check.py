@@ -61,7 +61,12 @@ def test_a_wrong_factor_is_caught_and_its_worst_entry_named(planted):
     assert not found and found.op == "wrong_exp"
     assert found.inputs[0].element == (7, 11)
     assert found.inputs[0].numerical == pytest.approx(np.exp(3.0), rel=1e-5)
-    assert "WRONG" in str(found) and "wrong_exp" in str(found) and "[7, 11]" in str(found) and "test_check.py" in str(found)
+    assert (
+        "WRONG" in str(found)
+        and "wrong_exp" in str(found)
+        and "[7, 11]" in str(found)
+        and "test_check.py" in str(found)
+    )
     reply = Interpreter(s).execute("check")
     assert "[7, 11]" in reply.text
 

@@ -36,7 +36,12 @@ def test_breakpoint_words(i):
     assert "nothing in this pass yet" in run(i, "b nosuch").text
     run(i, "tbreak relu", "condition 1 norm >= 0", "ignore 2 5", "disable 2")
     listed = run(i, "b").text
-    assert "tanh if norm >= 0" in listed and "ignores next 5" in listed and "disabled" in listed and "temporary" in listed
+    assert (
+        "tanh if norm >= 0" in listed
+        and "ignores next 5" in listed
+        and "disabled" in listed
+        and "temporary" in listed
+    )
     assert "breakpoint 1" in run(i, "c").text and i.session.node.op.name == "tanh"
     assert "breakpoint 3" in run(i, "c").text and i.session.node.op.name == "relu"
     assert "no breakpoint 3" in run(i, "cl 3").text  # it was temporary
@@ -68,14 +73,21 @@ def test_going_to_places(i):
     assert i.session.position == 0
     run(i, "unt op == 'tanh'")
     assert i.session.node.op.name == "tanh"
-    run(i, f"goto {i.session.node.where.lineno + 10 ** 6 - 10 ** 6}")
+    run(i, f"goto {i.session.node.where.lineno + 10**6 - 10**6}")
     assert "chosen by 'nosuch'" in run(i, "unt nosuch").text
 
 
 def test_looking_at_a_node(i):
     run(i, "goto correlate")
     shown = run(i, "st").text
-    for words in ("correlate conv", "upstream ∂L/∂y", "downstream ∂L/∂w", "to conv.weight", "conftest.py", "->"):
+    for words in (
+        "correlate conv",
+        "upstream ∂L/∂y",
+        "downstream ∂L/∂w",
+        "to conv.weight",
+        "conftest.py",
+        "->",
+    ):
         assert words in shown
     assert max(map(len, shown.splitlines())) <= 80
     assert "conv (Conv2d)" in run(i, "w").text
@@ -99,7 +111,10 @@ def test_expressions_are_python_and_errors_are_one_line(i):
     assert run(i, "2 ** 10").text == "1024"
     assert run(i, "!len(downstream)").text == str(len(i.session.downstream))
     assert run(i, "g.shape").text == str(tuple(i.session.upstream.shape))
-    for line in ("p 1 +", "p nosuch", "frobnicate", "goto", "b norm >", "edit 3 = 4", "edit g[99] = 1", "explain 77", "n x", "ignore x", "cl x", "info x", "h x", "watch 1 +", "unwatch 9", "record", "local 9", "condition 5 x", "enable"):  # fmt: skip
+    for line in (
+        "p 1 +", "p nosuch", "frobnicate", "goto", "b norm >", "edit 3 = 4", "edit g[99] = 1", "explain 77", "n x",
+        "ignore x", "cl x", "info x", "h x", "watch 1 +", "unwatch 9", "record", "local 9", "condition 5 x", "enable",
+    ):  # fmt: skip
         reply = i.execute(line)
         assert reply.error and reply.text.startswith("***"), line
         assert "Traceback" not in reply.text
@@ -143,7 +158,12 @@ def test_a_rule_that_fails_is_shown_and_the_second_time_goes_to_the_program():
     y.register_hook(lambda g: 1 / 0)
     i = Interpreter(BackwardSession(y * 3))
     reply = run(i, "c")
-    assert reply.error and "ZeroDivisionError" in reply.text and i.session.node.op.name == "mul" and not reply.resume
+    assert (
+        reply.error
+        and "ZeroDivisionError" in reply.text
+        and i.session.node.op.name == "mul"
+        and not reply.resume
+    )
     assert run(i, "c").resume
 
 
@@ -152,7 +172,11 @@ def test_every_command_has_help_and_completion(i):
     for name in COMMANDS:
         assert name in listed and run(i, f"help {name}").text
     assert "relu" in i.complete("b re") and "goto" in i.complete("go") and "conv" in i.complete("goto c")
-    assert "param:fc.weight" in i.complete("b param:f") and "norm" in i.complete("p no") and "break" in i.complete("info b")
+    assert (
+        "param:fc.weight" in i.complete("b param:f")
+        and "norm" in i.complete("p no")
+        and "break" in i.complete("info b")
+    )
     assert "norm" in run(i, "help names").text and "SELECTOR" in run(i, "help selectors").text
 
 

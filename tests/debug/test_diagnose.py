@@ -16,7 +16,9 @@ def batches(n=3, size=32, features=8, scale=1.0, shift=0.0):
     out = []
     for _ in range(n):
         x = rng.standard_normal((size, features)).astype(np.float32)
-        out.append((tg.tensor(x * np.float32(scale) + np.float32(shift)), tg.tensor((x[:, 0] > 0).astype(np.int64))))
+        out.append(
+            (tg.tensor(x * np.float32(scale) + np.float32(shift)), tg.tensor((x[:, 0] > 0).astype(np.int64)))
+        )
     return out
 
 
@@ -85,9 +87,15 @@ def test_parameters_that_never_get_a_gradient():
 
 def test_update_sizes_are_judged_with_the_users_optimiser():
     model = mlp()
-    assert diagnose(model, batches(), optimizer=optim.SGD(model.parameters(), lr=100.0)).of("weight_update_ratio")
-    assert diagnose(model, batches(), optimizer=optim.SGD(model.parameters(), lr=1e-9)).of("weight_update_ratio")
-    assert not diagnose(model, batches(), optimizer=optim.SGD(model.parameters(), lr=0.1)).of("weight_update_ratio")
+    assert diagnose(model, batches(), optimizer=optim.SGD(model.parameters(), lr=100.0)).of(
+        "weight_update_ratio"
+    )
+    assert diagnose(model, batches(), optimizer=optim.SGD(model.parameters(), lr=1e-9)).of(
+        "weight_update_ratio"
+    )
+    assert not diagnose(model, batches(), optimizer=optim.SGD(model.parameters(), lr=0.1)).of(
+        "weight_update_ratio"
+    )
 
 
 def test_a_loss_that_does_not_fall():

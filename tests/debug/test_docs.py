@@ -11,7 +11,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "debugger.md"
 def test_the_transcript_is_what_the_debugger_says(tmp_path):
     page = PAGE.read_text(encoding="utf-8")
     script = re.search(r"```python\n(import tinygrad_cnn.*?)```", page, re.DOTALL)[1]
-    transcript = re.search(r"```console\n\$ tinygrad-cnn debug (--break conv2) train.py\n(.*?)```", page, re.DOTALL)
+    transcript = re.search(
+        r"```console\n\$ tinygrad-cnn debug (--break conv2) train.py\n(.*?)```", page, re.DOTALL
+    )
     (tmp_path / "train.py").write_text(script)
     commands = re.findall(r"^\(grad\) (.*)$", transcript[2], re.MULTILINE)
     assert len(commands) > 5
@@ -27,5 +29,9 @@ def test_the_transcript_is_what_the_debugger_says(tmp_path):
 def words(text):
     """The lines without maps, table columns and floating-point numbers."""
     text = re.sub(r"-?\d+\.\d+(e[+-]\d+)?", "#", text)
-    kept = [line for line in text.splitlines() if not re.search(r"[·░▒▓█]\s*[·░▒▓█]|  {3}|#", line) or "(grad)" in line]
+    kept = [
+        line
+        for line in text.splitlines()
+        if not re.search(r"[·░▒▓█]\s*[·░▒▓█]|  {3}|#", line) or "(grad)" in line
+    ]
     return [" ".join(line.split()) for line in kept]

@@ -30,7 +30,9 @@ def test_the_terms_add_up_to_the_gradient_at_every_node(case):
                 size = max([abs(t.product) for t in e.terms], default=0.0)
                 assert e.gradient == pulled[e.index]
                 assert e.total == pytest.approx(e.gradient, rel=1e-7, abs=1e-9 * max(1.0, size))
-                assert [abs(t.product) for t in e.terms] == sorted((abs(t.product) for t in e.terms), reverse=True)
+                assert [abs(t.product) for t in e.terms] == sorted(
+                    (abs(t.product) for t in e.terms), reverse=True
+                )
                 str(e)
         s.step()
 
@@ -41,7 +43,10 @@ def test_a_matrix_product_names_the_weights_and_their_numbers():
     s = BackwardSession((x @ w * tg.tensor([10.0, 3.0])).sum())
     s.goto("matmul")
     e = s.explain(index=(0, 2))
-    assert [(t.output, t.upstream, t.name, t.local) for t in e.terms] == [((0, 0), 10, "b[2, 0]", 4), ((0, 1), 3, "b[2, 1]", 8)]
+    assert [(t.output, t.upstream, t.name, t.local) for t in e.terms] == [
+        ((0, 0), 10, "b[2, 0]", 4),
+        ((0, 1), 3, "b[2, 1]", 8),
+    ]
     text = str(e)
     assert "∂L/∂a[0, 2]" in text and "10 · 4" in text and "= 64" in text
     assert e.gradient == 64

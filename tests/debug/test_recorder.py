@@ -15,12 +15,15 @@ class Run:
 
     def __init__(self, **options):
         tg.manual_seed(0)
-        self.model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 2))
+        self.model = nn.Sequential(
+            nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 2)
+        )
         self.optimizer = optim.SGD(self.model.parameters(), lr=0.1, momentum=0.9)
         self.recorder = Recorder(self.model, self.optimizer, **options)
         rng = np.random.default_rng(0)
         self.batches = [
-            (tg.tensor(rng.standard_normal((16, 4)).astype(np.float32)), tg.tensor(rng.integers(0, 2, 16))) for _ in range(10)
+            (tg.tensor(rng.standard_normal((16, 4)).astype(np.float32)), tg.tensor(rng.integers(0, 2, 16)))
+            for _ in range(10)
         ]
         self.losses = []
 

@@ -44,7 +44,10 @@ def test_a_replay_shows_what_the_session_showed(recorded):
 
 def test_a_replay_walks_both_ways_with_the_same_commands(recorded):
     i = Interpreter(Replay.load(recorded[1]))
-    for line in ("n", "n", "back", "b tanh", "c", "w", "l", "st", "graph", "history", "info params", "rc", "unt norm > 0", "watch norm", "goto fc.weight", "grad fc.weight", "goto 1", "p op", "r"):  # fmt: skip
+    for line in (
+        "n", "n", "back", "b tanh", "c", "w", "l", "st", "graph", "history", "info params", "rc", "unt norm > 0",
+        "watch norm", "goto fc.weight", "grad fc.weight", "goto 1", "p op", "r",
+    ):  # fmt: skip
         reply = i.execute(line)
         assert not reply.error, (line, reply.text)
     i.execute("goto tanh")
@@ -81,7 +84,11 @@ def test_infinities_survive(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "nonsense", "[]", "{}", '{"replay": {}}', '{"replay": {"version": 1, "states": []}}', '{"replay": {"version": 9, "states": [{}]}}', '{"replay": {"version": 1, "states": [{"node": {}}]}}', "[" * 100000]
+    "text",
+    [
+        "", "nonsense", "[]", "{}", '{"replay": {}}', '{"replay": {"version": 1, "states": []}}', "[" * 100000,
+        '{"replay": {"version": 9, "states": [{}]}}', '{"replay": {"version": 1, "states": [{"node": {}}]}}',
+    ],
 )  # fmt: skip
 def test_a_file_that_is_none_is_refused_in_a_sentence(text, tmp_path):
     path = tmp_path / "x.json"
@@ -97,7 +104,7 @@ def test_what_needs_arrays_says_so(recorded):
 
 def test_the_command_line_opens_it(recorded):
     done = subprocess.run(
-        [sys.executable, "-m", "tinygrad_cnn", "debug", "--replay", str(recorded[1]), "-c", "goto tanh", "-c", "bk", "-c", "q"],
+        [sys.executable, "-m", "tinygrad_cnn", "debug", "--replay", str(recorded[1]), *["-c", "bk", "-c", "st", "-c", "q"]],
         capture_output=True, text=True, input="", timeout=60, encoding="utf-8",
     )  # fmt: skip
-    assert done.returncode == 0 and "tanh" in done.stdout and "upstream" in done.stdout
+    assert done.returncode == 0 and "start of the recorded pass" in done.stdout and "upstream" in done.stdout

@@ -67,14 +67,22 @@ def command(*words):
 
 def run(*words, text="", **more):
     done = subprocess.run(
-        command(*words), input=text, capture_output=True, text=True, timeout=90, env=environment(**more), encoding="utf-8"
+        command(*words),
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        env=environment(**more),
+        encoding="utf-8",
     )
     return done.returncode, done.stdout, done.stderr
 
 
 def test_a_person_breaks_in_the_second_convolution_looks_steps_back_and_goes_on(script):
     words = command("--break", "conv2", str(script), "--lr", "3")
-    child = pexpect.spawn(words[0], words[1:], env=environment(), dimensions=(40, 80), timeout=30, encoding="utf-8")
+    child = pexpect.spawn(
+        words[0], words[1:], env=environment(), dimensions=(40, 80), timeout=30, encoding="utf-8"
+    )
     said = io.StringIO()
     child.logfile_read = said
     child.expect_exact("(grad) ")
@@ -114,7 +122,10 @@ def test_a_person_breaks_in_the_second_convolution_looks_steps_back_and_goes_on(
 
 
 def test_a_debugged_script_trains_exactly_as_without(script):
-    plain = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=90, env=environment(), cwd=os.getcwd()).stdout  # fmt: skip
+    env = environment(PYTHONPATH=os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")]))
+    plain = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=90, env=env
+    ).stdout
     code, out, err = run("-c", "n 5", "-c", "back 3", "-c", "n", "-c", "c", str(script))
     assert code == 0, err
     losses = [line for line in out.splitlines() if line.startswith("step ")]
@@ -140,7 +151,9 @@ def test_a_poor_terminal_is_enough(script, more):
 
 def test_a_dumb_terminal_gets_no_control_codes(script):
     words = command(str(script), "-x")
-    child = pexpect.spawn(words[0], words[1:], env=environment(TERM="dumb"), dimensions=(40, 80), timeout=30, encoding="utf-8")
+    child = pexpect.spawn(
+        words[0], words[1:], env=environment(TERM="dumb"), dimensions=(40, 80), timeout=30, encoding="utf-8"
+    )
     child.expect_exact("(grad) ")
     assert "\x1b[3" not in child.before and "upstream" in child.before
     child.sendline("q")
@@ -163,7 +176,11 @@ def test_user_errors_are_one_line(words, says, script):
 
 
 def test_an_exception_in_a_rule_opens_the_debugger_at_its_node(script):
-    script.write_text(SCRIPT.replace("    loss.backward()", "    model.fc.weight.register_hook(lambda g: 1 / 0)\n    loss.backward()"))
+    script.write_text(
+        SCRIPT.replace(
+            "    loss.backward()", "    model.fc.weight.register_hook(lambda g: 1 / 0)\n    loss.backward()"
+        )
+    )
     code, out, _ = run("--break", "nosuch", "-c", "w", "-c", "q", str(script))
     assert code in (0, 1) and "ZeroDivisionError" in out and "fc.weight" in out
 
@@ -254,7 +271,7 @@ def test_post_mortem_stands_at_the_node_that_failed():
 
 
 def test_watches_and_breakpoints_outlive_a_pass(script):
-    code, out, _ = run("-c", "watch norm", "-c", "b relu", "-c", "c", "-c", "c", "-c", "c", "-c", "q", str(script))  # fmt: skip
+    code, out, _ = run(str(script), text="watch norm\nb relu\nc\nc\nc\nq\n")
     assert code == 0
     assert out.count("1: norm = ") >= 4 and "step 0" in out
 

@@ -14,9 +14,15 @@ from tinygrad_cnn.debug import BackwardSession
 def fingerprint(s, p):
     """Everything that a step may change."""
     work = s._pass
-    grads = {seq: crc32(np.ascontiguousarray(g.dense() if hasattr(g, "dense") else g)) for seq, g in work.grads.items()}
+    grads = {
+        seq: crc32(np.ascontiguousarray(g.dense() if hasattr(g, "dense") else g))
+        for seq, g in work.grads.items()
+    }
     # A part of each is enough to tell them apart, at a tenth of the cost; the end is compared in full.
-    leaves = {n: None if q.grad is None else q.grad.numpy().ravel()[:512].tobytes() for n, q in p.model.named_parameters()}
+    leaves = {
+        n: None if q.grad is None else q.grad.numpy().ravel()[:512].tobytes()
+        for n, q in p.model.named_parameters()
+    }
     return s.position, grads, frozenset(work.owned), leaves
 
 

@@ -26,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-c", "--command", dest="commands", action="append", default=[], metavar="COMMAND",
         help="run a command at the first stop, before anything is read; may be given several times",
     )  # fmt: skip
-    parser.add_argument("--anomaly", action="store_true", help="stop at the op that makes the first nan or infinity")
+    parser.add_argument(
+        "--anomaly", action="store_true", help="stop at the op that makes the first nan or infinity"
+    )
     parser.add_argument("--replay", metavar="FILE", help="open a recorded pass instead of running a script")
     parser.add_argument("script", nargs="?", help="the Python script to run")
     parser.add_argument("args", nargs=argparse.REMAINDER, help="its arguments")

@@ -140,8 +140,8 @@ def _inputs(session: BackwardSession, node: Node, rng: np.random.Generator) -> l
             out.append(np.ones(getattr(blank, "shape", node.shape)))
             continue
         return (
-            f"the value of input {op.input_name(i, len(node.parents))} is not held any more; run the forward pass under the "
-            "debugger, or in `with autograd.observe.keep_values():`"
+            f"the value of input {op.input_name(i, len(node.parents))} is not held any more; run the forward pass "
+            "under the debugger, or in `with autograd.observe.keep_values():`"
         )
     return out
 
@@ -204,7 +204,8 @@ class _Probe:
         assert pulled is not None
         self.node, self.inputs, self.u, self.i, self.pulled, self.rng = node, inputs, u, i, pulled, rng
         self.x = np.asarray(inputs[i], dtype=np.float64)
-        # The cube root of the precision balances the differences' two errors. Noise: what rounding of y leaves in Σ u·y, over the step.
+        # The cube root of the precision balances the differences' two errors. The noise is what rounding of y
+        # leaves in Σ u·y, over the step.
         with np.errstate(all="ignore"):
             y = forward(node, inputs)
             # A cast computes in less than float64: longer steps, and more noise.

@@ -28,7 +28,8 @@ NAMES = {
     "name": "its name, or a parameter's path",
     "module": "path of the module it was made in",
     "shape": "its shape", "dtype": "its dtype", "step": "its place in the pass, from 1", "line": "source line number",
-    "g": "the upstream gradient ∂L/∂y, an array", "upstream": "the same as g", "grad": "the same; of a leaf: its .grad so far",
+    "g": "the upstream gradient ∂L/∂y, an array", "upstream": "the same as g",
+    "grad": "the same; of a leaf: its .grad so far",
     "value": "the node's value y, if anything still holds it",
     "inputs": "list of the inputs' values, None where nothing holds one",
     "x": "value of input 0", "a": "value of input 0", "b": "value of input 1", "c": "value of input 2",
@@ -123,7 +124,7 @@ def norm(array: Any) -> float:
 
 
 def dead_share(node: Any) -> float:
-    """Of a rectifier's units (features, or channels of an image), the share with local gradient 0 for the whole batch."""
+    """Of a rectifier's units (features, or channels of an image), the share that is off for the whole batch."""
     if node.op.kind != "elementwise" or "relu" not in node.op.name or node.parents[0] is None:
         return float("nan")
     off = node.local_gradient(0).factor == 0

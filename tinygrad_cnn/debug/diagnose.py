@@ -259,7 +259,8 @@ class _Look:
             and sizes[weights[-1]]
             and sizes[weights[0]] < VANISHING_RATIO * sizes[weights[-1]]
         ):
-            said = f"mean |gradient| {sizes[weights[0]]:.2g}, {sizes[weights[-1]] / sizes[weights[0]]:.0f} times less than {weights[-1]}'s"
+            first, last = sizes[weights[0]], sizes[weights[-1]]
+            said = f"mean |gradient| {first:.2g}, {last / first:.0f} times less than {weights[-1]}'s"
             found.append(Ailment("vanishing_gradient", weights[0], said, _ADVICE["vanishing_gradient"]))
         return found
 
@@ -369,15 +370,17 @@ _ADVICE = {
     "no_grad, an argmax): `graph` in the debugger shows where the path ends",
     "all_zero": "everything above it is off or cut: look at dead ReLUs, at a product with 0, at a loss that does not "
     "depend on this layer",
-    "vanishing_gradient": "use ReLU instead of saturating activations, He or Xavier initialisation, normalisation layers, "
-    "residual connections",
-    "dead_relu": "lower the learning rate, initialise weights for ReLU (He) and biases at 0 or a little above, normalise "
-    "the inputs, or use LeakyReLU, which never goes quite dead",
+    "vanishing_gradient": "use ReLU instead of saturating activations, He or Xavier initialisation, normalisation "
+    "layers, residual connections",
+    "dead_relu": "lower the learning rate, initialise weights for ReLU (He) and biases at 0 or a little above, "
+    "normalise the inputs, or use LeakyReLU, which never goes quite dead",
     "saturated_activation": "scale inputs and initial weights down, put a normalisation layer before it, or use ReLU",
-    "weight_update_ratio": "an update of about a thousandth of the weights is usual: move the learning rate towards that",
+    "weight_update_ratio": "an update of about a thousandth of the weights is usual: move the learning rate "
+    "towards that",
     "loss_not_decreasing": "a network should learn one batch by heart: try other learning rates (3 times up and down), "
     "check that targets fit inputs, that zero_grad() is called and the optimiser got all parameters",
-    "input_not_normalised": "bring inputs to mean 0 and spread 1 (transforms.Normalize), with the training set's figures",
+    "input_not_normalised": "bring inputs to mean 0 and spread 1 (transforms.Normalize), with the training set's "
+    "figures",
 }  # fmt: skip
 
 

@@ -237,7 +237,8 @@ class _Names(Namespace):
         if name in ("nan", "inf"):
             return sum(s.get(name, 0) for s in [up, *below])
         answers: dict[str, Any] = {
-            "np": np, "session": replay, "node": node, "op": node.op.name, "name": node.name or "", "module": node.module,
+            "np": np, "session": replay, "node": node, "op": node.op.name, "name": node.name or "",
+            "module": node.module,
             "shape": node.shape, "dtype": node.dtype, "step": replay.position + 1,
             "line": node.where.lineno if node.where else None,
         }  # fmt: skip

@@ -29,7 +29,8 @@ def run_script(
     """Run `script` as ``python script args`` would, and stop in its backward passes.
 
     Without `breaks` (selectors, see `selectors`) it stops at the first node of the first `backward()`; with
-    them, where they say; with `anomaly`, at the rule that makes the first nan or infinity. An exception inside a backward pass opens the debugger at the node that raised it.
+    them, where they say; with `anomaly`, at the rule that makes the first nan or infinity. An exception inside
+    a backward pass opens the debugger at the node that raised it.
     Returns the exit status. Raises UsageError for a script that cannot be read or a selector that is none.
     """
     path = Path(script)

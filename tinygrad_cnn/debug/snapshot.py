@@ -191,7 +191,8 @@ def show(value: Any, *, limit: int = 400, entries: int = 64) -> str:
             if s.min is None:
                 return f"array {value.shape} {value.dtype}: {s.nan} nan, {s.inf} inf"
             rest = f", {s.nan} nan, {s.inf} inf" if s.nan or s.inf else ""
-            return f"array {value.shape} {value.dtype}: norm {s.norm:.4g}, mean {s.mean:.4g}, from {s.min:.4g} to {s.max:.4g}{rest}"
+            spread = f"norm {s.norm:.4g}, mean {s.mean:.4g}, from {s.min:.4g} to {s.max:.4g}"
+            return f"array {value.shape} {value.dtype}: {spread}{rest}"
         return np.array2string(value, precision=4, suppress_small=False, max_line_width=78)
     if isinstance(value, (float, np.floating)):
         return f"{float(value):.6g}"

@@ -50,7 +50,10 @@ class Terminal:
         self.interpreter: Interpreter | None = None
 
     def interact(self, session: Any) -> None:
-        """Talk about a `BackwardSession` or a `Replay` until the session is over or the program shall go on. Raises QuitDebugger on `q`."""
+        """Talk about a `BackwardSession` or a `Replay` until it is over or the program shall go on.
+
+        Raises QuitDebugger on `q` and at the end of the input.
+        """
         interpreter = Interpreter(session, file=self.file, maps=maps_of(self.console))
         if self.interpreter is not None:
             session.watches[:] = self.interpreter.watches
@@ -144,8 +147,9 @@ def make_console(file: Any = None) -> Console:
     with contextlib.suppress(AttributeError, ValueError):
         out.reconfigure(errors="replace")
     console = Console(file=out, highlight=False, emoji=False, force_jupyter=False)
+    width = min(max(console.width, 40), 100) if console.is_terminal else 80
     return Console(
-        file=out, highlight=False, emoji=False, markup=False, force_jupyter=False, width=min(max(console.width, 40), 100) if console.is_terminal else 80,
+        file=out, highlight=False, emoji=False, markup=False, force_jupyter=False, width=width,
         no_color=True if _plain_wanted() else None,
     )  # fmt: skip
 

@@ -1,0 +1,71 @@
+"""Words on the debugger itself: info, help."""
+
+from __future__ import annotations
+
+from tinygrad_cnn.debug import rendering
+from tinygrad_cnn.debug.commands import COMMANDS, Interpreter, Reply, command, word_of
+from tinygrad_cnn.debug.conditions import NAMES
+from tinygrad_cnn.debug.words.reading import list_breaks
+from tinygrad_cnn.errors import UsageError
+
+
+@command("info", "info break | watch | params | session", "i")
+def _info(self: Interpreter, rest: str) -> Reply:
+    session = self.session
+    what = rest.strip()
+    if what.startswith("b"):
+        return list_breaks(self)
+    if what.startswith("w"):
+        return Reply([f"{w.id}: {w.expression}" for w in session.watches] or ["nothing is watched"])
+    if what.startswith("p"):
+        rows = []
+        for node in session.nodes:
+            if node.is_leaf:
+                g = session.gradient_summary(node)
+                size = "none yet" if g is None else g.get("norm", 0.0)
+                rows.append(
+                    (
+                        session.label(node),
+                        str(tuple(node.shape)),
+                        size if isinstance(size, str) else f"{size:.4g}",
+                    )
+                )
+        return Reply([rendering.table(rows, ("leaf", "shape", "norm of gradient"))])
+    if what.startswith("s") or not what:
+        lines = [
+            repr(session)[1:-1],
+            f"{len(session.breakpoints)} breakpoint(s), {len(session.watches)} watch(es)",
+        ]
+        lines.append(f"gradients held for stepping back: {session.nbytes / 1e6:.3f} MB")
+        return Reply(lines)
+    raise UsageError(f"info expects break, watch, params or session, got {what!r}")
+
+
+@command("help", "h [COMMAND | names | selectors]: this list, or one entry of it", "h", "?")
+def _help(_self: Interpreter, rest: str) -> Reply:
+    if rest == "names":
+        return Reply([rendering.table(list(NAMES.items()), ("name", "what it is"))])
+    if rest == "selectors":
+        from tinygrad_cnn.debug import selectors
+
+        return Reply([selectors.__doc__ or ""])
+    if rest:
+        name = word_of(rest)
+        if name is None:
+            raise UsageError(f"no command {rest!r}; `help` lists them")
+        _, text, aliases = COMMANDS[name]
+        return Reply([text, *([f"also: {', '.join(aliases)}"] if aliases else [])])
+    rows = [
+        (usage, ", ".join(aliases), what)
+        for usage, what, aliases in (
+            (*_usage(name, text), aliases) for name, (_, text, aliases) in COMMANDS.items()
+        )
+    ]
+    more = "help COMMAND, help names and help selectors say more; anything else is Python; Enter repeats"
+    return Reply([rendering.table(rows, ("command", "also", "what it does")), more])
+
+
+def _usage(name: str, text: str) -> tuple[str, str]:
+    """The command's whole name, and what it does."""
+    how, sep, what = text.partition(": ")
+    return name, what if sep else how
