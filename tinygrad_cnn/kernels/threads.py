@@ -115,7 +115,7 @@ def blas_info() -> dict[str, Any]:
     import numpy as np
 
     info: dict[str, Any] = {"library": "unknown", "config": "", "core": "", "threads": None, "limited": False}
-    build = np.show_config(mode="dicts")  # type: ignore[call-overload]
+    build = np.show_config(mode="dicts")
     if isinstance(build, dict):
         info["library"] = build.get("Build Dependencies", {}).get("blas", {}).get("name", "unknown")
     blas = _blas()
