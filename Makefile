@@ -26,7 +26,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 demo: $(VENV)/.demo ## install, then train mnist-cnn on the packaged digits into runs/demo
-	$(BIN)/tinygrad-cnn train --model mnist-cnn --data digits --epochs $(EPOCHS) --out $(OUT)
+	$(BIN)/tinygrad-cnn train --model mnist-cnn --data digits --epochs $(EPOCHS) --out $(OUT) --overwrite
 
 test: $(VENV)/.dev ## install, then run the tests
 	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
@@ -57,7 +57,7 @@ clean: ## remove the environment and the caches (runs/ stays)
 
 # A stamp file per set of extras: newer than pyproject.toml and constraints.txt means installed.
 $(VENV)/.demo: $(HOUSE) | $(BIN)/python
-	$(PIP) -e '.[plots,images,viz]'
+	$(PIP) -e '.[fast,plots,images,viz]'
 	@touch $@
 
 $(VENV)/.dev: $(HOUSE) | $(BIN)/python
