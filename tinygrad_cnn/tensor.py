@@ -22,13 +22,16 @@ from tinygrad_cnn.ops import activation as _act
 from tinygrad_cnn.ops import arithmetic as _ari
 from tinygrad_cnn.ops import compare as _cmp
 from tinygrad_cnn.ops import elementwise as _ele
+from tinygrad_cnn.ops import extreme as _ext
 from tinygrad_cnn.ops import index as _idx
 from tinygrad_cnn.ops import linalg as _lin
 from tinygrad_cnn.ops import order as _ord
 from tinygrad_cnn.ops import padding as _pad
 from tinygrad_cnn.ops import reduce as _red
+from tinygrad_cnn.ops import scatter as _sca
 from tinygrad_cnn.ops import shape as _shp
 from tinygrad_cnn.ops import special as _spe
+from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.inplace import in_place, operator_in_place, replace_by, set_item
 from tinygrad_cnn.printing import tensor_str
 
@@ -36,7 +39,7 @@ from tinygrad_cnn.printing import tensor_str
 class Tensor(Handle):
     """An n-dimensional array through which gradients flow; make one with `tensor`, `zeros`, `randn`, …
 
-    `Tensor(data)` copies data as float32, as in PyTorch. Attributes: `array` (the ndarray), `grad` (a Tensor
+    `Tensor(data)` copies data as float32 and `Tensor(3, 4)` gives zeros of that size, as in PyTorch. Attributes: `array` (the ndarray), `grad` (a Tensor
     or None), `name`, and `node`, the value's node in the graph (None while no gradient is wanted).
     """
 
@@ -46,12 +49,17 @@ class Tensor(Handle):
     #: Weak references to the tensors whose memory a view looks at; not set on others.
     _bases: tuple[Any, ...]
 
-    def __init__(self, data: Any = (), *, requires_grad: bool = False) -> None:
+    def __init__(self, *data: Any, requires_grad: bool = False) -> None:
         from tinygrad_cnn.creation import _array_of
 
-        self.array = _array_of(
-            data, modes.get_default_dtype() if not isinstance(data, (Handle, np.ndarray)) else None, True
-        )
+        if data and all(type(n) is int for n in data):  # sizes, as in torch.Tensor(3, 4); zeros, never garbage
+            self.array = np.zeros(data, modes.get_default_dtype())
+        elif len(data) > 1:
+            raise TypeError(f"Tensor(…) expected data, or sizes as integers, got {len(data)} arguments")
+        else:
+            given = data[0] if data else ()
+            wanted = None if isinstance(given, (Handle, np.ndarray)) else modes.get_default_dtype()
+            self.array = _array_of(given, wanted, True)
         self.node = None
         self.grad = None
         self.name = None
@@ -297,7 +305,7 @@ class Tensor(Handle):
 
     def __bool__(self) -> bool:
         if self.array.size != 1:
-            raise ValueError(
+            raise ShapeError(
                 f"the truth of a tensor of shape {self.array.shape} is ambiguous; use .any() or .all()"
             )
         return bool(self.array.item())
@@ -587,7 +595,7 @@ class Tensor(Handle):
 
     def masked_fill_(self, mask: Any, value: Any) -> Tensor:
         """`masked_fill` in place."""
-        return replace_by(self, _idx.masked_fill(self, mask, value), "masked_fill_")
+        return replace_by(self, _sca.masked_fill(self, mask, value), "masked_fill_")
 
     # --- the rest of the names -------------------------------------------------------------------
 
@@ -642,17 +650,17 @@ _METHODS: dict[Any, str] = {
     _cmp: "bitwise_left_shift bitwise_right_shift eq ne lt le gt ge not_equal less less_equal greater "
     "greater_equal logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor "
     "bitwise_not isnan isinf isfinite isposinf isneginf signbit isclose allclose equal",
-    _red: "sum mean nansum nanmean prod var std logsumexp amax amin aminmax max min argmax argmin any all "
-    "count_nonzero",
+    _red: "sum mean nansum nanmean prod var std logsumexp",
+    _ext: "amax amin aminmax max min argmax argmin any all count_nonzero",
     _ord: "unique_consecutive cumsum cumprod cummax cummin sort argsort msort topk kthvalue median diff unique "
     "bincount histc",
     _shp: "sum_to_size reshape view reshape_as view_as flatten unflatten ravel permute transpose swapaxes "
     "swapdims t adjoint movedim moveaxis squeeze unsqueeze expand_as broadcast_to tile repeat_interleave "
     "flip fliplr flipud roll rot90 tril triu clone contiguous",
-    _idx: "unfold split_with_sizes select_scatter slice_scatter scatter_reduce gather take_along_dim "
-    "index_select take masked_select select narrow split chunk tensor_split unbind diagonal diag "
-    "diag_embed trace masked_fill masked_scatter scatter scatter_add index_add index_copy index_fill "
-    "index_put nonzero argwhere",
+    _idx: "unfold split_with_sizes gather take_along_dim index_select take masked_select select narrow split "
+    "chunk tensor_split unbind diagonal diag diag_embed trace nonzero argwhere",
+    _sca: "select_scatter slice_scatter scatter_reduce masked_fill masked_scatter scatter scatter_add index_add "
+    "index_copy index_fill index_put",
     _lin: "inner kron cross matmul mm bmm mv dot outer ger addmm baddbmm addmv addr",
     _random: "uniform_ normal_ bernoulli_ exponential_ random_ bernoulli multinomial",
 }
@@ -669,7 +677,7 @@ _IN_PLACE: dict[Any, str] = {
     "bitwise_not",
     _ord: "cumsum cumprod",
     _shp: "tril triu",
-    _idx: "scatter scatter_add index_add index_copy index_fill index_put masked_scatter",
+    _sca: "scatter scatter_add index_add index_copy index_fill index_put masked_scatter",
     _lin: "addmm baddbmm addmv addr",
 }
 #: Functions that rebind a tensor to another view of its memory.

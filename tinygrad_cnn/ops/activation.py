@@ -16,7 +16,7 @@ from tinygrad_cnn.autograd.handle import Handle, unwrap
 from tinygrad_cnn.autograd.op import Elementwise, General
 from tinygrad_cnn.ops.arithmetic import mul_op
 from tinygrad_cnn.ops.common import Array, as_float, axis_of, unary
-from tinygrad_cnn.ops.elementwise import tanh, where
+from tinygrad_cnn.ops.elementwise import cast, tanh, where
 from tinygrad_cnn.ops.index import split
 from tinygrad_cnn.ops.special import erf_array
 
@@ -385,9 +385,7 @@ def softmin(input: Array, dim: int | None = None, _stacklevel: int = 3, dtype: A
 def _as_dtype(input: Array, dtype: Any) -> Array:
     if dtype is None:
         return as_float(input)
-    from tinygrad_cnn.ops.reduce import _cast
-
-    return _cast(input, dtype)
+    return cast(input, dtype)
 
 
 def _maybe_inplace(input: Array, result: Array, inplace: bool) -> Array:

@@ -109,3 +109,26 @@ def both_names(dim: Any, axis: Any, keepdim: bool, keepdims: Any) -> tuple[Any, 
             raise TypeError("give dim or axis, not both: they are two names of the same argument")
         dim = axis
     return dim, bool(keepdim if keepdims is None else keepdims)
+
+
+def reduced_axes(input: Array, dim: Any) -> tuple[int, ...] | None:
+    """The axes a reduction goes over; None when it goes over all of them."""
+    shape = np.shape(unwrap(input))
+    axes = axes_of(dim, len(shape))
+    return None if axes is None or not shape or axes == () else axes
+
+
+def spread(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    """The transpose of a sum: every entry gets the gradient of the sum it went into."""
+    if not keepdims and axis is not None and len(x.shape):
+        g = np.reshape(g, kept_shape(x.shape, axis))
+    return np.broadcast_to(g, x.shape)
+
+
+def refuse_options(name: str, out: Any, rest: dict[str, Any]) -> None:
+    """Raise TypeError for options of a NumPy function that mean nothing here."""
+    given = [k for k, v in rest.items() if v is not np._NoValue and v is not True] + (
+        ["out"] if out is not None else []
+    )
+    if given:
+        raise TypeError(f"np.{name} on tensors does not take {', '.join(given)}")

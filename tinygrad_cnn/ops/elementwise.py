@@ -260,6 +260,14 @@ def _cast_back(g: Any, dtype: Any) -> Any:
     return cast_op(g, dtype=dtype) if isinstance(g, Handle) else g.astype(dtype, copy=False)
 
 
+def cast(input: Array, dtype: Any) -> Array:
+    """In another dtype; itself when that is its dtype already."""
+    dtype = np.dtype(dtype)
+    if not isinstance(input, Handle):
+        return np.asarray(input, dtype=dtype)
+    return input if input.array.dtype == dtype else cast_op(input, dtype=dtype)
+
+
 _nan_to_num_op = E(
     "nan_to_num", lambda x, nan, posinf, neginf: np.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf),
     lambda _y, x, nan, posinf, neginf: np.isfinite(x),

@@ -17,6 +17,7 @@ from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.autograd.op import Multilinear, unbroadcast
 from tinygrad_cnn.ops.common import Array, axis_of, like
+from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.shape import ravel, reshape, view_of
 
 ndarray = np.ndarray
@@ -32,7 +33,7 @@ class Scattered(Lazy):
         self.dtype = g.dtype
 
     def dense(self) -> ndarray:
-        return _scatter(self.g, self.index, self.shape, self.unique)
+        return scattered(self.g, self.index, self.shape, self.unique)
 
     def add_to(self, total: ndarray) -> None:
         if self.unique:
@@ -41,7 +42,8 @@ class Scattered(Lazy):
             np.add.at(total, self.index, self.g)
 
 
-def _scatter(g: ndarray, index: Any, shape: tuple[int, ...], unique: bool) -> ndarray:
+def scattered(g: ndarray, index: Any, shape: tuple[int, ...], unique: bool) -> ndarray:
+    """g added at the index into zeros; assigned where no place is named twice, which is faster."""
     total = np.zeros(shape, g.dtype)
     if unique:
         total[index] = g
@@ -67,7 +69,7 @@ take_op = Multilinear(
     formula="x[index]", local=("1 at the index, 0 elsewhere",),
 )  # fmt: skip
 scatter_op = Multilinear(
-    "scatter", lambda g, index, shape, unique: _scatter(g, index, shape, unique),
+    "scatter", lambda g, index, shape, unique: scattered(g, index, shape, unique),
     lambda g, _x, index, shape, unique: _at(g, index),
     joint=True, selection=True, formula="x added at the index into zeros", local=("1 at the index",),
 )  # fmt: skip
@@ -151,7 +153,7 @@ def setitem(input: Array, index: Any, value: Any) -> Array:
 # --- along one dimension ---------------------------------------------------------------------------
 
 
-def _along(index: ndarray, axis: int) -> tuple[Any, ...]:
+def along(index: ndarray, axis: int) -> tuple[Any, ...]:
     """The index arrays of ``y[i, j, k] = x[i, index[i, j, k], k]`` (for axis 1)."""
     if not index.ndim:
         return (index.reshape(1),)
@@ -165,20 +167,22 @@ def _along(index: ndarray, axis: int) -> tuple[Any, ...]:
 
 def scatter_along(g: Any, indices: Any, axis: int, shape: tuple[int, ...]) -> Any:
     """The transpose of taking one entry along `axis`: each place is named at most once."""
-    index = _along(np.asarray(unwrap(indices)), axis)
+    index = along(np.asarray(unwrap(indices)), axis)
     if isinstance(g, Handle):
         return scatter_op(g, index=index, shape=tuple(shape), unique=True)
     return Scattered(g, index, tuple(shape), True)
 
 
-def _integers(name: str, index: Any) -> ndarray:
+def checked_integers(name: str, index: Any) -> ndarray:
+    """An index as an array. Raises TypeError when it is not of integers."""
     array = np.asarray(unwrap(index))
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} expected an index of integers, got {array.dtype}")
     return array
 
 
-def _within(name: str, index: ndarray, size: int, axis: int) -> None:
+def checked_within(name: str, index: ndarray, size: int, axis: int) -> None:
+    """Raise IndexError for an index outside 0 … size - 1 (there are no negative ones here, as in PyTorch)."""
     if index.size and (index.min() < 0 or index.max() >= size):
         wrong = index.min() if index.min() < 0 else index.max()
         raise IndexError(f"{name}: index {int(wrong)} is out of range for dimension {axis} of size {size}")
@@ -187,19 +191,19 @@ def _within(name: str, index: ndarray, size: int, axis: int) -> None:
 def gather(input: Array, dim: int, index: Array) -> Array:
     """y[i, j, k] = input[i, index[i, j, k], k] for dim 1. `index` may be smaller in the other dimensions."""
     array = unwrap(input)
-    places = _integers("gather", index)
+    places = checked_integers("gather", index)
     if np.ndim(array) != places.ndim:
-        raise ValueError(f"gather expected an index of {np.ndim(array)} dimensions, got {places.ndim}")
+        raise ShapeError(f"gather expected an index of {np.ndim(array)} dimensions, got {places.ndim}")
     if not places.ndim:
         return reshape(input, ())
     axis = axis_of(dim, np.ndim(array))
-    _within("gather", places, array.shape[axis], axis)
-    return take_op(input, index=_along(places, axis), unique=False)
+    checked_within("gather", places, array.shape[axis], axis)
+    return take_op(input, index=along(places, axis), unique=False)
 
 
 def take_along_dim(input: Array, indices: Array, dim: int | None = None) -> Array:
     """As `gather`, with broadcasting in the other dimensions; without `dim`, of the flat tensor."""
-    places = _integers("take_along_dim", indices)
+    places = checked_integers("take_along_dim", indices)
     if dim is None:
         return take_op(ravel(input), index=(places.ravel(),), unique=False)
     array = unwrap(input)
@@ -213,22 +217,22 @@ def take_along_dim(input: Array, indices: Array, dim: int | None = None) -> Arra
         from tinygrad_cnn.ops.shape import expand
 
         input = expand(input, shape[:axis] + (array.shape[axis],) + shape[axis + 1 :])
-    return take_op(input, index=_along(full, axis), unique=False)
+    return take_op(input, index=along(full, axis), unique=False)
 
 
 def index_select(input: Array, dim: int, index: Array) -> Array:
     """The entries of `dim` that `index` (1-d integers) names, in its order."""
-    places = _integers("index_select", index).reshape(-1)
+    places = checked_integers("index_select", index).reshape(-1)
     array = unwrap(input)
     axis = axis_of(dim, np.ndim(array))
     if np.ndim(array):
-        _within("index_select", places, array.shape[axis], axis)
+        checked_within("index_select", places, array.shape[axis], axis)
     return take_op(input, index=(slice(None),) * axis + (places,), unique=False)
 
 
 def take(input: Array, index: Array) -> Array:
     """The entries of the flat tensor that `index` names, in the index's shape."""
-    return take_op(ravel(input), index=(_integers("take", index),), unique=False)
+    return take_op(ravel(input), index=(checked_integers("take", index),), unique=False)
 
 
 def masked_select(input: Array, mask: Array) -> Array:
@@ -266,12 +270,12 @@ def split(tensor: Array, split_size_or_sections: Any, dim: int = 0) -> tuple[Arr
     if isinstance(split_size_or_sections, (int, np.integer)):
         size = int(split_size_or_sections)
         if size <= 0 and total:
-            raise ValueError(f"split expected a positive size, got {size}")
+            raise ShapeError(f"split expected a positive size, got {size}")
         lengths = [min(size, total - k) for k in range(0, total, size)] if total else [0]
     else:
         lengths = [int(n) for n in split_size_or_sections]
         if sum(lengths) != total:
-            raise ValueError(f"split expected sizes that add up to {total} (dimension {dim}), got {lengths}")
+            raise ShapeError(f"split expected sizes that add up to {total} (dimension {dim}), got {lengths}")
     parts, start = [], 0
     for n in lengths:
         parts.append(narrow(tensor, dim, start, n))
@@ -282,7 +286,7 @@ def split(tensor: Array, split_size_or_sections: Any, dim: int = 0) -> tuple[Arr
 def chunk(input: Array, chunks: int, dim: int = 0) -> tuple[Array, ...]:
     """At most `chunks` parts of equal size (the last may be smaller) along `dim`; views."""
     if chunks <= 0:
-        raise ValueError(f"chunk expected a positive number of chunks, got {chunks}")
+        raise ShapeError(f"chunk expected a positive number of chunks, got {chunks}")
     total = np.shape(unwrap(input))[axis_of(dim, np.ndim(unwrap(input)))]
     return split(input, max(-(-total // chunks), 1), dim)
 
@@ -299,7 +303,7 @@ def unfold(input: Array, dimension: int, size: int, step: int) -> Array:
     array = unwrap(input)
     axis = axis_of(dimension, array.ndim)
     if step <= 0 or not 0 <= size <= array.shape[axis]:
-        raise ValueError(
+        raise ShapeError(
             f"unfold expected 0 <= size <= {array.shape[axis]} and step > 0, got {size} and {step}"
         )
     starts = np.arange(0, array.shape[axis] - size + 1, step)
@@ -325,7 +329,7 @@ def tensor_split(input: Array, indices_or_sections: Any, dim: int = 0) -> tuple[
 def unbind(input: Array, dim: int = 0) -> tuple[Array, ...]:
     """The entries of dimension `dim`, one tensor each."""
     if not np.ndim(unwrap(input)):
-        raise ValueError("unbind expected at least one dimension, got a 0-d tensor")
+        raise ShapeError("unbind expected at least one dimension, got a 0-d tensor")
     axis = axis_of(dim, np.ndim(unwrap(input)))
     return tuple([select(input, axis, k) for k in range(unwrap(input).shape[axis])])
 
@@ -335,7 +339,7 @@ def diagonal(input: Array, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Arr
     array = unwrap(input)
     a, b = axis_of(dim1, array.ndim), axis_of(dim2, array.ndim)
     if a == b:
-        raise ValueError(f"diagonal expected two different dimensions, got {dim1} and {dim2}")
+        raise ShapeError(f"diagonal expected two different dimensions, got {dim1} and {dim2}")
     rows = np.arange(max(min(array.shape[a] + min(offset, 0), array.shape[b] - max(offset, 0)), 0))
     moved = transpose_to_front(input, a, b)
     taken = take_op(moved, index=(rows - min(offset, 0), rows + max(offset, 0)), unique=True)
@@ -361,7 +365,7 @@ def diag(input: Array, diagonal: int = 0) -> Array:
         return diag_embed(input, diagonal)
     if ndim == 2:
         return globals()["diagonal"](input, diagonal)
-    raise ValueError(f"diag expected 1 or 2 dimensions, got {ndim}; use diagonal or diag_embed")
+    raise ShapeError(f"diag expected 1 or 2 dimensions, got {ndim}; use diagonal or diag_embed")
 
 
 def diag_embed(input: Array, offset: int = 0) -> Array:
@@ -380,114 +384,14 @@ def trace(input: Array) -> Array:
     return sum(diagonal(input))
 
 
-# --- writing into a part ---------------------------------------------------------------------------
-
-
-def masked_fill(input: Array, mask: Array, value: Any) -> Array:
-    """`value` where `mask` holds, `input` elsewhere."""
-    from tinygrad_cnn.ops.elementwise import where
-
-    return where(np.asarray(unwrap(mask), dtype=bool), value, input)
-
-
-def masked_scatter(input: Array, mask: Array, source: Array) -> Array:
-    """The entries where `mask` holds replaced by the first values of `source`."""
-    chosen = np.broadcast_to(np.asarray(unwrap(mask), dtype=bool), np.shape(unwrap(input)))
-    values = getitem(ravel(source), slice(int(np.count_nonzero(chosen))))
-    return setitem_op(input, values, index=(chosen,))
-
-
-def _source(name: str, input: Array, dim: int, index: Any, src: Any) -> tuple[tuple[Any, ...], Any]:
-    places = _integers(name, index)
-    array = unwrap(input)
-    axis = axis_of(dim, array.ndim)
-    _within(name, places, array.shape[axis] if array.ndim else 1, axis)
-    if np.ndim(unwrap(src)):
-        # PyTorch reads only as much of the source as the index has.
-        corner = tuple([slice(n) for n in places.shape])
-        if np.shape(unwrap(src)) != places.shape:
-            src = getitem(src, corner)
-    return _along(places, axis), src
-
-
-def scatter(
-    input: Array, dim: int, index: Array, src: Any = None, *, value: Any = None, reduce: str | None = None
-) -> Array:
-    """y = input with y[i, index[i, j], k] = src[i, j, k] for dim 1; `reduce` 'add' adds instead."""
-    src = value if src is None else src
-    where, src = _source("scatter", input, dim, index, src)
-    if reduce == "add":
-        return scatter_add(input, dim, index, src)
-    if reduce is not None:
-        raise ValueError(f"scatter expected reduce None or 'add', got {reduce!r}")
-    return setitem_op(input, src, index=where)
-
-
-def scatter_add(input: Array, dim: int, index: Array, src: Array) -> Array:
-    """y = input with src[i, j, k] added at y[i, index[i, j, k], k] for dim 1; repeated places add up."""
-    where, src = _source("scatter_add", input, dim, index, src)
-    if not np.ndim(unwrap(src)):
-        src = np.full(np.shape(unwrap(index)), unwrap(src), unwrap(input).dtype)
-    return _plus(input, scatter_op(src, index=where, shape=np.shape(unwrap(input)), unique=False))
-
-
-def _plus(input: Array, scattered: Array) -> Array:
-    from tinygrad_cnn.ops.arithmetic import add_op
-
-    return add_op(input, scattered)
-
-
-def index_add(input: Array, dim: int, index: Array, source: Array, *, alpha: float = 1) -> Array:
-    """y = input with alpha · source[j] added at entry index[j] of dimension `dim`."""
-    from tinygrad_cnn.ops.arithmetic import mul_op
-
-    places = _integers("index_add", index).reshape(-1)
-    axis = axis_of(dim, np.ndim(unwrap(input)))
-    if np.ndim(unwrap(input)):
-        _within("index_add", places, np.shape(unwrap(input))[axis], axis)
-    if alpha != 1:
-        source = mul_op(source, alpha)
-    where = (slice(None),) * axis + (places,)
-    return _plus(input, scatter_op(source, index=where, shape=np.shape(unwrap(input)), unique=False))
-
-
-def index_copy(input: Array, dim: int, index: Array, source: Array) -> Array:
-    """y = input with entry index[j] of dimension `dim` replaced by source[j]."""
-    axis = axis_of(dim, np.ndim(unwrap(input)))
-    return setitem_op(
-        input, source, index=(slice(None),) * axis + (_integers("index_copy", index).reshape(-1),)
-    )
-
-
-def index_fill(input: Array, dim: int, index: Array, value: Any) -> Array:
-    """y = input with the entries `index` of dimension `dim` set to `value`."""
-    axis = axis_of(dim, np.ndim(unwrap(input)))
-    return setitem_op(
-        input, value, index=(slice(None),) * axis + (_integers("index_fill", index).reshape(-1),)
-    )
-
-
-def index_put(input: Array, indices: Sequence[Any], values: Any, accumulate: bool = False) -> Array:
-    """y = input with y[indices] = values, or += with `accumulate` (repeated places add up)."""
-    plain, _basic, unique = plain_index(tuple(indices))
-    if not accumulate:
-        return setitem_op(input, values, index=plain)
-    target = unwrap(input)
-    shape = target[plain].shape
-    from tinygrad_cnn.ops.shape import expand
-
-    values = values if isinstance(values, Handle) else np.asarray(values, target.dtype)
-    return _plus(input, scatter_op(expand(values, shape), index=plain, shape=target.shape, unique=unique))
-
-
 def one_hot(tensor: Array, num_classes: int = -1) -> Array:
     """int64 rows with a 1 at each class. Raises ValueError for negative or too large classes."""
-    classes = _integers("one_hot", tensor)
+    classes = checked_integers("one_hot", tensor)
     if classes.size and classes.min() < 0:
-        raise ValueError(f"one_hot expected classes from 0 on, got {int(classes.min())}")
+        raise ShapeError(f"one_hot expected classes from 0 on, got {int(classes.min())}")
     count = (int(classes.max()) + 1 if classes.size else 0) if num_classes == -1 else num_classes
     if classes.size and classes.max() >= count:
-        raise ValueError(f"one_hot expected classes below num_classes={count}, got {int(classes.max())}")
+        raise ShapeError(f"one_hot expected classes below num_classes={count}, got {int(classes.max())}")
     return like((classes[..., None] == np.arange(count)).astype(np.int64), tensor)
 
 
@@ -502,35 +406,6 @@ def nonzero(input: Array, *, as_tuple: bool = False) -> Any:
 
 
 argwhere = nonzero
-
-
-def select_scatter(input: Array, src: Array, dim: int, index: int) -> Array:
-    """y = input with entry `index` of dimension `dim` replaced by src."""
-    axis = axis_of(dim, np.ndim(unwrap(input)))
-    return setitem_op(input, src, index=(slice(None),) * axis + (index,))
-
-
-def slice_scatter(
-    input: Array, src: Array, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
-) -> Array:
-    """y = input with input[start:end:step] along `dim` replaced by src."""
-    axis = axis_of(dim, np.ndim(unwrap(input)))
-    return setitem_op(input, src, index=(slice(None),) * axis + (slice(start, end, step),))
-
-
-def scatter_reduce(
-    input: Array, dim: int, index: Array, src: Array, reduce: str, *, include_self: bool = True
-) -> Array:
-    """As `scatter_add`, with reduce 'sum' or 'mean'; without `include_self` only what is scattered counts."""
-    if reduce not in ("sum", "mean"):
-        raise NotImplementedError(f"scatter_reduce knows reduce 'sum' and 'mean', got {reduce!r}")
-    where, src = _source("scatter_reduce", input, dim, index, src)
-    shape = np.shape(unwrap(input))
-    hits = _scatter(np.ones(np.shape(unwrap(index)), unwrap(input).dtype), where, shape, False)
-    if not include_self:
-        input = masked_fill(input, hits > 0, 0)
-    total = scatter_add(input, dim, index, src)
-    return total if reduce == "sum" else total / np.maximum(hits + include_self, 1).astype(hits.dtype)
 
 
 # --- under NumPy's names ---------------------------------------------------------------------------
@@ -558,5 +433,8 @@ def _np_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
 def unravel_index(indices: Array, shape: Sequence[int]) -> tuple[Array, ...]:
     """Flat positions as one index per dimension."""
     return tuple(
-        [wrap(np.asarray(k)) for k in np.unravel_index(_integers("unravel_index", indices), tuple(shape))]
+        [
+            wrap(np.asarray(k))
+            for k in np.unravel_index(checked_integers("unravel_index", indices), tuple(shape))
+        ]
     )

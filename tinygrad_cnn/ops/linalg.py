@@ -12,7 +12,9 @@ from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.op import Multilinear, unbroadcast
 from tinygrad_cnn.ops.arithmetic import add_op, mul_op
 from tinygrad_cnn.ops.common import Array, axes_of
-from tinygrad_cnn.ops.reduce import amax, amin, sum, vector_norm
+from tinygrad_cnn.ops.expect import ShapeError
+from tinygrad_cnn.ops.extreme import amax, amin
+from tinygrad_cnn.ops.reduce import sum, vector_norm
 from tinygrad_cnn.ops.shape import permute, reshape
 
 ndarray = np.ndarray
@@ -63,7 +65,7 @@ def matmul(input: Array, other: Array) -> Array:
     except ValueError:
         a, b = np.shape(unwrap(input)), np.shape(unwrap(other))
         if not a or not b:
-            raise ValueError(
+            raise ShapeError(
                 f"matmul expected at least one dimension on both sides, got {a} and {b}; use *"
             ) from None
         inner = a[-1], b[-2 if len(b) > 1 else 0]
@@ -72,14 +74,14 @@ def matmul(input: Array, other: Array) -> Array:
             if inner[0] != inner[1]
             else "the stacks do not broadcast"
         )
-        raise ValueError(f"matmul cannot multiply {a} by {b}: {what}") from None
+        raise ShapeError(f"matmul cannot multiply {a} by {b}: {what}") from None
 
 
 def _exactly(name: str, ndims: tuple[int, ...], *tensors: Array) -> None:
     for x, ndim in zip(tensors, ndims):
         if np.ndim(unwrap(x)) != ndim:
             shapes = " and ".join(str(np.shape(unwrap(t))) for t in tensors)
-            raise ValueError(
+            raise ShapeError(
                 f"{name} expected tensors of {' and '.join(map(str, ndims))} dimensions, got {shapes}"
             )
 
@@ -94,7 +96,7 @@ def bmm(input: Array, mat2: Array) -> Array:
     """The products of two stacks of matrices, (B, n, k) and (B, k, m)."""
     _exactly("bmm", (3, 3), input, mat2)
     if np.shape(unwrap(input))[0] != np.shape(unwrap(mat2))[0]:
-        raise ValueError(
+        raise ShapeError(
             f"bmm expected stacks of one length, got {np.shape(unwrap(input))} and {np.shape(unwrap(mat2))}"
         )
     return matmul(input, mat2)
@@ -134,7 +136,7 @@ def cross(input: Array, other: Array, dim: int = -1) -> Array:
     from tinygrad_cnn.ops.shape import roll
 
     if np.shape(unwrap(input))[dim] != 3 or np.shape(unwrap(other))[dim] != 3:
-        raise ValueError(
+        raise ShapeError(
             f"cross expected size 3 along dim {dim}, got {np.shape(unwrap(input))} and {np.shape(unwrap(other))}"
         )
     return roll(input, -1, dim) * roll(other, 1, dim) - roll(input, 1, dim) * roll(other, -1, dim)
@@ -249,7 +251,7 @@ def einsum(equation: str, *operands: Any) -> Array:
         for letter, n in zip(letters, np.shape(unwrap(x))):
             if lengths.setdefault(letter, n) != n:
                 if 1 not in (lengths[letter], n):
-                    raise ValueError(
+                    raise ShapeError(
                         f"einsum {equation!r}: dimension {letter!r} has sizes {lengths[letter]} and {n}"
                     )
                 lengths[letter] = max(lengths[letter], n)
@@ -272,14 +274,14 @@ def _parse(equation: str, ndims: list[int]) -> tuple[list[str], str]:
     left, arrow, result = text.partition("->")
     inputs = left.split(",")
     if len(inputs) != len(ndims):
-        raise ValueError(f"einsum {equation!r} names {len(inputs)} operands, got {len(ndims)}")
+        raise ShapeError(f"einsum {equation!r} names {len(inputs)} operands, got {len(ndims)}")
     free = [letter for letter in _LETTERS if letter not in text]
     widest = max([n - len(s.replace("...", "")) for s, n in zip(inputs, ndims) if "..." in s], default=0)
     dots = "".join(free[:widest]) if widest > 0 else ""
     for k, (letters, ndim) in enumerate(zip(inputs, ndims)):
         count = ndim - len(letters.replace("...", ""))
         if count < 0 or ("..." not in letters and count):
-            raise ValueError(
+            raise ShapeError(
                 f"einsum {equation!r}: {letters!r} does not fit an operand of {ndim} dimension(s)"
             )
         inputs[k] = letters.replace("...", dots[len(dots) - count :] if count else "")
@@ -290,7 +292,7 @@ def _parse(equation: str, ndims: list[int]) -> tuple[list[str], str]:
         once = sorted(letter for letter in set(joined) if joined.count(letter) == 1 and letter not in dots)
         result = dots + "".join(once)
     if any(letter not in "".join(inputs) for letter in result):
-        raise ValueError(f"einsum {equation!r}: the result names a dimension that no operand has")
+        raise ShapeError(f"einsum {equation!r}: the result names a dimension that no operand has")
     return inputs, result
 
 
@@ -321,7 +323,7 @@ def tensordot(a: Array, b: Array, dims: Any = 2) -> Array:
         over_a, over_b = axes_of(dims[0], na) or (), axes_of(dims[1], nb) or ()
     sa, sb = np.shape(unwrap(a)), np.shape(unwrap(b))
     if [sa[k] for k in over_a] != [sb[k] for k in over_b]:
-        raise ValueError(f"tensordot over {over_a} and {over_b} needs equal sizes, got shapes {sa} and {sb}")
+        raise ShapeError(f"tensordot over {over_a} and {over_b} needs equal sizes, got shapes {sa} and {sb}")
     rest_a = [k for k in range(na) if k not in over_a]
     rest_b = [k for k in range(nb) if k not in over_b]
     inner = int(np.prod([sa[k] for k in over_a], dtype=np.int64))

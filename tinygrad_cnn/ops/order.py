@@ -13,8 +13,10 @@ from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.op import General, Multilinear
 from tinygrad_cnn.ops.common import Array, axis_of, like
+from tinygrad_cnn.ops.elementwise import cast
+from tinygrad_cnn.ops.expect import ShapeError
+from tinygrad_cnn.ops.extreme import values_indices
 from tinygrad_cnn.ops.index import gather
-from tinygrad_cnn.ops.reduce import _cast, values_indices
 from tinygrad_cnn.ops.shape import ravel, squeeze
 
 ndarray = np.ndarray
@@ -39,7 +41,7 @@ cumsum_op = Multilinear(
 
 def cumsum(input: Array, dim: int, *, dtype: Any = None) -> Array:
     """Running sums along `dim`; integers add up as int64."""
-    input = input if dtype is None else _cast(input, dtype)
+    input = input if dtype is None else cast(input, dtype)
     return cumsum_op(input, axis=axis_of(dim, np.ndim(unwrap(input))))
 
 
@@ -83,7 +85,7 @@ cumprod_op = General(
 
 def cumprod(input: Array, dim: int, *, dtype: Any = None) -> Array:
     """Running products along `dim`."""
-    input = input if dtype is None else _cast(input, dtype)
+    input = input if dtype is None else cast(input, dtype)
     return cumprod_op(input, axis=axis_of(dim, np.ndim(unwrap(input))))
 
 
@@ -138,7 +140,7 @@ def topk(input: Array, k: int, dim: int = -1, largest: bool = True, sorted: bool
     axis = axis_of(dim, np.ndim(x))
     size = np.shape(x)[axis] if np.ndim(x) else 1
     if not 0 <= k <= size:
-        raise ValueError(f"topk expected 0 <= k <= {size} (the size of dim {dim}), got {k}")
+        raise ShapeError(f"topk expected 0 <= k <= {size} (the size of dim {dim}), got {k}")
     order = unwrap(argsort(input, axis, descending=largest))
     indices = order[(slice(None),) * axis + (slice(0, k),)] if np.ndim(x) else order
     return values_indices(gather(input, axis, indices), like(indices, input))
@@ -150,7 +152,7 @@ def kthvalue(input: Array, k: int, dim: int = -1, keepdim: bool = False) -> valu
     axis = axis_of(dim, np.ndim(x))
     size = np.shape(x)[axis] if np.ndim(x) else 1
     if not 1 <= k <= size:
-        raise ValueError(f"kthvalue expected 1 <= k <= {size}, got {k}")
+        raise ShapeError(f"kthvalue expected 1 <= k <= {size}, got {k}")
     order = unwrap(argsort(input, axis))
     if not np.ndim(x):
         return values_indices(gather(input, 0, order), like(order, input))

@@ -11,6 +11,7 @@ from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.op import Multilinear
 from tinygrad_cnn.ops.common import Array
+from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.index import getitem, take_op
 
 ndarray = np.ndarray
@@ -43,7 +44,7 @@ def pad(input: Array, pad: Sequence[int], mode: str = "constant", value: float |
     widths = [int(unwrap(n)) for n in pad]
     shape = np.shape(unwrap(input))
     if len(widths) % 2 or len(widths) // 2 > len(shape):
-        raise ValueError(
+        raise ShapeError(
             f"pad expected (low, high) pairs, at most one for each of {len(shape)} dimensions, got {tuple(widths)}"
         )
     pairs = [(0, 0)] * (len(shape) - len(widths) // 2)
@@ -51,9 +52,9 @@ def pad(input: Array, pad: Sequence[int], mode: str = "constant", value: float |
     if mode == "constant":
         return _pad_constant(input, shape, pairs, 0 if value is None else value)
     if mode not in _SOURCES:
-        raise ValueError(f"pad expected mode 'constant', 'reflect', 'replicate' or 'circular', got {mode!r}")
+        raise ShapeError(f"pad expected mode 'constant', 'reflect', 'replicate' or 'circular', got {mode!r}")
     if value:
-        raise ValueError(f"pad with mode {mode!r} takes no value, got {value}")
+        raise ShapeError(f"pad with mode {mode!r} takes no value, got {value}")
     for axis, (low, high) in enumerate(pairs):
         if (low, high) != (0, 0):
             places = _SOURCES[mode](shape[axis], low, high)
@@ -63,7 +64,7 @@ def pad(input: Array, pad: Sequence[int], mode: str = "constant", value: float |
 
 def _pad_constant(input: Array, shape: Sequence[int], pairs: list[tuple[int, int]], value: float) -> Array:
     if any(n + low + high < 0 for n, (low, high) in zip(shape, pairs)):
-        raise ValueError(f"pad cannot crop more than there is: shape {tuple(shape)}, padding {pairs}")
+        raise ShapeError(f"pad cannot crop more than there is: shape {tuple(shape)}, padding {pairs}")
     if any(low < 0 or high < 0 for low, high in pairs):
         cut = tuple([slice(max(-low, 0), n - max(-high, 0)) for n, (low, high) in zip(shape, pairs)])
         input = getitem(input, cut)
@@ -80,7 +81,7 @@ def _pad_constant(input: Array, shape: Sequence[int], pairs: list[tuple[int, int
 
 def _reflected(n: int, low: int, high: int) -> ndarray:
     if max(low, high) >= n:
-        raise ValueError(
+        raise ShapeError(
             f"pad with mode 'reflect' expected less padding than the size {n}, got ({low}, {high})"
         )
     places = np.abs(np.arange(-low, n + high))
@@ -89,13 +90,13 @@ def _reflected(n: int, low: int, high: int) -> ndarray:
 
 def _replicated(n: int, low: int, high: int) -> ndarray:
     if n == 0:
-        raise ValueError("pad with mode 'replicate' cannot repeat the edge of an empty dimension")
+        raise ShapeError("pad with mode 'replicate' cannot repeat the edge of an empty dimension")
     return np.clip(np.arange(-low, n + high), 0, n - 1)
 
 
 def _circled(n: int, low: int, high: int) -> ndarray:
     if max(low, high) > n:
-        raise ValueError(
+        raise ShapeError(
             f"pad with mode 'circular' expected at most the size {n} as padding, got ({low}, {high})"
         )
     return np.arange(-low, n + high) % max(n, 1)

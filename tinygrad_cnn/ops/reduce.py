@@ -1,4 +1,4 @@
-"""Reductions: sums, means, extremes and what is built from them. Sorting and scans live in `order`.
+"""Reductions: sums, means, products, variances and norms. Extremes live in `extreme`, scans and sorting in `order`.
 
 All take PyTorch's `dim`, `keepdim`; NumPy's `axis`, `keepdims` are accepted as other names for them.
 """
@@ -6,45 +6,33 @@ All take PyTorch's `dim`, `keepdim`; NumPy's `axis`, `keepdims` are accepted as 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from tinygrad_cnn.autograd.dispatch import implements
-from tinygrad_cnn.autograd.handle import Handle, unwrap
+from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.op import General, Multilinear
 from tinygrad_cnn.ops.common import (
     Array,
     as_float,
-    axes_of,
-    axis_of,
     both_names,
     is_floating,
     kept_shape,
     like,
+    reduced_axes,
+    refuse_options,
+    spread,
 )
-from tinygrad_cnn.ops.elementwise import abs, cast_op, sqrt, where
+from tinygrad_cnn.ops.elementwise import abs, cast, sqrt, where
+from tinygrad_cnn.ops.extreme import amax, amin
 
 ndarray = np.ndarray
 #: The sum of an array over axes: what np.sum calls, without its detour through Python.
 _total: Callable[..., Any] = np.add.reduce
 
 
-class values_indices(NamedTuple):
-    """What reductions that choose an entry give: the values, and where along `dim` they were."""
-
-    values: Any
-    indices: Any
-
-
 # --- sum, mean, prod -------------------------------------------------------------------------------
-
-
-def _spread(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
-    """The transpose of a sum: every entry gets the gradient of the sum it went into."""
-    if not keepdims and axis is not None and len(x.shape):
-        g = np.reshape(g, kept_shape(x.shape, axis))
-    return np.broadcast_to(g, x.shape)
 
 
 def _sum(x: ndarray, axis: Any, keepdims: bool) -> Any:
@@ -71,18 +59,12 @@ def _mean(x: ndarray, axis: Any, keepdims: bool) -> Any:
     return _total(x, axis=axis, keepdims=keepdims) / (count if count else np.nan)
 
 
-sum_op = Multilinear("sum", _sum, _spread, joint=True, formula="Σ x", local=("1",))
+sum_op = Multilinear("sum", _sum, spread, joint=True, formula="Σ x", local=("1",))
 mean_op = Multilinear(
     "mean", _mean,
-    lambda g, x, axis, keepdims: _spread(g / (_count(x.shape, axis) or 1), x, axis, keepdims),
+    lambda g, x, axis, keepdims: spread(g / (_count(x.shape, axis) or 1), x, axis, keepdims),
     joint=True, formula="Σ x / n", local=("1 / n",),
 )  # fmt: skip
-
-
-def _axes(input: Array, dim: Any) -> tuple[int, ...] | None:
-    shape = np.shape(unwrap(input))
-    axes = axes_of(dim, len(shape))
-    return None if axes is None or not shape or axes == () else axes
 
 
 def sum(
@@ -97,10 +79,10 @@ def sum(
     """The sum over `dim` (a number, several, or None for all); integers and booleans add up as int64."""
     dim, keepdim = both_names(dim, axis, keepdim, keepdims)
     if dtype is not None:
-        input = _cast(input, dtype)
+        input = cast(input, dtype)
     if dim is None and not keepdim:
         return sum_op(input, axis=None, keepdims=False)
-    return sum_op(input, axis=_axes(input, dim), keepdims=keepdim)
+    return sum_op(input, axis=reduced_axes(input, dim), keepdims=keepdim)
 
 
 def mean(
@@ -115,7 +97,7 @@ def mean(
     """The mean over `dim`. Raises TypeError for integers: give dtype=float32 or convert, as in PyTorch."""
     dim, keepdim = both_names(dim, axis, keepdim, keepdims)
     if dtype is not None:
-        input = _cast(input, dtype)
+        input = cast(input, dtype)
     if not is_floating(input):
         raise TypeError(
             f"mean expected a floating dtype, got {getattr(input, 'dtype', type(input).__name__)}; "
@@ -123,14 +105,7 @@ def mean(
         )
     if dim is None and not keepdim:
         return mean_op(input, axis=None, keepdims=False)
-    return mean_op(input, axis=_axes(input, dim), keepdims=keepdim)
-
-
-def _cast(input: Array, dtype: Any) -> Array:
-    dtype = np.dtype(dtype)
-    if not isinstance(input, Handle):
-        return np.asarray(input, dtype=dtype)
-    return input if input.array.dtype == dtype else cast_op(input, dtype=dtype)
+    return mean_op(input, axis=reduced_axes(input, dim), keepdims=keepdim)
 
 
 def nansum(input: Array, dim: Any = None, keepdim: bool = False) -> Array:
@@ -152,7 +127,7 @@ def _prod(x: ndarray, axis: Any, keepdims: bool) -> Any:
 
 
 def _prod_vjp(g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
-    return _spread(g, x, axis, keepdims) * _prod_of_others(x, axis)
+    return spread(g, x, axis, keepdims) * _prod_of_others(x, axis)
 
 
 def _prod_of_others(x: Any, axis: tuple[int, ...] | None) -> Any:
@@ -203,8 +178,8 @@ def prod(
     """The product over `dim`, or over everything."""
     dim, keepdim = both_names(dim, axis, keepdim, keepdims)
     if dtype is not None:
-        input = _cast(input, dtype)
-    return prod_op(input, axis=_axes(input, dim), keepdims=keepdim)
+        input = cast(input, dtype)
+    return prod_op(input, axis=reduced_axes(input, dim), keepdims=keepdim)
 
 
 # --- variance and norms ----------------------------------------------------------------------------
@@ -222,7 +197,7 @@ def var_mean(
         correction = 1 if unbiased else 0
     input = input if is_floating(input) else _refuse_integers("var", input)
     shape = np.shape(unwrap(input))
-    count = _count(shape, _axes(input, dim))
+    count = _count(shape, reduced_axes(input, dim))
     center = mean(input, dim, True)
     away = input - center
     left = count - correction
@@ -273,7 +248,7 @@ def _norm2(x: ndarray, axis: Any, keepdims: bool) -> Any:
 norm2_op = General(
     "norm2", _norm2,
     # x / y, and 0 at the origin, where the norm has a kink: the subgradient PyTorch takes.
-    vjp=lambda g, y, x, axis, keepdims: x * _spread(g / np.where(y == 0, np.inf, y), x, axis, keepdims),
+    vjp=lambda g, y, x, axis, keepdims: x * spread(g / np.where(y == 0, np.inf, y), x, axis, keepdims),
     definition=lambda x, axis, keepdims: _norm2_definition(x, axis, keepdims),
     formula="√(Σ x²)", local=("x / y",),
 )  # fmt: skip
@@ -290,14 +265,14 @@ def vector_norm(
 ) -> Array:
     """(Σ |x|ᵖ)^(1/p) over `dim`, all of x by default; p may be 0 (count of non-zeros), ∞ and -∞."""
     if dtype is not None:
-        x = _cast(x, dtype)
+        x = cast(x, dtype)
     x = as_float(x)
     if ord == 2:
-        return norm2_op(x, axis=_axes(x, dim), keepdims=keepdim)
+        return norm2_op(x, axis=reduced_axes(x, dim), keepdims=keepdim)
     if ord == 1:
         return sum(abs(x), dim, keepdim)
     if ord == 0:
-        return sum(_cast(like(unwrap(x) != 0, x), unwrap(x).dtype), dim, keepdim)
+        return sum(cast(like(unwrap(x) != 0, x), unwrap(x).dtype), dim, keepdim)
     if ord == np.inf:
         return amax(abs(x), dim, keepdim)
     if ord == -np.inf:
@@ -314,7 +289,7 @@ def norm(input: Array, p: Any = "fro", dim: Any = None, keepdim: bool = False, d
 
 def logsumexp(input: Array, dim: Any = None, keepdim: bool = False) -> Array:
     """log Σ exp(x) over `dim`, without overflow."""
-    return _logsumexp_op(as_float(input), axis=_axes(input, dim), keepdims=keepdim)
+    return _logsumexp_op(as_float(input), axis=reduced_axes(input, dim), keepdims=keepdim)
 
 
 def _logsumexp(x: ndarray, axis: Any, keepdims: bool) -> Any:
@@ -333,7 +308,7 @@ def _share_of_exp(y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
 
 _logsumexp_op = General(
     "logsumexp", _logsumexp,
-    vjp=lambda g, y, x, axis, keepdims: _spread(g, x, axis, keepdims) * _share_of_exp(y, x, axis, keepdims),
+    vjp=lambda g, y, x, axis, keepdims: spread(g, x, axis, keepdims) * _share_of_exp(y, x, axis, keepdims),
     definition=lambda x, axis, keepdims: _logsumexp_definition(x, axis, keepdims),
     formula="log Σ exp(x)", local=("exp(x - y)",),
 )  # fmt: skip
@@ -351,182 +326,6 @@ def _logsumexp_definition(x: Any, axis: Any, keepdims: bool) -> Any:
     return total if keepdims or not values.ndim else np.squeeze(total, axis)
 
 
-# --- extremes --------------------------------------------------------------------------------------
-
-
-def _extreme(reduce: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
-    def forward(x: ndarray, axis: Any, keepdims: bool, share: Any = None) -> tuple[Any, Any]:
-        x = np.asarray(x)
-        if share is None:
-            y = reduce(x, axis=axis, keepdims=True)
-            chosen = (x == y) | np.isnan(x) if x.dtype.kind == "f" else x == y
-            dtype = x.dtype if x.dtype.kind == "f" else np.float64
-            share = chosen / _total(chosen, axis=axis, keepdims=True, dtype=dtype)
-        else:
-            y = _total(np.where(share != 0, x * share, 0), axis=axis, keepdims=True)
-        return (y if keepdims or not x.ndim else np.squeeze(y, axis=axis)), share
-
-    return forward
-
-
-def _shared(g: Any, x: Any, axis: Any, keepdims: bool, share: Any) -> Any:
-    return _spread(g, x, axis, keepdims) * share
-
-
-amax_op = Multilinear(
-    "amax",
-    _extreme(np.max),
-    _shared,
-    joint=True,
-    choice=("share",),
-    formula="max x",
-    local=("1 at the maximum, shared at ties",),
-)
-amin_op = Multilinear(
-    "amin",
-    _extreme(np.min),
-    _shared,
-    joint=True,
-    choice=("share",),
-    formula="min x",
-    local=("1 at the minimum, shared at ties",),
-)
-
-
-def _picked(pick: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
-    def forward(x: ndarray, axis: int, keepdims: bool, indices: Any = None) -> tuple[Any, Any]:
-        x = np.asarray(x)
-        if not x.ndim:
-            return x.copy(), np.zeros((), np.int64)
-        if indices is None:
-            indices = pick(x, axis=axis, keepdims=True)
-        y = np.take_along_axis(x, indices, axis)
-        return (y if keepdims else np.squeeze(y, axis)), indices
-
-    return forward
-
-
-def _at_pick(g: Any, x: Any, axis: int, keepdims: bool, indices: Any) -> Any:
-    if not len(x.shape):
-        return g
-    from tinygrad_cnn.ops.index import scatter_along
-
-    if not keepdims:
-        g = np.expand_dims(g, axis)
-    return scatter_along(g, indices, axis, x.shape)
-
-
-max_op = Multilinear(
-    "max",
-    _picked(np.argmax),
-    _at_pick,
-    joint=True,
-    choice=("indices",),
-    formula="max x",
-    local=("1 at the first maximum",),
-)
-min_op = Multilinear(
-    "min",
-    _picked(np.argmin),
-    _at_pick,
-    joint=True,
-    choice=("indices",),
-    formula="min x",
-    local=("1 at the first minimum",),
-)
-
-
-def amax(
-    input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
-) -> Array:
-    """The largest value over `dim`; ties share the gradient. Raises ValueError when there is none."""
-    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
-    return amax_op(input, axis=_axes(input, dim), keepdims=keepdim)
-
-
-def amin(
-    input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
-) -> Array:
-    """The smallest value over `dim`; ties share the gradient. Raises ValueError when there is none."""
-    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
-    return amin_op(input, axis=_axes(input, dim), keepdims=keepdim)
-
-
-def aminmax(input: Array, *, dim: Any = None, keepdim: bool = False) -> tuple[Array, Array]:
-    """(smallest, largest)."""
-    return amin(input, dim, keepdim), amax(input, dim, keepdim)
-
-
-def _extremes(input: Array, dim: Any, keepdim: bool, along: Any, over_all: Any, pairwise: Any) -> Any:
-    if dim is None:
-        return over_all(input)
-    if isinstance(dim, (Handle, ndarray)):
-        return pairwise(input, dim)
-    axis = axis_of(dim, np.ndim(unwrap(input)))
-    y, params = along.apply((input,), {"axis": axis, "keepdims": keepdim})
-    indices = params["indices"]
-    if not keepdim and indices.ndim:
-        indices = np.squeeze(indices, axis)
-    return values_indices(y, like(indices, input))
-
-
-def max(
-    input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
-) -> Any:
-    """The largest value; with `dim`, (values, indices); with a second tensor in its place, `maximum`."""
-    from tinygrad_cnn.ops.arithmetic import maximum
-
-    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
-    return _extremes(input, dim, keepdim, max_op, amax, maximum)
-
-
-def min(
-    input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
-) -> Any:
-    """The smallest value; with `dim`, (values, indices); with a second tensor in its place, `minimum`."""
-    from tinygrad_cnn.ops.arithmetic import minimum
-
-    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
-    return _extremes(input, dim, keepdim, min_op, amin, minimum)
-
-
-def argmax(
-    input: Array, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
-) -> Array:
-    """Where the (first) maximum is along `dim`, or in the flattened tensor; int64."""
-    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
-    return like(np.argmax(unwrap(input), axis=dim, keepdims=keepdim), input)
-
-
-def argmin(
-    input: Array, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
-) -> Array:
-    """Where the (first) minimum is along `dim`, or in the flattened tensor; int64."""
-    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
-    return like(np.argmin(unwrap(input), axis=dim, keepdims=keepdim), input)
-
-
-def any(
-    input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
-) -> Array:
-    """Whether something is non-zero over `dim`."""
-    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
-    return like(np.any(unwrap(input), axis=_axes(input, dim), keepdims=keepdim), input)
-
-
-def all(
-    input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
-) -> Array:
-    """Whether everything is non-zero over `dim`."""
-    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
-    return like(np.all(unwrap(input), axis=_axes(input, dim), keepdims=keepdim), input)
-
-
-def count_nonzero(input: Array, dim: Any = None) -> Array:
-    """How many entries are non-zero over `dim`."""
-    return like(np.count_nonzero(unwrap(input), axis=_axes(input, dim)), input)
-
-
 # --- under NumPy's names ---------------------------------------------------------------------------
 
 
@@ -537,8 +336,8 @@ def _numpy_form(*functions: Any) -> Callable[[Callable[..., Any]], Callable[...,
         def adapter(
             a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, **rest: Any
         ) -> Any:
-            _refuse(own.__name__, out, rest)
-            return own(a if dtype is None else _cast(a, dtype), axis, bool(keepdims))
+            refuse_options(own.__name__, out, rest)
+            return own(a if dtype is None else cast(a, dtype), axis, bool(keepdims))
 
         implements(*functions)(adapter)
         return own
@@ -546,28 +345,8 @@ def _numpy_form(*functions: Any) -> Callable[[Callable[..., Any]], Callable[...,
     return register
 
 
-def _refuse(name: str, out: Any, rest: dict[str, Any]) -> None:
-    given = [k for k, v in rest.items() if v is not np._NoValue and v is not True] + (
-        ["out"] if out is not None else []
-    )
-    if given:
-        raise TypeError(f"np.{name} on tensors does not take {', '.join(given)}")
-
-
 for _own, _theirs in ((sum, np.sum), (mean, np.mean), (prod, np.prod)):
     _numpy_form(_theirs)(_own)
-
-
-@implements(np.max)
-def _np_max(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, **rest: Any) -> Any:
-    _refuse("max", out, rest)
-    return amax(a, axis, bool(keepdims))
-
-
-@implements(np.min)
-def _np_min(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, **rest: Any) -> Any:
-    _refuse("min", out, rest)
-    return amin(a, axis, bool(keepdims))
 
 
 @implements(np.var)
@@ -580,8 +359,8 @@ def _np_var(
     keepdims: bool = False,
     **rest: Any,
 ) -> Any:
-    _refuse("var", out, rest)
-    return var(a if dtype is None else _cast(a, dtype), axis, keepdim=bool(keepdims), correction=ddof)
+    refuse_options("var", out, rest)
+    return var(a if dtype is None else cast(a, dtype), axis, keepdim=bool(keepdims), correction=ddof)
 
 
 @implements(np.std)
@@ -594,8 +373,8 @@ def _np_std(
     keepdims: bool = False,
     **rest: Any,
 ) -> Any:
-    _refuse("std", out, rest)
-    return std(a if dtype is None else _cast(a, dtype), axis, keepdim=bool(keepdims), correction=ddof)
+    refuse_options("std", out, rest)
+    return std(a if dtype is None else cast(a, dtype), axis, keepdim=bool(keepdims), correction=ddof)
 
 
 @implements(np.linalg.norm)

@@ -15,6 +15,7 @@ from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.autograd.op import Multilinear, Op, identity, unbroadcast
 from tinygrad_cnn.ops.common import Array, axes_of, axis_of, sizes
+from tinygrad_cnn.ops.expect import ShapeError
 
 # --- views -----------------------------------------------------------------------------------------
 
@@ -54,7 +55,7 @@ def reshape(input: Array, *shape: Any) -> Array:
     try:
         return view_of(reshape_op, input, {"shape": wanted})
     except ValueError:
-        raise ValueError(
+        raise ShapeError(
             f"reshape cannot give {np.size(array)} value(s) of shape {np.shape(array)} the shape {wanted}"
         ) from None
 
@@ -78,7 +79,7 @@ def flatten(input: Array, start_dim: int = 0, end_dim: int = -1) -> Array:
         return reshape(input, (1,))
     first, last = axis_of(start_dim, len(shape)), axis_of(end_dim, len(shape))
     if first > last:
-        raise ValueError(f"flatten expected start_dim <= end_dim, got {start_dim} and {end_dim}")
+        raise ShapeError(f"flatten expected start_dim <= end_dim, got {start_dim} and {end_dim}")
     if first == last:
         return input
     size = 1
@@ -105,7 +106,7 @@ def permute(input: Array, *dims: Any) -> Array:
     ndim = np.ndim(unwrap(input))
     axes = tuple([axis_of(d, ndim) for d in order]) if ndim else ()
     if sorted(axes) != list(range(ndim)):
-        raise ValueError(f"permute expected each of {ndim} dimensions once, got {order}")
+        raise ShapeError(f"permute expected each of {ndim} dimensions once, got {order}")
     return view_of(permute_op, input, {"dims": axes})
 
 
@@ -126,14 +127,14 @@ def t(input: Array) -> Array:
     """The transpose of a matrix; 0-d and 1-d as they are. Raises ValueError for more dimensions."""
     ndim = np.ndim(unwrap(input))
     if ndim > 2:
-        raise ValueError(f"t() expected at most 2 dimensions, got {ndim}; use transpose(dim0, dim1) or .mT")
+        raise ShapeError(f"t() expected at most 2 dimensions, got {ndim}; use transpose(dim0, dim1) or .mT")
     return view_of(permute_op, input, {"dims": tuple(reversed(range(ndim)))})
 
 
 def adjoint(input: Array) -> Array:
     """The last two dimensions exchanged (`.mT`)."""
     if np.ndim(unwrap(input)) < 2:
-        raise ValueError(f".mT expected at least 2 dimensions, got {np.ndim(unwrap(input))}")
+        raise ShapeError(f".mT expected at least 2 dimensions, got {np.ndim(unwrap(input))}")
     return transpose(input, -2, -1)
 
 
@@ -142,7 +143,7 @@ def movedim(input: Array, source: Any, destination: Any) -> Array:
     ndim = np.ndim(unwrap(input))
     start, end = axes_of(source, ndim) or (), axes_of(destination, ndim) or ()
     if len(start) != len(end):
-        raise ValueError(f"movedim expected as many sources as destinations, got {source} and {destination}")
+        raise ShapeError(f"movedim expected as many sources as destinations, got {source} and {destination}")
     order = [k for k in range(ndim) if k not in start]
     for to, where_from in sorted(zip(end, start)):
         order.insert(to, where_from)
@@ -175,7 +176,7 @@ def expand(input: Array, *size: Any) -> Array:
     full = tuple([shape[k - lead] if n == -1 and k >= lead else n for k, n in enumerate(wanted)])
     fits = lead >= 0 and all(n in (1, m) for n, m in zip(shape, full[lead:]))
     if not fits:
-        raise ValueError(f"expand cannot repeat shape {shape} up to {wanted}: only dimensions of size 1 grow")
+        raise ShapeError(f"expand cannot repeat shape {shape} up to {wanted}: only dimensions of size 1 grow")
     return view_of(expand_op, input, {"shape": full})
 
 
@@ -229,7 +230,7 @@ def sum_to_size(input: Array, *size: Any) -> Array:
     """Broadcasting undone: summed to `size`."""
     shape = sizes(size)
     if np.broadcast_shapes(shape, np.shape(unwrap(input))) != np.shape(unwrap(input)):
-        raise ValueError(f"sum_to_size cannot sum shape {np.shape(unwrap(input))} to {shape}")
+        raise ShapeError(f"sum_to_size cannot sum shape {np.shape(unwrap(input))} to {shape}")
     return unbroadcast(input, shape)
 
 
@@ -251,7 +252,7 @@ def cat(tensors: Sequence[Array], dim: int = 0, *, axis: int | None = None) -> A
     """The tensors joined along `dim`; their other sizes must agree. Raises ValueError when they do not."""
     tensors = list(tensors)
     if not tensors:
-        raise ValueError("cat expected at least one tensor, got an empty list")
+        raise ShapeError("cat expected at least one tensor, got an empty list")
     arrays = [np.asarray(unwrap(x)) for x in tensors]
     # PyTorch lets an empty 1-d tensor join anything: loops start with `torch.tensor([])`.
     if any(a.ndim != 1 or a.size for a in arrays):
@@ -265,7 +266,7 @@ def cat(tensors: Sequence[Array], dim: int = 0, *, axis: int | None = None) -> A
     try:
         return cat_op.apply(tuple(tensors), {"axis": along, "starts": tuple(starts)})[0]
     except ValueError:
-        raise ValueError(
+        raise ShapeError(
             f"cat expected shapes that agree in all dimensions but {along}, got {[a.shape for a in arrays]}"
         ) from None
 
@@ -278,7 +279,7 @@ def stack(tensors: Sequence[Array], dim: int = 0, *, axis: int | None = None) ->
     tensors = list(tensors)
     shapes = [np.shape(unwrap(x)) for x in tensors]
     if not shapes or any(s != shapes[0] for s in shapes):
-        raise ValueError(f"stack expected tensors of one shape, got {shapes}")
+        raise ShapeError(f"stack expected tensors of one shape, got {shapes}")
     along = dim if axis is None else axis
     return cat([unsqueeze(x, along) for x in tensors], axis_of(along, len(shapes[0]) + 1))
 
@@ -315,7 +316,7 @@ def repeat(input: Array, *repeats: Any) -> Array:
     counts = sizes(repeats)
     shape = np.shape(unwrap(input))
     if len(counts) < len(shape):
-        raise ValueError(f"repeat expected at least {len(shape)} numbers for shape {shape}, got {counts}")
+        raise ShapeError(f"repeat expected at least {len(shape)} numbers for shape {shape}, got {counts}")
     full = (1,) * (len(counts) - len(shape)) + tuple(shape)
     pairs: list[int] = []
     grown: list[int] = []
@@ -385,7 +386,7 @@ def roll(input: Array, shifts: Any, dims: Any = None) -> Array:
     shift = (shifts,) if isinstance(shifts, (int, np.integer)) else tuple(shifts)
     axis = (dims,) if isinstance(dims, (int, np.integer)) else tuple(dims)
     if len(shift) != len(axis):
-        raise ValueError(f"roll expected as many shifts as dims, got {shifts} and {dims}")
+        raise ShapeError(f"roll expected as many shifts as dims, got {shifts} and {dims}")
     return roll_op(input, shift=shift, axis=axis)
 
 
@@ -455,7 +456,7 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Array, ...]:
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
         tensors = tuple(tensors[0])
     if indexing not in ("ij", "xy"):
-        raise ValueError(f"meshgrid expected indexing 'ij' or 'xy', got {indexing!r}")
+        raise ShapeError(f"meshgrid expected indexing 'ij' or 'xy', got {indexing!r}")
     lengths = [np.size(unwrap(x)) for x in tensors]
     grids = [
         expand(reshape(x, (1,) * k + (-1,) + (1,) * (len(tensors) - k - 1)), lengths)
