@@ -39,8 +39,9 @@ from tinygrad_cnn.printing import tensor_str
 class Tensor(Handle):
     """An n-dimensional array through which gradients flow; make one with `tensor`, `zeros`, `randn`, …
 
-    `Tensor(data)` copies data as float32 and `Tensor(3, 4)` gives zeros of that size, as in PyTorch. Attributes: `array` (the ndarray), `grad` (a Tensor
-    or None), `name`, and `node`, the value's node in the graph (None while no gradient is wanted).
+    `Tensor(data)` copies data as float32, and `Tensor(3, 4)` gives zeros of that size. Attributes: `array` (the
+    ndarray), `grad` (a Tensor or None), `name`, and `node`, the value's node in the graph (None while no gradient
+    is wanted).
     """
 
     # A tensor may be given attributes of the user's own, as in PyTorch, hence __dict__.
@@ -52,7 +53,8 @@ class Tensor(Handle):
     def __init__(self, *data: Any, requires_grad: bool = False) -> None:
         from tinygrad_cnn.creation import _array_of
 
-        if data and all(type(n) is int for n in data):  # sizes, as in torch.Tensor(3, 4); zeros, never garbage
+        if data and all(type(n) is int for n in data):
+            # Sizes, as in torch.Tensor(3, 4); zeros, never garbage.
             self.array = np.zeros(data, modes.get_default_dtype())
         elif len(data) > 1:
             raise TypeError(f"Tensor(…) expected data, or sizes as integers, got {len(data)} arguments")

@@ -467,6 +467,25 @@ case(
     normal(3),
 )
 
+# --- at kinks and ties the subgradient is PyTorch's (differences cannot tell, hence one-sided inputs) --
+
+for _name, _fn in {
+    "abs": lambda tg, F, x: x.abs(), "relu": lambda tg, F, x: F.relu(x), "relu6": lambda tg, F, x: F.relu6(x),
+    "hardtanh": lambda tg, F, x: F.hardtanh(x), "clamp": lambda tg, F, x: x.clamp(-1, 1),
+    "clamp_min": lambda tg, F, x: x.clamp(min=0), "maximum": lambda tg, F, x: tg.maximum(x, tg.zeros_like(x)),
+    "minimum": lambda tg, F, x: tg.minimum(x, tg.zeros_like(x)), "fmax": lambda tg, F, x: tg.fmax(x, tg.zeros_like(x)),
+    "fmin": lambda tg, F, x: tg.fmin(x, tg.zeros_like(x)), "norm of 0": lambda tg, F, x: (x * 0).norm(),
+    "norm3 of 0": lambda tg, F, x: (x * 0).norm(3), "inf norm": lambda tg, F, x: x.norm(float("inf")),
+    "hardswish": lambda tg, F, x: F.hardswish(x * 3), "hardsigmoid": lambda tg, F, x: F.hardsigmoid(x * 3),
+    "softshrink": lambda tg, F, x: F.softshrink(x * 0.5), "hardshrink": lambda tg, F, x: F.hardshrink(x * 0.5),
+    "leaky_relu": lambda tg, F, x: F.leaky_relu(x), "elu": lambda tg, F, x: F.elu(x),
+    "threshold": lambda tg, F, x: F.threshold(x, 0.0, 5.0), "max": lambda tg, F, x: x.max(),
+    "amax": lambda tg, F, x: x.amax(0), "min": lambda tg, F, x: x.min(), "median": lambda tg, F, x: x.median(),
+    "prod": lambda tg, F, x: x.prod(), "cumprod": lambda tg, F, x: x.cumprod(0), "std": lambda tg, F, x: (x * 0).std(),
+    "atan2": lambda tg, F, x: tg.atan2(x, x), "pow 0": lambda tg, F, x: x**0, "pow 1": lambda tg, F, x: x**1,
+}.items():  # fmt: skip
+    case(f"kink:{_name}", _fn, fixed([-1.0, 0.0, 0.0, 1.0, 2.0]), differences=False, order2=False)
+
 # --- less common functions -------------------------------------------------------------------------
 
 case("unfold:dimension", lambda tg, F, x: x.unfold(1, 3, 2), normal(2, 7, 2))

@@ -33,6 +33,7 @@ class Case:
         fn: (tg, F, *inputs) -> a tensor, or several of which the floating ones are checked
         draws: how each input is drawn (float64)
         torch: PyTorch's form of fn, or None
+        differences: False where the function has a kink at the inputs, so that only PyTorch can be asked
         order2: whether its second derivatives are checked against differences
         tol: relative and absolute tolerance of comparisons with differences
         float32: tolerance in float32; None skips that check (say why in the line)
@@ -43,6 +44,7 @@ class Case:
     fn: Callable[..., Any]
     draws: tuple[Draw, ...]
     torch: Callable[..., Any] | None
+    differences: bool = True
     order2: bool = True
     tol: float = 1e-6
     float32: float | None = 1e-4

@@ -41,6 +41,8 @@ def nodes_of(case: Case) -> list:
 
 @every_case
 def test_the_vjp_is_the_transpose_of_the_differences(case: Case) -> None:
+    if not case.differences:
+        return
     arrays, rng = case.inputs()
     answer = driver.pull(case, arrays)
     for _ in range(2):
@@ -53,6 +55,8 @@ def test_the_vjp_is_the_transpose_of_the_differences(case: Case) -> None:
 
 @every_case
 def test_the_jvp_is_the_differences(case: Case) -> None:
+    if not case.differences:
+        return
     arrays, rng = case.inputs()
     ts = driver.directions(rng, arrays)
     _, pushed = tg.func.jvp(

@@ -6,6 +6,8 @@ Operators of `tensor.Tensor` call the primitives directly.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tinygrad_cnn.autograd.dispatch import implements
@@ -66,11 +68,11 @@ minimum_op = Elementwise(
     formula="min(a, b)", local=("1 where a < b, ½ where equal", "1 where b < a, ½ where equal"),
 )  # fmt: skip
 fmax_op = Elementwise(
-    "fmax", np.fmax, lambda _y, a, b: ~(b >= a) | (b != b), lambda _y, a, b: (b >= a) | (a != a),
+    "fmax", np.fmax, lambda _y, a, b: (a >= b) | (b != b), lambda _y, a, b: ~((a >= b) | (b != b)),
     formula="max(a, b), NaN counts as missing", local=("1 where a is chosen", "1 where b is chosen"),
 )  # fmt: skip
 fmin_op = Elementwise(
-    "fmin", np.fmin, lambda _y, a, b: ~(b <= a) | (b != b), lambda _y, a, b: (b <= a) | (a != a),
+    "fmin", np.fmin, lambda _y, a, b: (a <= b) | (b != b), lambda _y, a, b: ~((a <= b) | (b != b)),
     formula="min(a, b), NaN counts as missing", local=("1 where a is chosen", "1 where b is chosen"),
 )  # fmt: skip
 hypot_op = Elementwise(
@@ -82,9 +84,17 @@ hypot_op = Elementwise(
     local=("a / y", "b / y"),
 )
 atan2_op = Elementwise(
-    "atan2", np.arctan2, lambda _y, a, b: b / (a * a + b * b), lambda _y, a, b: -a / (a * a + b * b),
+    "atan2", np.arctan2, lambda _y, a, b: b / _length2(a, b), lambda _y, a, b: -a / _length2(a, b),
     formula="angle of (b, a)", local=("b / (a² + b²)", "-a / (a² + b²)"),
 )  # fmt: skip
+
+
+def _length2(a: Any, b: Any) -> Any:
+    """a² + b², and 1 at the origin, where no direction is better than another: the gradient is 0 there."""
+    total = a * a + b * b
+    return np.where(total == 0, 1.0, total)
+
+
 logaddexp_op = Elementwise(
     "logaddexp", np.logaddexp, lambda y, a, _b: np.exp(a - y), lambda y, _a, b: np.exp(b - y),
     formula="log(eᵃ + eᵇ)", local=("exp(a - y)", "exp(b - y)"),

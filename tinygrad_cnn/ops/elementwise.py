@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
-from tinygrad_cnn.autograd.op import Elementwise, Multilinear, unbroadcast
+from tinygrad_cnn.autograd.op import Elementwise, Multilinear, _float_dtype, unbroadcast
 from tinygrad_cnn.ops.common import Array, as_float, like, unary
 
 E = Elementwise
@@ -224,29 +224,16 @@ def where(condition: Array, input: Array = None, other: Array = None) -> Array:
     if input is None and other is None:
         return tuple([wrap(k) if isinstance(condition, Handle) else k for k in np.nonzero(chosen)])
     chosen = np.asarray(chosen, dtype=bool)
-    wanted = _common_dtype(input, other)
     result = _where_op(input, other, condition=chosen)
     if isinstance(condition, Handle) and not isinstance(result, Handle):
         result = wrap(np.asarray(result))
-    if isinstance(result, Handle) and wanted is not None and result.array.dtype != wanted:
-        if result.node is None:
-            return wrap(result.array.astype(wanted))
-        return cast_op(result, dtype=wanted)
+    if isinstance(result, Handle) and result.array.dtype == np.float64:
+        # NumPy widens where PyTorch does not: Python floats become float64, and a 0-d float64 counts in full.
+        return cast(result, _float_dtype([unwrap(input), unwrap(other)]))
     return result
 
 
 implements(np.where)(where)
-
-
-def _common_dtype(a: Any, b: Any) -> np.dtype | None:
-    """What PyTorch gives for two operands: tensors with dimensions decide before 0-d ones and numbers."""
-    arrays = [x for x in (unwrap(a), unwrap(b)) if isinstance(x, np.ndarray)]
-    dims = [x for x in arrays if x.ndim] or arrays
-    if not dims or len(arrays) == len(dims) == 2:
-        return None
-    if all(x.dtype.kind == "f" for x in dims) and all(x.dtype.kind == "f" for x in arrays):
-        return dims[0].dtype
-    return None
 
 
 #: Another dtype. The gradient goes back in the input's own (the engine casts it at the edge).

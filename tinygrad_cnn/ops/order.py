@@ -13,10 +13,11 @@ from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.op import General, Multilinear
 from tinygrad_cnn.ops.common import Array, axis_of, like
-from tinygrad_cnn.ops.elementwise import cast
+from tinygrad_cnn.ops.elementwise import cast, where
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.extreme import values_indices
 from tinygrad_cnn.ops.index import gather
+from tinygrad_cnn.ops.reduce import sum
 from tinygrad_cnn.ops.shape import ravel, squeeze
 
 ndarray = np.ndarray
@@ -166,8 +167,9 @@ def kthvalue(input: Array, k: int, dim: int = -1, keepdim: bool = False) -> valu
 def median(input: Array, dim: int | None = None, keepdim: bool = False) -> Any:
     """The lower median; with `dim`, (values, indices)."""
     if dim is None:
-        flat = ravel(input)
-        return kthvalue(flat, (np.size(unwrap(input)) + 1) // 2, 0).values
+        x = np.ravel(unwrap(input))
+        equal = np.equal(input, np.sort(x)[(len(x) - 1) // 2])
+        return sum(where(equal, input, 0)) / np.count_nonzero(unwrap(equal))  # ties share the gradient
     size = np.shape(unwrap(input))[dim] if np.ndim(unwrap(input)) else 1
     return kthvalue(input, (size + 1) // 2, dim, keepdim)
 

@@ -24,7 +24,7 @@ from tinygrad_cnn.ops.common import (
     refuse_options,
     spread,
 )
-from tinygrad_cnn.ops.elementwise import abs, cast, sqrt, where
+from tinygrad_cnn.ops.elementwise import abs, cast, where
 from tinygrad_cnn.ops.extreme import amax, amin
 
 ndarray = np.ndarray
@@ -185,24 +185,34 @@ def prod(
 # --- variance and norms ----------------------------------------------------------------------------
 
 
+def _deviation(
+    name: str, input: Array, dim: Any, unbiased: bool | None, correction: float
+) -> tuple[Any, Any, Any, float]:
+    """(dim, mean with its dimensions kept, distances from it, n - correction)."""
+    if isinstance(dim, bool):  # PyTorch's older form var(x, unbiased)
+        dim, unbiased = None, dim
+    if unbiased is not None:
+        correction = 1 if unbiased else 0
+    if not is_floating(input):
+        _refuse_integers(name, input)
+    count = _count(np.shape(unwrap(input)), reduced_axes(input, dim))
+    center = mean(input, dim, True)
+    return dim, center, input - center, max(count - correction, 0)
+
+
+def _ratio(total: Array, left: float) -> Array:
+    """total / left; by nothing it is NaN or infinite, as in PyTorch and without NumPy's warning."""
+    return total / left if left > 0 else total * np.inf
+
+
 def var_mean(
     input: Array, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float = 1,
     axis: Any = None, keepdims: Any = None,
 ) -> tuple[Array, Array]:  # fmt: skip
     """(variance, mean). The variance divides by n - correction; `unbiased` True or False means 1 or 0."""
-    if isinstance(dim, bool):  # PyTorch's older form var_mean(x, unbiased)
-        dim, unbiased = None, dim
     dim, keepdim = both_names(dim, axis, keepdim, keepdims)
-    if unbiased is not None:
-        correction = 1 if unbiased else 0
-    input = input if is_floating(input) else _refuse_integers("var", input)
-    shape = np.shape(unwrap(input))
-    count = _count(shape, reduced_axes(input, dim))
-    center = mean(input, dim, True)
-    away = input - center
-    left = count - correction
-    total = sum(away * away, dim, keepdim)
-    variance = total / left if left > 0 else total * np.nan if count == 0 or left == 0 else total * np.inf
+    dim, center, away, left = _deviation("var", input, dim, unbiased, correction)
+    variance = _ratio(sum(away * away, dim, keepdim), left)
     return variance, (center if keepdim else np.reshape(center, variance.shape))
 
 
@@ -224,8 +234,9 @@ def std(
     input: Array, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float = 1,
     axis: Any = None, keepdims: Any = None,
 ) -> Array:  # fmt: skip
-    """The square root of the variance over `dim`."""
-    return sqrt(var(input, dim, unbiased, keepdim, correction=correction, axis=axis, keepdims=keepdims))
+    """The square root of the variance over `dim`; where all values are equal its gradient is 0."""
+    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
+    return std_mean(input, dim, unbiased, keepdim, correction=correction)[0]
 
 
 def std_mean(
@@ -237,8 +248,9 @@ def std_mean(
     correction: float = 1,
 ) -> tuple[Array, Array]:
     """(standard deviation, mean)."""
-    variance, center = var_mean(input, dim, unbiased, keepdim, correction=correction)
-    return sqrt(variance), center
+    dim, center, away, left = _deviation("std", input, dim, unbiased, correction)
+    deviation = _ratio(vector_norm(away, 2, dim, keepdim), left**0.5)
+    return deviation, (center if keepdim else np.reshape(center, deviation.shape))
 
 
 def _norm2(x: ndarray, axis: Any, keepdims: bool) -> Any:
