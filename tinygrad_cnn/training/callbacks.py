@@ -62,6 +62,7 @@ class _Monitor(Callback):
         self.monitor = monitor
         self.sign = 1 if (mode or ("min" if "loss" in monitor else "max")) == "max" else -1
         self.min_delta = abs(min_delta)
+        self.ties = False  # whether an epoch as good as the best one replaces it
         self.best: float | None = None
 
     def improved(self, trainer: Any) -> bool:
@@ -73,8 +74,10 @@ class _Monitor(Callback):
                 f"it has: {', '.join(record)}"
             )
         value = record[self.monitor]
-        if self.best is not None and not self.sign * value > self.sign * self.best + self.min_delta:
-            return False
+        if self.best is not None:
+            gain = self.sign * (value - self.best) - self.min_delta
+            if not (gain > 0 or (gain == 0 and self.ties)):
+                return False
         self.best = value
         return True
 

@@ -34,6 +34,7 @@ class RunCheckpoint(_Monitor):
         every_batches: int | None = None, every_seconds: float | None = 30.0,
     ) -> None:  # fmt: skip
         super().__init__(monitor or "epoch", mode)
+        self.ties = True  # of equals the latest, which the schedule has annealed furthest
         self.folder = Path(folder)
         self.every_batches = every_batches
         self.every_seconds = every_seconds
