@@ -314,3 +314,18 @@ class TestInstall:
         assert (tmp_path / "config/nvim/lua/tinygrad_cnn_dap.lua").exists()
         assert main(["dap", "--install", "emacs"]) == 0
         assert (tmp_path / ".emacs.d/tinygrad-cnn-dap.el").exists()
+
+
+class TestInterruption:
+    @pytest.mark.skipif(os.name == "nt", reason="signals as on Unix")
+    def test_control_c_in_an_attached_programs_terminal_ends_it_at_its_stop(self, tmp_path):
+        with TestAttach().program(tmp_path) as (child, _script, port):
+            client = TestAttach().attach(port, stopOnEntry=True)
+            TestAttach().go(child)
+            client.stopped()
+            child.send_signal(signal.SIGINT)
+            client.event("terminated")
+            with pytest.raises(Failed, match="running"):
+                client.evaluate("1")
+            client.ask("disconnect")
+            assert child.wait(PATIENCE) != 0

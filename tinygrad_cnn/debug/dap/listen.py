@@ -14,9 +14,10 @@ import contextlib
 import socket
 import sys
 import threading
+import time
 
 from tinygrad_cnn.debug.dap.adapter import Adapter
-from tinygrad_cnn.debug.dap.program import Program
+from tinygrad_cnn.debug.dap.program import BREATH, Program
 from tinygrad_cnn.debug.dap.serve import HOST, bind
 from tinygrad_cnn.debug.dap.server import Server
 from tinygrad_cnn.errors import UsageError
@@ -105,7 +106,11 @@ def wait_for_client(timeout: float | None = None) -> bool:
     """
     if _current is None:
         raise UsageError("nobody can attach yet: call listen() first")
-    return _current.ready.wait(timeout)
+    end = None if timeout is None else time.monotonic() + timeout
+    while not _current.ready.wait(BREATH):
+        if end is not None and time.monotonic() >= end:
+            return False
+    return True
 
 
 def unlisten() -> None:

@@ -8,6 +8,7 @@ it on. Other threads' passes run as ever.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import queue
 import sys
@@ -27,6 +28,9 @@ from tinygrad_cnn.debug.dap.breakpoints import EditorBreakpoints
 from tinygrad_cnn.debug.dap.messages import RequestError
 from tinygrad_cnn.debug.dap.places import resolve
 from tinygrad_cnn.debug.session import BackwardSession
+
+#: A thread that waits for a lock does not see Ctrl-C everywhere; so it looks up this often, in seconds.
+BREATH = 0.25
 
 
 class Interrupted(BaseException):
@@ -205,28 +209,43 @@ class Program:
     def _wait(self, reason: str, text: str, hit: list[int]) -> Move:
         """Stand here, and do what the dispatcher asks for, until it says how to go on."""
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()  # what the program printed so far belongs before the stop
+            with contextlib.suppress(AttributeError, OSError, ValueError):  # None, a broken pipe, closed
+                stream.flush()  # what the program printed so far belongs before the stop
         with self._lock:
             self._stopped = True
+        try:
+            move = self._serve(reason, text, hit)
+        finally:  # by a KeyboardInterrupt, too: nobody may wait for a thread that has gone
+            with self._lock:
+                self._stopped = False
+                while not self._jobs.empty():
+                    left = self._jobs.get()
+                    if isinstance(left, _Job):
+                        left.error = RequestError("the program went on", id=10)
+                        left.done.set()
+        if move is TERMINATE:
+            raise Terminated(1)
+        if reason == "exception" and move is not CONTINUE:
+            self._failed_at = None  # the user did something about it: a failure is news again
+        self.error = None
+        return move
+
+    def _serve(self, reason: str, text: str, hit: list[int]) -> Move:
         self.events.stopped(reason, text, hit)
         while True:
             job: _Job | None = None
             try:
-                got = self._jobs.get()
+                got = self._jobs.get(timeout=BREATH)
                 if isinstance(got, Move):
-                    break
+                    return got
                 job = got
                 self._do(job)
+            except queue.Empty:
+                pass
             except Interrupted:
                 if job is not None and not job.done.is_set():
                     job.error = RequestError("interrupted", id=3)
                     job.done.set()
-        if got is TERMINATE:
-            raise Terminated(1)
-        if reason == "exception" and got is not CONTINUE:
-            self._failed_at = None  # the user did something about it: a failure is news again
-        self.error = None
-        return got
 
     def _do(self, job: _Job) -> None:
         try:
@@ -262,13 +281,14 @@ class Program:
 
     def call(self, fn: Callable[[], Any]) -> Any:
         """Run `fn` in the stopped program's thread; gives its result, raises its error."""
-        if not self._stopped:
-            raise RequestError("the program is running: pause it, or set a breakpoint, first", id=10)
         job = _Job(fn)
-        self._jobs.put(job)
+        with self._lock:
+            if not self._stopped:
+                raise RequestError("the program is running: pause it, or set a breakpoint, first", id=10)
+            self._jobs.put(job)
         job.done.wait()
         if job.error is not None:
-            if isinstance(job.error, (Exception,)):
+            if isinstance(job.error, Exception):
                 raise job.error
             raise RequestError(f"{type(job.error).__name__}: {job.error}", id=11)
         return job.result
@@ -279,7 +299,7 @@ class Program:
             if not self._stopped:
                 return
             self._stopped = False
-        self._jobs.put(move)
+            self._jobs.put(move)
 
     def pause(self) -> None:
         """Stop at the next node, of this pass or the next."""

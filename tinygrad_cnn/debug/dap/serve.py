@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 from tinygrad_cnn.debug.dap.adapter import Adapter
 from tinygrad_cnn.debug.dap.output import own_streams
+from tinygrad_cnn.debug.dap.program import BREATH
 from tinygrad_cnn.debug.dap.server import Server
 from tinygrad_cnn.errors import UsageError
 
@@ -43,11 +44,16 @@ def serve_stdio() -> int:
     adapter = Adapter(server.send_event, jobs.put)
     server.start(adapter)
     threading.Thread(target=_end, args=(server, adapter, jobs), name="dap_end", daemon=True).start()
-    while (job := jobs.get()) is not None:
+    while True:
+        try:
+            job = jobs.get(timeout=BREATH)
+        except queue.Empty:
+            continue
+        if job is None:
+            return 0
         # A client that left while the script was in C code: its end may arrive after the script's.
         with contextlib.suppress(SystemExit):
             job()
-    return 0
 
 
 def _end(server: Server, adapter: Adapter, jobs: queue.SimpleQueue[Any]) -> None:

@@ -17,11 +17,20 @@ const TINY = path.join(PROGRAMS, "tiny.py");
 const NAN = path.join(PROGRAMS, "nan.py");
 const HOOK = path.join(PROGRAMS, "hook.py");
 const THREAD = { threadId: 1 };
+const PATIENCE = 30000; // milliseconds
 
 let client;
 
 function listenTo(client) {
-  client.defaultTimeout = 30000;
+  // The client's own timers stay behind when their event has come, and keep node from ending.
+  client.waitForEvent = (name) =>
+    new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`no event '${name}' came`)), PATIENCE);
+      client.once(name, (event) => {
+        clearTimeout(timer);
+        resolve(event);
+      });
+    });
   const dispatch = client.dispatch.bind(client);
   client.dispatch = (body) => {
     fs.appendFileSync(process.env.DAP_LOG, JSON.stringify(JSON.parse(body)) + "\n");
