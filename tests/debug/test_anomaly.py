@@ -114,6 +114,17 @@ def test_the_session_stands_at_the_culprit():
     assert not np.isfinite(x.grad.numpy()).all()  # it went on to the end
 
 
+def test_the_terminal_opens_there_when_asked(monkeypatch, capsys):
+    x = tg.tensor([1.0, 0.0], requires_grad=True)
+    answers = iter(["p op", "explain", "edit d0 = 0", "c"])
+    monkeypatch.setattr("builtins.input", lambda _prompt: next(answers))
+    with anomaly(session=True, error=False):
+        tg.log(x * 2).sum().backward()
+    said = capsys.readouterr().out
+    assert "because" in said and "'log'" in said and "inf" in said
+    assert x.grad.tolist() == [0.0, 0.0]  # what was edited there is what went on
+
+
 def test_pytorchs_names_switch_it_on_and_off():
     x = tg.tensor([0.0], requires_grad=True)
     with tg.autograd.detect_anomaly(), pytest.raises(RuntimeError, match="log"):

@@ -77,6 +77,14 @@ def test_what_other_users_handed_back_is_told():
     assert "other users had handed back 403.429" in str(e)
 
 
+def test_the_first_input_that_wants_a_gradient_is_explained_by_default():
+    w = tg.tensor([[2.0], [3.0]], requires_grad=True)
+    s = BackwardSession((tg.tensor([[5.0, 7.0]]) @ w).sum())
+    s.goto("matmul")
+    e = s.explain()
+    assert (e.input, e.index, e.gradient) == ("b", (1, 0), 7.0)
+
+
 def test_infinities_are_shown_and_not_dropped():
     x = tg.tensor([0.0, 1.0], requires_grad=True)
     s = BackwardSession(tg.sqrt(x).sum())

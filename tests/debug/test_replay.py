@@ -104,7 +104,7 @@ def test_what_needs_arrays_says_so(recorded):
 
 def test_the_command_line_opens_it(recorded):
     done = subprocess.run(
-        [sys.executable, "-m", "tinygrad_cnn", "debug", "--replay", str(recorded[1]), *["-c", "bk", "-c", "st", "-c", "q"]],
-        capture_output=True, text=True, input="", timeout=60, encoding="utf-8",
+        [sys.executable, "-m", "tinygrad_cnn", "debug", "--replay", str(recorded[1]), "-c", "bk", "-c", "st"],
+        capture_output=True, text=True, input="q\n", timeout=60, encoding="utf-8",
     )  # fmt: skip
     assert done.returncode == 0 and "start of the recorded pass" in done.stdout and "upstream" in done.stdout

@@ -56,7 +56,8 @@ def edit_edge(session: BackwardSession, node: Node, input: int, gradient: Any, i
     assert parent is not None
     edits = session._edge_edits
     old = edits.get(input, MISSING)
-    edits[input] = _replaced(session.downstream[input], gradient, index, parent)
+    new = _replaced(session.downstream[input], gradient, index, parent)
+    edits[input] = wrap(new) if session.create_graph else new
     return lambda: put(edits, input, old), f"edited what {session.label(node)} hands to input {input}" + _at(
         index
     )

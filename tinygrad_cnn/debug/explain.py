@@ -70,16 +70,22 @@ class Explanation:
         return render(self)
 
 
-def explain_entry(session: BackwardSession, node: Node, index: Any = None, input: int = 0) -> Explanation:
+def explain_entry(
+    session: BackwardSession, node: Node, index: Any = None, input: int | None = None
+) -> Explanation:
     """Explain ∂L/∂(input)[index] of a node whose upstream gradient is known (the paused one, or one done).
 
-    `index` defaults to the entry of the largest gradient. Raises UsageError for a leaf, an input without
+    `input` defaults to the first that wants a gradient, `index` to the entry of the largest.
+
+    Raises UsageError for a leaf, an input without
     gradient, an index outside, or a node no gradient has reached.
     """
     if not node.parents:
         raise UsageError(
             f"{session.label(node)} is a leaf: its gradient is the sum of what its users hand back; `graph` lists them"
         )
+    if input is None:
+        input = next((i for i, p in enumerate(node.parents) if p is not None), 0)
     if not 0 <= input < len(node.parents) or node.parents[input] is None:
         raise UsageError(f"no gradient flows to input {input} of {node.op.name}")
     upstream = session.gradient_of(node)

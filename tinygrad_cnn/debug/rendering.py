@@ -21,6 +21,8 @@ from rich.text import Text
 
 #: Heat maps are at most so many characters wide and lines high.
 MAP_WIDTH, MAP_LINES = 24, 5
+#: Arrays of so few entries are written out instead.
+FEW = 6
 _SHADES = " ·░▒▓█"
 _ASCII = " .:+*#"
 #: Stands in a grid where nothing is drawn.
@@ -246,10 +248,19 @@ def _cell(title: str, s: dict[str, Any] | None, maps: str, *, to: str = "") -> R
     if s is None:
         return Group(head, Text("none", "dim"))
     parts: list[RenderableType] = [head]
+    if s.get("data") is not None and 1 < s.get("n", 0) <= FEW:
+        # so few that the numbers themselves say more than a picture
+        return Group(*parts, Text(_written_out(s["data"]), "bold"))
     if s.get("image"):
         parts.append(heat_map(s["image"], maps=maps))
     parts.append(numbers(s))
     return Group(*parts)
+
+
+def _written_out(data: Any) -> str:
+    if not isinstance(data, list):
+        return _n(data, 4)
+    return "[" + ", ".join(_written_out(d) for d in data) + "]"
 
 
 def _shrunk(a: np.ndarray, size: int, axis: int) -> np.ndarray:

@@ -125,20 +125,30 @@ _trace: list[Any] = []
 
 
 def set_trace(*breaks: str, terminal: Terminal | None = None) -> None:
-    """Stop at the next `backward()` (or, with selectors, where they say in the backward passes from here on)."""
-    if _trace:
-        hook = _trace[0]
-    else:
-        hook = Attached((terminal or Terminal()).interact, stop_next=False)
+    """Stop at the next `backward()`, and then no more (unless breakpoints were set there).
+
+    With selectors: stop where they say, in every backward pass from here on, until `unset_trace`. Meanwhile nodes
+    keep their values and the Python frames that made them.
+    """
+    if not _trace:
         holder = contextlib.ExitStack()
+        hook = Attached(_interact_once, stop_next=False)
         holder.enter_context(keep_values(stack=True))
         holder.enter_context(attached(hook))
-        _trace[:] = [hook, holder]
-    if terminal is not None:
-        hook.interact = terminal.interact
+        _trace[:] = [hook, holder, terminal]
+    hook = _trace[0]
+    _trace[2] = terminal or _trace[2]
     for text in breaks:
         hook.breakpoints.add(text)
     hook.stop_next = not breaks
+
+
+def _interact_once(session: BackwardSession) -> None:
+    if _trace[2] is None:
+        _trace[2] = Terminal()
+    _trace[2].interact(session)
+    if not len(_trace[0].breakpoints):
+        unset_trace()
 
 
 def unset_trace() -> None:

@@ -336,13 +336,11 @@ class BackwardSession(Walk):
 
         return check_node(self, node or self._paused(), **options)
 
-    def explain(
-        self, node: Node | None = None, index: Any = None, input: int = 0, **options: Any
-    ) -> Explanation:
+    def explain(self, node: Node | None = None, index: Any = None, input: int | None = None) -> Explanation:
         """One entry of the gradient of an input, as the sum it is; see `explain.explain_entry`."""
         from tinygrad_cnn.debug.explain import explain_entry
 
-        return explain_entry(self, node or self._paused(), index, input, **options)
+        return explain_entry(self, node or self._paused(), index, input)
 
     def into(self) -> BackwardSession:
         """A session inside the paused node: the backward pass of its definition in smaller ops.

@@ -162,7 +162,7 @@ def maps_of(console: Console) -> str:
 
 
 def _plain_wanted() -> bool:
-    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") in ("dumb", None)
+    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
 
 
 def _read(prompt: str) -> str:
