@@ -19,6 +19,24 @@ def test_erf_and_erfc_are_as_good_as_the_c_librarys() -> None:
     assert math.copysign(1, tg.erf(tg.tensor(-0.0)).item()) == -1
 
 
+def test_erf_in_float32_is_good_to_its_last_digits() -> None:
+    x = np.concatenate([np.linspace(-6, 6, 20_001), [1e-20, 0.0]]).astype(np.float32)
+    found = tg.erf(tg.from_numpy(x)).numpy()
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, [math.erf(v) for v in x.tolist()], rtol=6e-7)
+
+
+def test_many_rows_added_at_repeated_places() -> None:
+    rng = np.random.default_rng(0)
+    x = tg.from_numpy(rng.standard_normal((50, 40))).requires_grad_()
+    rows = rng.integers(-50, 50, (20, 10))
+    g = rng.standard_normal((20, 10, 40))
+    (x[tg.from_numpy(rows)] * tg.from_numpy(g)).sum().backward()
+    wanted = np.zeros((50, 40))
+    np.add.at(wanted, rows, g)
+    np.testing.assert_allclose(x.grad.numpy(), wanted, rtol=1e-12, atol=1e-12)
+
+
 def test_erfinv_inverts_erf() -> None:
     y = np.concatenate([np.linspace(-0.999999, 0.999999, 2001), [1 - 1e-12, -1 + 1e-12, 1e-12]])
     x = tg.erfinv(tg.from_numpy(y)).numpy()

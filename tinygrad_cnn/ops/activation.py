@@ -147,9 +147,13 @@ def celu(input: Array, alpha: float = 1.0, inplace: bool = False) -> Array:
 
 
 def _sigmoid(x: Any) -> Any:
-    # exp of a non-positive number only: nothing overflows at either end.
-    e = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, e) / (1 + e)
+    # 1 / (1 + exp(-x)) is right at both ends: where exp overflows, its reciprocal is the 0 that is wanted.
+    with np.errstate(over="ignore"):
+        e = np.exp(np.negative(x))
+        if not np.ndim(e):
+            return 1 / (1 + e)
+        e += 1
+        return np.divide(1, e, out=e)
 
 
 def _softplus(x: Any) -> Any:
