@@ -169,6 +169,7 @@ def test_a_dumb_terminal_gets_no_control_codes(script):
         (["--break", "norm >", "{script}"], "norm >"),
         (["--replay", "nosuch.json"], "nosuch.json"),
         (["--replay", "x.json", "{script}"], "not both"),
+        (["--anomaly", "--break", "relu", "{script}"], "without --break"),
     ],
 )
 def test_user_errors_are_one_line(words, says, script):

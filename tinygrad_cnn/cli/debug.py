@@ -43,6 +43,8 @@ def run(args: argparse.Namespace) -> int:
         return open_replay(args.replay, commands=args.commands)
     if args.script is None:
         raise UsageError("expected a script to run, e.g. tinygrad-cnn debug train.py, or --replay FILE")
+    if args.anomaly and args.breaks:
+        raise UsageError("--anomaly stops where the first nan or infinity is made; give it without --break")
     from tinygrad_cnn.debug.script import run_script
 
     return run_script(
