@@ -6,11 +6,12 @@ The script runs in this process, as `__main__`, in the thread that the adapter c
 
 from __future__ import annotations
 
+import contextlib
 import os
 import runpy
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType
@@ -90,13 +91,30 @@ def run(launch: Launch, program: Program, sink: Sink) -> int:
 
 
 def _run(launch: Launch) -> int:
-    if launch.cwd is not None:
-        os.chdir(launch.cwd)
-    for name, value in launch.env.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
+    with _surroundings(launch):
+        return _run_here(launch)
+
+
+@contextlib.contextmanager
+def _surroundings(launch: Launch) -> Iterator[None]:
+    """The directory and the environment that were asked for, then those from before."""
+    directory, environment = os.getcwd(), dict(os.environ)
+    try:
+        if launch.cwd is not None:
+            os.chdir(launch.cwd)
+        for name, value in launch.env.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        yield
+    finally:
+        os.chdir(directory)
+        os.environ.clear()
+        os.environ.update(environment)
+
+
+def _run_here(launch: Launch) -> int:
     try:
         if launch.code is not None and launch.path is not None:
             with _as_main(launch.path, launch.args) as main:

@@ -228,7 +228,7 @@ def text_of(item: Item) -> str:
         return item.text
     value = item.value
     if isinstance(value, Group):
-        return value.text
+        return " ".join(value.text.split())
     if isinstance(value, str):
         return value if len(value) <= MAX_TEXT else value[: MAX_TEXT - 1] + "…"
     if isinstance(value, (list, tuple)) and len(value) > 20:
