@@ -17,8 +17,9 @@ pytestmark = pytest.mark.live
 def test_outputs_and_gradients_are_pytorchs(name: str, training: bool, dtype: str, tol: float) -> None:
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)
-    theirs = zoo.run(name, torch, dtype, training)
-    ours = zoo.run(name, tg, dtype, training)
+    seed = zoo.facts(name)["seed"]
+    theirs = zoo.run(name, torch, dtype, training, seed)
+    ours = zoo.run(name, tg, dtype, training, seed)
     np.testing.assert_allclose(ours[1], theirs[1], rtol=tol, atol=tol * np.abs(theirs[1]).max())
     assert list(ours[2]) == list(theirs[2])
     largest = max(np.linalg.norm(g) for g in theirs[2].values())

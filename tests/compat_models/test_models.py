@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import re
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,19 +15,9 @@ every_model = pytest.mark.parametrize("name", zoo.MODELS)
 modes = pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
 
 
-@functools.cache
-def frozen() -> dict[str, np.ndarray]:
-    with np.load(zoo.FROZEN) as file:
-        return dict(file)
-
-
-def facts(name: str) -> dict[str, Any]:
-    return json.loads(frozen()[f"{name}/facts"].tobytes())
-
-
 @every_model
 def test_names_shapes_and_counts_are_pytorchs(name: str) -> None:
-    model, known = zoo.MODELS[name], facts(name)
+    model, known = zoo.MODELS[name], zoo.facts(name)
     net = model.make(zoo.load(model.file, "tinygrad_cnn"))
     assert {k: list(v.shape) for k, v in net.state_dict().items()} == known["shapes"]
     assert list(net.state_dict()) == list(known["shapes"])
@@ -45,7 +32,7 @@ def test_it_prints_as_in_pytorch(name: str) -> None:
     model = zoo.MODELS[name]
     text = repr(model.make(zoo.load(model.file, "tinygrad_cnn")))
     # PyTorch shows `bias=` of normalisations since 2.13.
-    known = facts(name)["repr"]
+    known = zoo.facts(name)["repr"]
     assert text == known or re.sub(r", bias=(True|False)(?=[,)])", "", text) == re.sub(
         r", bias=(True|False)(?=[,)])", "", known
     )
@@ -58,8 +45,8 @@ def test_outputs_gradients_and_running_averages_are_pytorchs(
     name: str, training: bool, dtype: str, tol: float
 ) -> None:
     mode = "train" if training else "eval"
-    known = frozen()
-    net, output, grads, buffers = zoo.run(name, tg, dtype, training)
+    known = zoo.frozen()
+    net, output, grads, buffers = zoo.run(name, tg, dtype, training, zoo.facts(name)["seed"])
     wanted = known[f"{name}/{mode}/output"]
     assert output.dtype == dtype
     np.testing.assert_allclose(output, wanted, rtol=tol, atol=tol * np.abs(wanted).max())

@@ -7,6 +7,8 @@ frozen answer holds only outputs and one projection per gradient.
 
 from __future__ import annotations
 
+import functools
+import json
 import re
 import types
 import zlib
@@ -26,7 +28,6 @@ class Model(NamedTuple):
     file: str
     make: Callable[[Any], Any]
     shape: tuple[int, ...] = (2, 3, 32, 32)
-    seed: str = "input"  # another one where an activation lies on ReLU's kink, so that rounding decides
 
 
 MODELS = {
@@ -40,7 +41,7 @@ MODELS = {
     "senet": Model("senet", lambda m: m.SENet()),
     "densenet": Model("densenet", lambda m: m.densenet_cifar()),
     "densenet named": Model("densenet", lambda m: m.DenseNetNamed()),
-    "resnext": Model("resnext", lambda m: m.ResNeXt29_2x64d(), seed="another input"),
+    "resnext": Model("resnext", lambda m: m.ResNeXt29_2x64d()),
     "mobilenet": Model("mobilenet", lambda m: m.MobileNet()),
     "mobilenet v2": Model("mobilenet", lambda m: m.MobileNetV2()),
     "mobilenet v3": Model("mobilenet", lambda m: m.MobileNetV3(), (4, 3, 16, 16)),
@@ -72,6 +73,18 @@ def load(file: str, package: str) -> types.ModuleType:
     return module
 
 
+@functools.cache
+def frozen() -> dict[str, np.ndarray]:
+    """PyTorch's answers."""
+    with np.load(FROZEN) as file:
+        return dict(file)
+
+
+def facts(name: str) -> dict[str, Any]:
+    """What PyTorch says of a network beside its numbers."""
+    return json.loads(frozen()[f"{name}/facts"].tobytes())
+
+
 def rng_of(*names: str) -> np.random.Generator:
     """A generator of its own for a name."""
     return np.random.default_rng(zlib.crc32("/".join(names).encode()))
@@ -95,9 +108,9 @@ def weights(shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
     return made
 
 
-def image(name: str, model: Model) -> np.ndarray:
-    """The network's input."""
-    return rng_of(name, model.seed).standard_normal(model.shape)
+def image(name: str, seed: int) -> np.ndarray:
+    """The network's input; see `freeze.steady_seed` for the seed."""
+    return rng_of(name, f"input {seed}").standard_normal(MODELS[name].shape)
 
 
 def direction(name: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -117,19 +130,28 @@ def projections(values: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def run(
-    name: str, engine: Any, dtype: str, training: bool
+    name: str, engine: Any, dtype: str, training: bool, seed: int, noise: float = 0.0
 ) -> tuple[Any, np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """(network, output, gradients by parameter, buffers afterwards) on `engine` (torch or tinygrad_cnn)."""
+    """(network, output, gradients by parameter, buffers afterwards) on `engine` (torch or tinygrad_cnn).
+
+    `noise` is the relative size of random changes to the weights.
+    """
     model = MODELS[name]
     net = model.make(load(model.file, engine.__name__))
     if dtype == "float64":
         net.double()
     values = weights({k: tuple(v.shape) for k, v in net.state_dict().items()})
+    if noise:
+        rng = np.random.default_rng()
+        values = {
+            k: v * (1 + noise * rng.standard_normal(v.shape)) if v.dtype.kind == "f" else v
+            for k, v in values.items()
+        }
     net.load_state_dict(
         {k: engine.tensor(v.astype(dtype) if v.dtype.kind == "f" else v) for k, v in values.items()}
     )
     net.train(training)
-    x = engine.tensor(image(name, model).astype(dtype))
+    x = engine.tensor(image(name, seed).astype(dtype))
     output = net(x)
     (output * engine.tensor(direction(name, tuple(output.shape)).astype(dtype))).sum().backward()
     grads = {k: p.grad.detach().numpy() for k, p in net.named_parameters() if p.grad is not None}

@@ -198,8 +198,8 @@ def test_state_that_does_not_fit_is_listed() -> None:
     assert 'Missing key(s) in state_dict: "1.bias"' in text
     assert 'Unexpected key(s) in state_dict: "extra.weight"' in text
     assert (
-        "size mismatch for 0.weight: copying a param with shape (3, 4) from checkpoint, the shape in current model is (3, 2)"
-        in text
+        "size mismatch for 0.weight: copying a param with shape (3, 4) from checkpoint, "
+        "the shape in current model is (3, 2)" in text
     )
     state["0.weight"] = tg.zeros(3, 2)
     keys = net.load_state_dict(state, strict=False)

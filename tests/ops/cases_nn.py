@@ -27,21 +27,31 @@ for _d, _s in ((1, (7,)), (2, (5, 6)), (3, (4, 3, 4))):
         normal(2, 2, *_k),
     )
     case(
-        f"{_n}:same, dilated, even kernel", lambda tg, F, x, w, n=_n: getattr(F, n)(x, w, padding="same", dilation=2),
-        normal(1, 2, *_s), normal(2, 2, *_two),
-    )  # fmt: skip
+        f"{_n}:same, dilated, even kernel",
+        lambda tg, F, x, w, n=_n: getattr(F, n)(x, w, padding="same", dilation=2),
+        normal(1, 2, *_s),
+        normal(2, 2, *_two),
+    )
     case(
-        f"{_n}:groups", lambda tg, F, x, w, b, n=_n: getattr(F, n)(x, w, b, padding=1, groups=2),
-        normal(1, 4, *_s), normal(4, 2, *_k), normal(4),
-    )  # fmt: skip
+        f"{_n}:groups",
+        lambda tg, F, x, w, b, n=_n: getattr(F, n)(x, w, b, padding=1, groups=2),
+        normal(1, 4, *_s),
+        normal(4, 2, *_k),
+        normal(4),
+    )
     case(
-        f"{_n}:depthwise, without batch", lambda tg, F, x, w, n=_n: getattr(F, n)(x, w, groups=3, padding="valid"),
-        normal(3, *_s), normal(6, 1, *_two),
-    )  # fmt: skip
+        f"{_n}:depthwise, without batch",
+        lambda tg, F, x, w, n=_n: getattr(F, n)(x, w, groups=3, padding="valid"),
+        normal(3, *_s),
+        normal(6, 1, *_two),
+    )
     case(
-        f"{_n}:full", lambda tg, F, x, w, n=_n: getattr(F, n)(x, w, padding="full"), normal(1, 1, *_s), normal(1, 1, *_two),
+        f"{_n}:full",
+        lambda tg, F, x, w, n=_n: getattr(F, n)(x, w, padding="full"),
+        normal(1, 1, *_s),
+        normal(1, 1, *_two),
         torch=lambda tg, F, x, w, n=_n: getattr(F, n)(x, w, padding=1),
-    )  # fmt: skip
+    )
     case(
         f"{_n}:1x1 kernel, stride",
         lambda tg, F, x, w, n=_n: getattr(F, n)(x, w, stride=2),
@@ -49,9 +59,12 @@ for _d, _s in ((1, (7,)), (2, (5, 6)), (3, (4, 3, 4))):
         normal(3, 2, *_one),
     )
     case(
-        f"convolve{_d}d", lambda tg, F, x, w, n=f"convolve{_d}d": getattr(F, n)(x, w), normal(1, 2, *_s), normal(2, 2, *_two),
+        f"convolve{_d}d",
+        lambda tg, F, x, w, n=f"convolve{_d}d": getattr(F, n)(x, w),
+        normal(1, 2, *_s),
+        normal(2, 2, *_two),
         torch=lambda tg, F, x, w, n=_n, d=_d: getattr(F, n)(x, tg.flip(w, tuple(range(2, 2 + d)))),
-    )  # fmt: skip
+    )
     _n = f"conv_transpose{_d}d"
     _small = tuple(min(n, 3) for n in _s)
     case(
@@ -62,19 +75,28 @@ for _d, _s in ((1, (7,)), (2, (5, 6)), (3, (4, 3, 4))):
         normal(2),
     )
     case(
-        f"{_n}:stride, padding, output padding", lambda tg, F, x, w, b, n=_n: getattr(F, n)(x, w, b, 2, 1, 1),
-        normal(1, 2, *_small), normal(2, 2, *_k), normal(2),
-    )  # fmt: skip
+        f"{_n}:stride, padding, output padding",
+        lambda tg, F, x, w, b, n=_n: getattr(F, n)(x, w, b, 2, 1, 1),
+        normal(1, 2, *_small),
+        normal(2, 2, *_k),
+        normal(2),
+    )
     case(
-        f"{_n}:groups, dilated", lambda tg, F, x, w, n=_n: getattr(F, n)(x, w, stride=3, groups=2, dilation=2),
-        normal(1, 4, *_two), normal(4, 1, *_two),
-    )  # fmt: skip
+        f"{_n}:groups, dilated",
+        lambda tg, F, x, w, n=_n: getattr(F, n)(x, w, stride=3, groups=2, dilation=2),
+        normal(1, 4, *_two),
+        normal(4, 1, *_two),
+    )
     case(
         f"{_n}:output padding of a whole stride",
         lambda tg, F, x, w, b, n=_n: getattr(F, n)(x, w, b, output_padding=1, dilation=2),
-        normal(2, *_two), normal(2, 2, *_two), normal(2), torch=None if _d == 3 else lambda tg, F, x, w, b, n=_n:
-            getattr(F, n)(x, w, b, output_padding=1, dilation=2),
-    )  # fmt: skip
+        normal(2, *_two),
+        normal(2, 2, *_two),
+        normal(2),
+        torch=None
+        if _d == 3
+        else lambda tg, F, x, w, b, n=_n: getattr(F, n)(x, w, b, output_padding=1, dilation=2),
+    )
 
     _n = f"max_pool{_d}d"
     case(_n, lambda tg, F, x, n=_n: getattr(F, n)(x, 2), distinct(2, 2, *_s))
@@ -90,10 +112,12 @@ for _d, _s in ((1, (7,)), (2, (5, 6)), (3, (4, 3, 4))):
         f"{_n}:indices", lambda tg, F, x, n=_n: getattr(F, n)(x, 2, return_indices=True), distinct(1, 2, *_s)
     )
     case(
-        f"max_unpool{_d}d", lambda tg, F, x, d=_d: getattr(F, f"max_unpool{d}d")(
-            *getattr(F, f"max_pool{d}d")(x, 2, return_indices=True), 2, output_size=tuple(x.shape[2:])),
+        f"max_unpool{_d}d",
+        lambda tg, F, x, d=_d: getattr(F, f"max_unpool{d}d")(
+            *getattr(F, f"max_pool{d}d")(x, 2, return_indices=True), 2, output_size=tuple(x.shape[2:])
+        ),
         distinct(1, 2, *_s),
-    )  # fmt: skip
+    )
     _n = f"avg_pool{_d}d"
     case(_n, lambda tg, F, x, n=_n: getattr(F, n)(x, 2), normal(2, 2, *_s))
     case(
@@ -124,8 +148,9 @@ for _d, _s in ((1, (7,)), (2, (5, 6)), (3, (4, 3, 4))):
         )
         case(
             f"adaptive_max_pool{_d}d:{_m}",
-            lambda tg, F, x, n=f"adaptive_max_pool{_d}d", m=_m: getattr(F, n)(x, m, return_indices=True), distinct(1, 2, *_s),
-        )  # fmt: skip
+            lambda tg, F, x, n=f"adaptive_max_pool{_d}d", m=_m: getattr(F, n)(x, m, return_indices=True),
+            distinct(1, 2, *_s),
+        )
 
     case(
         f"batch_norm:{_d}d",
@@ -135,10 +160,16 @@ for _d, _s in ((1, (7,)), (2, (5, 6)), (3, (4, 3, 4))):
         normal(2),
     )
     case(
-        f"batch_norm:{_d}d, running", lambda tg, F, x, w, b: F.batch_norm(x, tg.tensor([0.5, -0.5]), tg.tensor([0.5, 2.0]), w, b),
-        normal(2, 2, *_s), normal(2), normal(2), float32=None,
-        torch=lambda tg, F, x, w, b: F.batch_norm(x, tg.tensor([0.5, -0.5], dtype=x.dtype), tg.tensor([0.5, 2.0], dtype=x.dtype), w, b),
-    )  # fmt: skip
+        f"batch_norm:{_d}d, running",
+        lambda tg, F, x, w, b: F.batch_norm(x, tg.tensor([0.5, -0.5]), tg.tensor([0.5, 2.0]), w, b),
+        normal(2, 2, *_s),
+        normal(2),
+        normal(2),
+        float32=None,
+        torch=lambda tg, F, x, w, b: F.batch_norm(
+            x, tg.tensor([0.5, -0.5], dtype=x.dtype), tg.tensor([0.5, 2.0], dtype=x.dtype), w, b
+        ),
+    )
     case(
         f"instance_norm:{_d}d",
         lambda tg, F, x, w, b: F.instance_norm(x, weight=w, bias=b),
@@ -227,9 +258,16 @@ case("pdist", lambda tg, F, x: F.pdist(x), normal(4, 3), order2=False)
 # --- resampling ----------------------------------------------------------------------------------------
 
 for _mode, _shape in (
-    ("nearest", (2, 2, 4)), ("linear", (2, 2, 4)), ("nearest", (1, 2, 4, 3)), ("bilinear", (1, 2, 4, 3)), ("bicubic", (1, 2, 4, 3)),
-    ("area", (1, 2, 4, 3)), ("nearest-exact", (1, 2, 4, 3)), ("nearest", (1, 2, 2, 3, 2)), ("trilinear", (1, 2, 2, 3, 2)),
-):  # fmt: skip
+    ("nearest", (2, 2, 4)),
+    ("linear", (2, 2, 4)),
+    ("nearest", (1, 2, 4, 3)),
+    ("bilinear", (1, 2, 4, 3)),
+    ("bicubic", (1, 2, 4, 3)),
+    ("area", (1, 2, 4, 3)),
+    ("nearest-exact", (1, 2, 4, 3)),
+    ("nearest", (1, 2, 2, 3, 2)),
+    ("trilinear", (1, 2, 2, 3, 2)),
+):
     _d = len(_shape) - 2
     for _how in ({"scale_factor": 2}, {"scale_factor": 1.6}, {"size": (5,) * _d}, {"size": (2,) * _d}):
         _aligned = (None, True) if _mode.endswith(("linear", "cubic")) else (None,)
@@ -268,8 +306,9 @@ for _r in ("mean", "sum", "none"):
         )
         case(
             f"cross_entropy:weight, ignored {_r} {_s}",
-            lambda tg, F, x, o=_o: F.cross_entropy(x, tg.tensor(_IGNORED), weight=_weights(tg, x), **o), normal(5, 4),
-        )  # fmt: skip
+            lambda tg, F, x, o=_o: F.cross_entropy(x, tg.tensor(_IGNORED), weight=_weights(tg, x), **o),
+            normal(5, 4),
+        )
         case(
             f"cross_entropy:ignored {_r} {_s}",
             lambda tg, F, x, o=_o: F.cross_entropy(x, tg.tensor(_IGNORED), **o),
@@ -282,12 +321,15 @@ for _r in ("mean", "sum", "none"):
         )
         case(
             f"cross_entropy:probabilities {_r} {_s}",
-            lambda tg, F, x, t, o=_o: F.cross_entropy(x, t, weight=_weights(tg, x), **o), normal(3, 4), probability(3, 4),
-        )  # fmt: skip
+            lambda tg, F, x, t, o=_o: F.cross_entropy(x, t, weight=_weights(tg, x), **o),
+            normal(3, 4),
+            probability(3, 4),
+        )
     case(
         f"nll_loss:{_r}",
-        lambda tg, F, x, r=_r: F.nll_loss(x, tg.tensor(_IGNORED), weight=_weights(tg, x), reduction=r), normal(5, 4),
-    )  # fmt: skip
+        lambda tg, F, x, r=_r: F.nll_loss(x, tg.tensor(_IGNORED), weight=_weights(tg, x), reduction=r),
+        normal(5, 4),
+    )
     case(
         f"nll_loss:images {_r}",
         lambda tg, F, x, r=_r: F.nll_loss(x, tg.tensor(_ND), reduction=r),
@@ -314,21 +356,31 @@ for _r in ("mean", "sum", "none"):
     )
     # PyTorch's own second derivatives leave out the targets here; ours are held to differences.
     case(
-        f"binary_cross_entropy:{_r}", lambda tg, F, x, t, r=_r: F.binary_cross_entropy(x, t, reduction=r),
-        probability(3, 4), probability(3, 4),
-    )  # fmt: skip
+        f"binary_cross_entropy:{_r}",
+        lambda tg, F, x, t, r=_r: F.binary_cross_entropy(x, t, reduction=r),
+        probability(3, 4),
+        probability(3, 4),
+    )
     case(
         f"binary_cross_entropy:weight {_r}",
-        lambda tg, F, x, t, r=_r: F.binary_cross_entropy(x, t, _weights(tg, x), reduction=r), probability(3, 4), probability(3, 4),
-    )  # fmt: skip
+        lambda tg, F, x, t, r=_r: F.binary_cross_entropy(x, t, _weights(tg, x), reduction=r),
+        probability(3, 4),
+        probability(3, 4),
+    )
     case(
-        f"binary_cross_entropy_with_logits:{_r}", lambda tg, F, x, t, r=_r: F.binary_cross_entropy_with_logits(x, t, reduction=r),
-        normal(3, 4), probability(3, 4),
-    )  # fmt: skip
+        f"binary_cross_entropy_with_logits:{_r}",
+        lambda tg, F, x, t, r=_r: F.binary_cross_entropy_with_logits(x, t, reduction=r),
+        normal(3, 4),
+        probability(3, 4),
+    )
     case(
-        f"binary_cross_entropy_with_logits:weights {_r}", lambda tg, F, x, t, r=_r: F.binary_cross_entropy_with_logits(
-            x, t, _weights(tg, x), reduction=r, pos_weight=_weights(tg, x)), normal(3, 4), probability(3, 4),
-    )  # fmt: skip
+        f"binary_cross_entropy_with_logits:weights {_r}",
+        lambda tg, F, x, t, r=_r: F.binary_cross_entropy_with_logits(
+            x, t, _weights(tg, x), reduction=r, pos_weight=_weights(tg, x)
+        ),
+        normal(3, 4),
+        probability(3, 4),
+    )
     case(
         f"kl_div:{_r}", lambda tg, F, x, t, r=_r: F.kl_div(x, t, reduction=r), normal(3, 4), probability(3, 4)
     )
@@ -349,27 +401,40 @@ for _r in ("mean", "sum", "none"):
         normal(3, 4),
     )
     case(
-        f"margin_ranking_loss:{_r}", lambda tg, F, x, y, r=_r: F.margin_ranking_loss(x, y, tg.tensor([1, -1, 1]), 0.2, reduction=r),
-        normal(3), normal(3),
-    )  # fmt: skip
+        f"margin_ranking_loss:{_r}",
+        lambda tg, F, x, y, r=_r: F.margin_ranking_loss(x, y, tg.tensor([1, -1, 1]), 0.2, reduction=r),
+        normal(3),
+        normal(3),
+    )
     case(
         f"cosine_embedding_loss:{_r}",
-        lambda tg, F, x, y, r=_r: F.cosine_embedding_loss(x, y, tg.tensor([1, -1, 1]), 0.1, reduction=r), normal(3, 4), normal(3, 4),
-    )  # fmt: skip
+        lambda tg, F, x, y, r=_r: F.cosine_embedding_loss(x, y, tg.tensor([1, -1, 1]), 0.1, reduction=r),
+        normal(3, 4),
+        normal(3, 4),
+    )
     case(
-        f"triplet_margin_loss:{_r}", lambda tg, F, a, p, n, r=_r: F.triplet_margin_loss(a, p, n, reduction=r),
-        normal(3, 4), normal(3, 4), normal(3, 4),
-    )  # fmt: skip
+        f"triplet_margin_loss:{_r}",
+        lambda tg, F, a, p, n, r=_r: F.triplet_margin_loss(a, p, n, reduction=r),
+        normal(3, 4),
+        normal(3, 4),
+        normal(3, 4),
+    )
     case(
-        f"triplet_margin_loss:swap {_r}", lambda tg, F, a, p, n, r=_r: F.triplet_margin_loss(a, p, n, 2.0, 3, swap=True, reduction=r),
-        normal(3, 4), normal(3, 4), normal(3, 4),
-    )  # fmt: skip
+        f"triplet_margin_loss:swap {_r}",
+        lambda tg, F, a, p, n, r=_r: F.triplet_margin_loss(a, p, n, 2.0, 3, swap=True, reduction=r),
+        normal(3, 4),
+        normal(3, 4),
+        normal(3, 4),
+    )
     for _p in (1, 2):
         case(
             f"multi_margin_loss:{_p} {_r}",
-            lambda tg, F, x, p=_p, r=_r: F.multi_margin_loss(x, tg.tensor(_T), p=p, weight=_weights(tg, x), reduction=r), normal(5, 4),
+            lambda tg, F, x, p=_p, r=_r: F.multi_margin_loss(
+                x, tg.tensor(_T), p=p, weight=_weights(tg, x), reduction=r
+            ),
+            normal(5, 4),
             order2=_p == 1,
-        )  # fmt: skip
+        )
     case(
         f"multilabel_margin_loss:{_r}",
         lambda tg, F, x, r=_r: F.multilabel_margin_loss(x, tg.tensor(_LABELS), reduction=r),
@@ -377,25 +442,35 @@ for _r in ("mean", "sum", "none"):
     )
     case(
         f"multilabel_soft_margin_loss:{_r}",
-        lambda tg, F, x, r=_r: F.multilabel_soft_margin_loss(x, (tg.tensor(_LABELS) > 0) * 1.0, reduction=r), normal(3, 4),
-    )  # fmt: skip
+        lambda tg, F, x, r=_r: F.multilabel_soft_margin_loss(x, (tg.tensor(_LABELS) > 0) * 1.0, reduction=r),
+        normal(3, 4),
+    )
     case(
-        f"gaussian_nll_loss:{_r}", lambda tg, F, x, t, v, r=_r: F.gaussian_nll_loss(x, t, v, full=True, reduction=r),
-        normal(3, 4), normal(3, 4), positive(3, 1),
-    )  # fmt: skip
+        f"gaussian_nll_loss:{_r}",
+        lambda tg, F, x, t, v, r=_r: F.gaussian_nll_loss(x, t, v, full=True, reduction=r),
+        normal(3, 4),
+        normal(3, 4),
+        positive(3, 1),
+    )
     case(
-        f"poisson_nll_loss:{_r}", lambda tg, F, x, r=_r: F.poisson_nll_loss(x, tg.tensor([1.0, 2.0, 0.0]), full=True, reduction=r),
+        f"poisson_nll_loss:{_r}",
+        lambda tg, F, x, r=_r: F.poisson_nll_loss(x, tg.tensor([1.0, 2.0, 0.0]), full=True, reduction=r),
         normal(3),
-    )  # fmt: skip
+    )
     case(
-        f"poisson_nll_loss:rate {_r}", lambda tg, F, x, r=_r: F.poisson_nll_loss(x, tg.tensor([1.0, 2.0, 0.0]), log_input=False, reduction=r),
+        f"poisson_nll_loss:rate {_r}",
+        lambda tg, F, x, r=_r: F.poisson_nll_loss(
+            x, tg.tensor([1.0, 2.0, 0.0]), log_input=False, reduction=r
+        ),
         positive(3),
-    )  # fmt: skip
+    )
     for _kind in ("hinge", "sigmoid", "gelu"):
         case(
-            f"pairwise_loss:{_kind} {_r}", lambda tg, F, x, k=_kind, r=_r: F.pairwise_loss(x, tg.tensor(_T), k, r), normal(5, 4),
+            f"pairwise_loss:{_kind} {_r}",
+            lambda tg, F, x, k=_kind, r=_r: F.pairwise_loss(x, tg.tensor(_T), k, r),
+            normal(5, 4),
             torch=None,
-        )  # fmt: skip
+        )
 case("cross_entropy:one sample", lambda tg, F, x: F.cross_entropy(x, tg.tensor(2)), normal(4))
 case(
     "kl_div:batchmean",

@@ -43,12 +43,14 @@ def _place(g: Any, *, target: Any, ignore_index: int, classes: int) -> Any:
 
 
 pick: Multilinear = Multilinear(
-    "pick", _pick, lambda g, x, *, target, ignore_index: place(g, target=target, ignore_index=ignore_index, classes=x.shape[1]),
+    "pick", _pick,
+    lambda g, x, *, target, ignore_index: place(g, target=target, ignore_index=ignore_index, classes=x.shape[1]),
     selection=True, formula="x[i, target[i]]", local=("g at the target's column, else 0",),
     doc="One entry of each row of x (N, classes), 0 where the target is `ignore_index`: the negative of `nll_loss`.",
 )  # fmt: skip
 place: Multilinear = Multilinear(
-    "place", _place, lambda u, _g, *, target, ignore_index, **_classes: pick(u, target=target, ignore_index=ignore_index),
+    "place", _place,
+    lambda u, _g, *, target, ignore_index, **_classes: pick(u, target=target, ignore_index=ignore_index),
     formula="zeros (N, classes) with x[i] at [i, target[i]]", local=("g[i, target[i]]",),
 )  # fmt: skip
 

@@ -62,7 +62,7 @@ def conv3d(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Any:
-    """Cross-correlation of input (N, C, D, H, W) or (C, D, H, W) with weight (O, C/groups, kd, kh, kw); see `conv2d`."""
+    """Cross-correlation of input (N, C, D, H, W) with weight (O, C/groups, kd, kh, kw); see `conv2d`."""
     return _conv("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
 
 
@@ -147,7 +147,8 @@ def fold(
     if columns.shape[2] != counts[0] * counts[1]:
         raise wrong_shape(
             "fold",
-            f"{counts[0]} x {counts[1]} = {counts[0] * counts[1]} windows for output_size {size}, got {columns.shape[2]}",
+            f"{counts[0]} x {counts[1]} = {counts[0] * counts[1]} windows for output_size {size}, "
+            f"got {columns.shape[2]}",
         )
     image = ops.fold(columns, shape=(columns.shape[0], columns.shape[1] // volume, *size), **params)
     return image if input.ndim == 3 else image.squeeze(0)

@@ -105,8 +105,8 @@ def _rows_and_targets(
         )
     if t.dtype.kind not in "iu":
         raise wrong_shape(
-            name, f"class indices as integers (or probabilities of the input's shape {x}), got {t.dtype} targets of shape "
-            f"{t.shape}: convert them with .long()",
+            name, f"class indices as integers (or probabilities of the input's shape {x}), got {t.dtype} targets of "
+            f"shape {t.shape}: convert them with .long()",
         )  # fmt: skip
     classes = x[0] if len(x) == 1 else x[1]
     t = t.astype(np.int64, copy=False)
@@ -115,8 +115,8 @@ def _rows_and_targets(
         at = tuple(int(i) for i in np.argwhere(bad)[0])
         place = f" at {at[0] if len(at) == 1 else at}" if at else ""
         raise IndexError(
-            f"{name} expected classes from 0 to {classes - 1} (input {x}), got {int(t[at])}{place}: labels count from 0, "
-            f"and the last layer needs one output per class{where()}"
+            f"{name} expected classes from 0 to {classes - 1} (input {x}), got {int(t[at])}{place}: labels count "
+            f"from 0, and the last layer needs one output per class{where()}"
         )
     if len(x) == 1:
         return input.reshape((1, x[0])), t.reshape(1), ()

@@ -105,7 +105,7 @@ def _adaptive_avg_pool(name: str, d: int) -> Callable[..., Any]:
             ))  # fmt: skip
         return _unbatched(y, input)
 
-    return _named(function, name, f"""Average over each cell when input {_SHAPES[d]} is divided into `output_size` cells.
+    return _named(function, name, f"""Average over each cell of input {_SHAPES[d]} divided into `output_size` cells.
 
     A number, or one per dimension; None keeps a dimension's size. `{name}(x, 1)` is global average pooling.
     """)  # fmt: skip

@@ -147,7 +147,7 @@ class Conv1d(_Conv):
 
 
 class Conv2d(_Conv):
-    """Cross-correlation of x (N, C, H, W) with learned kernels, weight (O, C/groups, kh, kw); see `nn.functional.conv2d`.
+    """Cross-correlation of x (N, C, H, W) with learned kernels (O, C/groups, kh, kw); see `nn.functional.conv2d`.
 
     `padding` is a number, one per dimension, ``"same"``, ``"valid"`` or ``"full"``; `padding_mode` says what
     stands there: zeros, reflect, replicate or circular.
@@ -208,7 +208,7 @@ class ConvTranspose1d(_ConvTranspose):
 
 
 class ConvTranspose2d(_ConvTranspose):
-    """The transpose of a convolution, x (N, C, H, W), weight (C, O/groups, kh, kw); see `nn.functional.conv_transpose2d`."""
+    """The transpose of a convolution, weight (C, O/groups, kh, kw); see `nn.functional.conv_transpose2d`."""
 
     dims = 2
 

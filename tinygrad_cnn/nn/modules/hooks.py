@@ -95,7 +95,7 @@ class HookMixin:
     def register_forward_hook(
         self, hook: Hook, *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
     ) -> RemovableHandle:
-        """Call ``hook(module, args, output)`` after each `forward`; what it returns, if anything, replaces the output."""
+        """Call ``hook(module, args, output)`` after each `forward`; what it returns replaces the output."""
         own = self._own_hooks()
         handle = add_hook(own.forward, hook, prepend=prepend)
         if with_kwargs:

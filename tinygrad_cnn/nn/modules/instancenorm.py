@@ -31,7 +31,7 @@ class _InstanceNorm(_NormBase):
         x = input if input.ndim == d + 2 else input.unsqueeze(0)
         y = F.instance_norm(
             x, self.running_mean, self.running_var, self.weight, self.bias,
-            self.training or not self.track_running_stats, self.momentum if self.momentum is not None else 0.0, self.eps,
+            self.training or not self.track_running_stats, 0.0 if self.momentum is None else self.momentum, self.eps,
         )  # fmt: skip
         return y if input.ndim == d + 2 else y.squeeze(0)
 

@@ -215,7 +215,8 @@ def _copy_into(own: Any, given: Any, key: str, assign: bool) -> str | None:
     try:
         array = given.array if isinstance(given, Handle) else np.asarray(given)
     except (TypeError, ValueError, RuntimeError) as error:
-        return f"While copying the parameter named {key!r}: expected a tensor or array, got {type(given).__name__} ({error})."
+        kind = type(given).__name__
+        return f"While copying the parameter named {key!r}: expected a tensor or array, got {kind} ({error})."
     if array.dtype.kind not in "biufc":
         return f"While copying the parameter named {key!r}: expected numbers, got {type(given).__name__}."
     if own.array.shape == () and array.shape == (1,):
