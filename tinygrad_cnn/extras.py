@@ -31,7 +31,6 @@ EXTRAS: tuple[Extra, ...] = (
     Extra("plots", {"matplotlib": "matplotlib"}, "curves, confusion matrices, filters, feature maps"),
     Extra("images", {"PIL": "pillow"}, "reading PNG and JPEG images"),
     Extra("viz", {"pygraphviz": "pygraphviz"}, "graphs as SVG, PNG and PDF without a system Graphviz"),
-    Extra("safetensors", {"safetensors": "safetensors"}, "reading and writing .safetensors weights"),
     Extra("notebooks", {"ipykernel": "ipykernel", "matplotlib": "matplotlib"}, "running the notebooks"),
 )
 

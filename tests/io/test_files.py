@@ -63,7 +63,7 @@ def test_safetensors_come_back_and_fortran_order_and_booleans_survive(tmp_path):
 
 
 def test_safetensors_are_those_of_the_safetensors_package(tmp_path):
-    theirs = pytest.importorskip("safetensors.numpy", reason="the extra 'safetensors' is not installed")
+    theirs = pytest.importorskip("safetensors.numpy", reason="the package safetensors is not installed (extra dev)")
     io.save({"a": wrap(np.arange(4, dtype=np.float32))}, tmp_path / "w.safetensors")
     assert np.array_equal(theirs.load_file(tmp_path / "w.safetensors")["a"], np.arange(4))
     theirs.save_file({"b": np.arange(5, dtype=np.int32)}, tmp_path / "v.safetensors")
