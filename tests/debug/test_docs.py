@@ -1,4 +1,4 @@
-"""The transcript in docs/debugger.md is real: the same commands on the same script show the same things."""
+"""The transcripts in the docs are real: the same commands on the same scripts show the same things."""
 
 import os
 import re
@@ -6,25 +6,46 @@ import subprocess
 import sys
 from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "docs" / "debugger.md"
+import pytest
+
+README = Path(__file__).parents[2] / "README.md"
+PAGE = README.parent / "docs" / "debugger.md"
 
 
-def test_the_transcript_is_what_the_debugger_says(tmp_path):
-    page = PAGE.read_text(encoding="utf-8")
-    script = re.search(r"```python\n(import tinygrad_cnn.*?)```", page, re.DOTALL)[1]
-    transcript = re.search(
-        r"```console\n\$ tinygrad-cnn debug (--break conv2) train.py\n(.*?)```", page, re.DOTALL
+def readme_script():
+    readme = README.read_text(encoding="utf-8")
+    return next(code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "nn.Conv2d" in code)
+
+
+def page_script():
+    return re.search(r"```python\n(import tinygrad_cnn.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[
+        1
+    ]
+
+
+def debug(folder, script, options, commands):
+    return subprocess.run(
+        [sys.executable, "-m", "tinygrad_cnn", "debug", *options, script],
+        input="\n".join(commands) + "\n", capture_output=True, text=True, cwd=folder, timeout=90, encoding="utf-8",
+        env={**os.environ, "PYTHONPATH": str(README.parent), "PYTHONIOENCODING": "utf-8"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("page", "code"), [(PAGE, page_script), (README, readme_script)], ids=["docs", "readme"]
+)
+def test_the_transcript_is_what_the_debugger_says(page, code, tmp_path):
+    found = re.search(
+        r"```console\n\$ tinygrad-cnn debug (--break \S+) (\w+\.py)\n(.*?)```",
+        page.read_text(encoding="utf-8"),
+        re.DOTALL,
     )
-    (tmp_path / "train.py").write_text(script)
-    commands = re.findall(r"^\(grad\) (.*)$", transcript[2], re.MULTILINE)
-    assert len(commands) > 5
-    said = subprocess.run(
-        [sys.executable, "-m", "tinygrad_cnn", "debug", *transcript[1].split(), "train.py"],
-        input="\n".join(commands) + "\n", capture_output=True, text=True, cwd=tmp_path, timeout=90, encoding="utf-8",
-        env={**os.environ, "PYTHONPATH": str(PAGE.parents[1]), "PYTHONIOENCODING": "utf-8"},
-    ).stdout  # fmt: skip
+    (tmp_path / found[2]).write_text(code())
+    commands = re.findall(r"^\(grad\) (.*)$", found[3], re.MULTILINE)
+    assert len(commands) >= 5
+    said = debug(tmp_path, found[2], found[1].split(), commands).stdout
     # Last digits and shades differ between machines; words, shapes and places do not.
-    assert words(said) == words(transcript[2])
+    assert words(said) == words(found[3])
 
 
 def words(text):
@@ -38,20 +59,11 @@ def words(text):
     return [" ".join(line.split()) for line in kept]
 
 
-def readme_script():
-    readme = (PAGE.parents[1] / "README.md").read_text(encoding="utf-8")
-    return next(code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "nn.Conv2d" in code)
-
-
 def test_the_readmes_training_script_is_debugged_unmodified(tmp_path):
     script = tmp_path / "cnn.py"
     script.write_text(readme_script())
     commands = ["p module", "explain", "n", "back", "p step > 0", "cl", "n 1000", "grad conv2.bias", "q"]
-    out = subprocess.run(
-        [sys.executable, "-m", "tinygrad_cnn", "debug", "--break", "conv2", str(script)],
-        input="\n".join(commands) + "\n", capture_output=True, text=True, timeout=90, encoding="utf-8",
-        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
-    )  # fmt: skip
+    out = debug(tmp_path, str(script), ["--break", "conv2"], commands)
     said = out.stdout
     assert out.returncode == 0, out.stderr
     assert "breakpoint 1: conv2" in said and "'conv2'" in said and "Σ" in said and "back at step" in said
