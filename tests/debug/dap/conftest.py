@@ -242,3 +242,24 @@ def stripes():
 def line_of(path, text):
     """The number of the line that holds `text`."""
     return next(k for k, line in enumerate(Path(path).read_text().splitlines(), 1) if text in line)
+
+
+# --- configurations -------------------------------------------------------------------------------------
+
+#: What stands in the line of stripes.py that calls the second convolution.
+SECOND = "self.conv2(x)"
+
+
+def lines(path, *numbers, **more):
+    """A request that sets line breakpoints."""
+    return "setBreakpoints", {
+        "source": {"path": str(path)},
+        "breakpoints": [{"line": number, **more} for number in numbers],
+    }
+
+
+def functions(*breakpoints):
+    """A request that sets function breakpoints."""
+    return "setFunctionBreakpoints", {
+        "breakpoints": [{"name": b} if isinstance(b, str) else b for b in breakpoints]
+    }
