@@ -12,25 +12,35 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
+# Orders of axes by the number of dimensions: np.moveaxis works them out anew each time, for longer than a small
+# kernel takes.
+_TO_LAST = [(0, *range(2, n), 1)[:n] for n in range(33)]
+_FROM_LAST = [(0, n - 1, *range(1, n - 1))[:n] for n in range(33)]
+
 
 def empty_channels_last(shape: tuple[int, ...], dtype: Any) -> Array:
     """An uninitialised array of shape (N, C, *spatial) whose memory is (N, *spatial, C)."""
-    return np.moveaxis(np.empty((shape[0], *shape[2:], shape[1]), dtype), -1, 1)
+    return np.empty((shape[0], *shape[2:], shape[1]), dtype).transpose(_FROM_LAST[len(shape)])
 
 
 def zeros_channels_last(shape: tuple[int, ...], dtype: Any) -> Array:
     """As `empty_channels_last`, filled with zeros."""
-    return np.moveaxis(np.zeros((shape[0], *shape[2:], shape[1]), dtype), -1, 1)
+    return np.zeros((shape[0], *shape[2:], shape[1]), dtype).transpose(_FROM_LAST[len(shape)])
 
 
 def rows(x: Array) -> Array:
     """x (N, C, *spatial) as a C-contiguous (N, *spatial, C); no copy where x is channels-last already."""
-    return np.ascontiguousarray(np.moveaxis(x, 1, -1))
+    return np.ascontiguousarray(channels_to_last(x))
+
+
+def channels_to_last(x: Array) -> Array:
+    """x (N, C, *spatial) seen as (N, *spatial, C)."""
+    return x.transpose(_TO_LAST[x.ndim])
 
 
 def is_channels_last(x: Array) -> bool:
     """True where (N, *spatial, C) is the order of x in memory, without gaps."""
-    return bool(x.ndim > 2 and np.moveaxis(x, 1, -1).flags.c_contiguous)
+    return x.ndim > 2 and x.transpose(_TO_LAST[x.ndim]).flags.c_contiguous
 
 
 def accumulator(dtype: Any) -> np.dtype[Any]:

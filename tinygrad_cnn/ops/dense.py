@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd.op import Multilinear
+from tinygrad_cnn.ops.linalg import product
 
 
 def _rows(x: Any) -> Any:
@@ -18,9 +19,9 @@ def _rows(x: Any) -> Any:
 
 
 linear = Multilinear(
-    "linear", lambda x, w: np.matmul(x, w.T),
-    lambda g, _x, w: np.matmul(g, w),
-    lambda g, x, _w: np.matmul(_rows(g).T, _rows(x)),
+    "linear", lambda x, w: product(x, w.T),
+    lambda g, _x, w: product(g, w),
+    lambda g, x, _w: product(_rows(g).T, _rows(x)),
     formula="x · wᵀ", local=("g · w", "gᵀ · x"),
     doc="x (…, inputs) times w (outputs, inputs) transposed; gives (…, outputs).",
 )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn import kernels
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.op import Multilinear, unbroadcast
@@ -22,10 +23,13 @@ ndarray = np.ndarray
 # --- matrix products -------------------------------------------------------------------------------
 
 
-def _matmul(a: ndarray, b: ndarray) -> Any:
-    if b.ndim == 2 and a.ndim > 2:
-        # One large product instead of a stack of small ones.
-        return (a.reshape(-1, a.shape[-1]) @ b).reshape(*a.shape[:-1], b.shape[1])
+def product(a: Any, b: Any) -> Any:
+    """a @ b in the kernels' own threads where both are plain matrices; tensors go through NumPy's dispatch."""
+    if type(a) is ndarray and type(b) is ndarray:
+        if b.ndim == 2 and a.ndim > 2:
+            # One large product instead of a stack of small ones.
+            return kernels.matmul(a.reshape(-1, a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[1])
+        return kernels.matmul(a, b)
     return np.matmul(a, b)
 
 
@@ -35,7 +39,7 @@ def _to_left(g: Any, a: Any, b: Any) -> Any:
     if len(a.shape) == 1:
         column = np.matmul(b, np.expand_dims(g, -1))
         return unbroadcast(np.reshape(column, column.shape[:-1]), a.shape)
-    return unbroadcast(np.matmul(g, np.swapaxes(b, -1, -2)), a.shape)
+    return unbroadcast(product(g, np.swapaxes(b, -1, -2)), a.shape)
 
 
 def _to_right(g: Any, a: Any, b: Any) -> Any:
@@ -48,11 +52,11 @@ def _to_right(g: Any, a: Any, b: Any) -> Any:
         return np.matmul(np.reshape(g, (-1,)), rows)
     if len(b.shape) == 2 and len(a.shape) > 2:
         rows = np.reshape(a, (-1, a.shape[-1]))
-        return np.matmul(np.swapaxes(rows, 0, 1), np.reshape(g, (-1, g.shape[-1])))
-    return unbroadcast(np.matmul(np.swapaxes(a, -1, -2), g), b.shape)
+        return product(np.swapaxes(rows, 0, 1), np.reshape(g, (-1, g.shape[-1])))
+    return unbroadcast(product(np.swapaxes(a, -1, -2), g), b.shape)
 
 
-matmul_op = Multilinear("matmul", _matmul, _to_left, _to_right, formula="A · B", local=("g · Bᵀ", "Aᵀ · g"))
+matmul_op = Multilinear("matmul", product, _to_left, _to_right, formula="A · B", local=("g · Bᵀ", "Aᵀ · g"))
 
 
 def matmul(input: Array, other: Array) -> Array:

@@ -15,8 +15,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
+import sys
 import threading
 from collections.abc import Callable
+from functools import cache
 from queue import SimpleQueue
 from typing import Any
 
@@ -58,15 +61,16 @@ class Task:
     def run(self, entries: tuple[int, ...], total: int, grain: int = 1) -> int:
         """Does all units [0, total) in at most one shard per thread of at least `grain`; returns the number
         of shards."""
-        table = np.array(entries, np.int64)
-        pieces = max(1, min(threads.get_num_threads(), total // max(1, grain)))
+        table = _packed(len(entries)).pack(*entries)  # alive to the end: the task knows it by address only
+        at = _bytes_address(table)
+        pieces = min(threads.get_num_threads(), total // grain)
         if pieces > 1 and _busy.acquire(blocking=False):
             try:
-                _share_out(self.address, address(table), total, pieces)
+                _share_out(self.address, at, total, pieces)
             finally:
                 _busy.release()
             return pieces
-        alone(self.address, address(table), total)
+        alone(self.address, at, total)
         return 1
 
 
@@ -82,7 +86,43 @@ def _find_give_way() -> int:
 
 def address(x: Array) -> int:
     """Where the first number of x lies."""
-    return x.ctypes.data
+    return _word(id(x) + _HEAD).value
+
+
+def _bytes_address(b: bytes) -> int:
+    """Where the first byte of b lies."""
+    return id(b) + _BYTES_HEAD
+
+
+# Asking NumPy for an address builds an object in Python, which costs more than a small kernel. In CPython an array's
+# struct has the pointer right behind the object's header (NumPy documents it as PyArrayObject), and a bytes object
+# ends with its bytes and a zero. Both are tried out here; where they do not hold, the slow way is taken.
+_word = ctypes.c_ssize_t.from_address
+_HEAD = object.__basicsize__
+_BYTES_HEAD = bytes.__basicsize__ - 1
+
+
+def _try_shortcuts() -> None:
+    global address, _bytes_address
+    probe, text = np.arange(6.0).reshape(2, 3)[:, 1:], b"tinygrad"
+    try:
+        if sys.implementation.name != "cpython" or address(probe) != probe.ctypes.data:
+            raise ValueError
+        if ctypes.string_at(_bytes_address(text), 9) != text + b"\0":
+            raise ValueError
+    except ValueError:
+
+        def address(x: Array) -> int:
+            return x.ctypes.data
+
+        def _bytes_address(b: bytes) -> int:
+            return ctypes.cast(ctypes.c_char_p(b), ctypes.c_void_p).value or 0
+
+
+_try_shortcuts()
+@cache
+def _packed(words: int) -> struct.Struct:
+    return struct.Struct(f"{words}q")
 
 
 # One job at a time: whoever comes second (another Python thread) works alone instead of waiting.
