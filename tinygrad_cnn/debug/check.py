@@ -83,7 +83,7 @@ def check_node(session: BackwardSession, node: Node, *, rtol: float = 1e-4, seed
 
     The upstream gradient is the session's where it is known, random otherwise. Entries at a kink (a ReLU at
     0, say), where the rule's answer lies between the one-sided slopes, are left out and counted. The
-    session is not changed.
+    session is not changed. Entries without a derivative (the slope grows as the step shrinks) count as kinks too.
     """
     place = str(node.where) if node.where is not None else "in the engine"
     out = Check(node.op.name, session.label(node), place)
@@ -250,7 +250,23 @@ class _Probe:
         if not self.agree(low, high) and low - slack <= rule <= high + slack:
             self.kinks.add(k)
             return None
+        if not self.smooth(v, both):
+            self.kinks.add(k)
+            return None
         return abs(rule - both), k, rule, both
+
+    def smooth(self, v: ndarray, slope: float) -> bool:
+        """Whether a shorter step gives the same slope: where it does not, there is no derivative to compare with."""
+        step = self.h
+        self.h = step / 8
+        try:
+            _, _, shorter = self.slopes(v)
+        finally:
+            self.h = step
+        return (
+            bool(np.isfinite(slope))
+            and abs(shorter - slope) <= 0.1 * max(abs(shorter), abs(slope)) + 8 * self.atol
+        )
 
     def direction(self) -> tuple[float, int, float, float] | None:
         """Along random signs; a disagreement is bisected down to an entry."""
