@@ -7,6 +7,14 @@ has and this package has not raises AttributeError that says so.
 from typing import Any
 
 from tinygrad_cnn.nn.functional.attention import scaled_dot_product_attention
+from tinygrad_cnn.nn.functional.classification import (
+    cross_entropy,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
+    nll_loss,
+    pairwise_loss,
+)
 from tinygrad_cnn.nn.functional.conv import (
     conv1d,
     conv2d,
@@ -38,7 +46,6 @@ from tinygrad_cnn.nn.functional.loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
     cosine_embedding_loss,
-    cross_entropy,
     gaussian_nll_loss,
     hinge_embedding_loss,
     huber_loss,
@@ -46,12 +53,7 @@ from tinygrad_cnn.nn.functional.loss import (
     l1_loss,
     margin_ranking_loss,
     mse_loss,
-    multi_margin_loss,
-    multilabel_margin_loss,
-    multilabel_soft_margin_loss,
-    nll_loss,
     pairwise_distance,
-    pairwise_loss,
     poisson_nll_loss,
     smooth_l1_loss,
     soft_margin_loss,

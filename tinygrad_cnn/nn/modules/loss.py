@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygrad_cnn.nn import functional as F
-from tinygrad_cnn.nn.functional.loss import _reduction
+from tinygrad_cnn.nn.functional.reduction import reduction_of
 from tinygrad_cnn.nn.modules.module import Module
 
 
@@ -18,7 +18,7 @@ class _Loss(Module):
     ) -> None:
         super().__init__()
         old = size_average is not None or reduce is not None
-        self.reduction = _reduction(reduction, size_average, reduce) if old else reduction
+        self.reduction = reduction_of(reduction, size_average, reduce) if old else reduction
 
 
 class _WeightedLoss(_Loss):
