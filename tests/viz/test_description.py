@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -239,3 +240,10 @@ def test_a_model_is_called_in_evaluation_mode_and_left_as_it_was(net):
     assert all(np.array_equal(before[k], v.numpy()) for k, v in net.state_dict().items())
     with pytest.raises(UsageError, match="input_size"):
         viz.graph(net)
+
+
+def test_a_file_of_version_1_is_read_for_ever():
+    graph = viz.Graph.load(Path(__file__).parent / "samples" / "product.json")
+    nodes = by_name(graph)
+    assert (nodes["x"].gradient.scalar, nodes["y"].gradient.scalar, nodes["z"].value.scalar) == (3, 2, 6)
+    assert "z = x · y  6" in graph.text()

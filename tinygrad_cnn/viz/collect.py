@@ -240,7 +240,7 @@ class _Collector:
             shape = list(getattr(saved, "shape", ()))
             name = self.named_arrays.get(id(saved))
             label = name or (
-                formula.number(float(np.real(saved))) if np.size(saved) == 1 and is_value else "constant"
+                formula.number(float(np.real(saved)), 7) if np.size(saved) == 1 and is_value else "constant"
             )
             self.nodes[known] = Node(
                 known, "constant", "constant", label, shape, str(getattr(saved, "dtype", type(saved).__name__)),

@@ -31,14 +31,15 @@ FONT = "Helvetica,Arial,sans-serif"
 def dot(
     description: Description, *, opened: Collection[str] | None = None, look: str | None = None
 ) -> graphviz.Digraph:
-    """A `graphviz.Digraph`. `opened` are the paths of modules to show open, `look` is ``light`` or ``dark``."""
+    """A `graphviz.Digraph`. `opened` are the paths of modules to show open, `look` is light or dark."""
     import graphviz
 
     shown = view(description, opened)
     colours = theme(look or description.theme)
     out = graphviz.Digraph("graph")
     out.attr(
-        "graph", rankdir=description.direction, bgcolor=colours.page, fontname=FONT, fontcolor=colours.ink, fontsize="14",
+        "graph", rankdir=description.direction, bgcolor=colours.page,
+        fontname=FONT, fontcolor=colours.ink, fontsize="14",
         nodesep="0.3", ranksep="0.45", pad="0.3", compound="true", charset="UTF-8",
     )  # fmt: skip
     if len(shown.boxes) > CROWD:
@@ -106,7 +107,7 @@ def _clusters(
 
 def _box(box: Box, colours: Theme, before: str) -> dict[str, str]:
     if box.module is not None:
-        return _module_box(box.module, colours)
+        return _module_box(box.module, box.shape, colours)
     assert box.node is not None
     node = box.node
     kind = "loss" if node.loss else "parameter" if node.parameter else node.kind
@@ -161,12 +162,14 @@ def _title(node: Node, colours: Theme) -> str:
     return text
 
 
-def _module_box(module: Module, colours: Theme) -> dict[str, str]:
+def _module_box(module: Module, shape: list[int] | None, colours: Theme) -> dict[str, str]:
     fill, border = colours.kinds["module"]
     rows = [f"<B>{clean(module.name or module.cls)}</B>"]
     if module.cls != "group" and module.name != module.cls:
         rows[0] += f'  <FONT COLOR="{colours.quiet}">{clean(module.cls)}</FONT>'
-    facts = [f"{module.size:,} nodes"]
+    if shape:
+        rows.append(f'<FONT COLOR="{colours.quiet}">{shape_text(shape)}</FONT>')
+    facts = [f"{module.size:,} node{'s' if module.size != 1 else ''}"]
     if module.parameters:
         facts.append(f"{size_text(module.parameters)} parameters")
     rows.append(f'<FONT COLOR="{colours.quiet}">{", ".join(facts)}</FONT>')
@@ -222,12 +225,15 @@ def _line(
     if edge.local is None or all(e.local is None for e in line.edges):
         attributes |= {"style": "dashed", "penwidth": "0.8"}  # a constant: nothing flows back
         return attributes
-    if len(line.edges) == 1:
+    if len(line.edges) == 1 and line.direct:
         attributes["tooltip"] = attributes["labeltooltip"] = _quoted(edge_tooltip(edge))
         if labelled:
             attributes["label"] = _edge_label(edge, colours, BACK.get(description.direction, "↑"))
     elif labelled and norm is not None:
-        attributes["label"] = f'<<FONT COLOR="{colours.ramp[-1]}"> {number(norm, 3)}</FONT>>'
+        back = BACK.get(description.direction, "↑")
+        rows = [f'<FONT COLOR="{colours.ramp[-1]}">&#160;{back} ‖{number(norm, 3)}‖</FONT>']
+        # A label is put level with its line: across, an empty second row lifts the text above it.
+        attributes["label"] = _table(rows + ["&#160;"] * (description.direction in ("LR", "RL")))
     return attributes
 
 

@@ -22,6 +22,8 @@ class Box:
     module: Module | None = None
     #: path of the open module it lies in; None outside
     inside: str | None = None
+    #: of a closed module: shape of what it computes last
+    shape: list[int] | None = None
 
 
 @dataclass
@@ -31,6 +33,8 @@ class Line:
     tail: str
     head: str
     edges: list[Edge] = field(default_factory=list)
+    #: whether both ends are nodes: then the local gradient of the edge is the line's
+    direct: bool = False
 
     @property
     def norm(self) -> float | None:
@@ -94,6 +98,8 @@ def view(description: Description, opened: Collection[str] | None = None) -> Vie
             key = f"m{closed}"
             if key not in boxes:
                 boxes[key] = Box(key, module=modules[closed], inside=modules[closed].parent)
+            if not node.leaf and node.kind != "constant":
+                boxes[key].shape = node.shape
         home[node.id] = key
     lines: dict[tuple[str, str], Line] = {}
     separate: list[Line] = []
@@ -102,7 +108,7 @@ def view(description: Description, opened: Collection[str] | None = None) -> Vie
         if tail is None or head is None or tail == head:
             continue
         if boxes[tail].node is not None and boxes[head].node is not None:
-            separate.append(Line(tail, head, [edge]))  # x * x is two lines
+            separate.append(Line(tail, head, [edge], direct=True))  # x * x is two lines
         else:
             lines.setdefault((tail, head), Line(tail, head)).edges.append(edge)
     opened_modules = [m for m in description.modules if shown[m.path]]
