@@ -1,0 +1,205 @@
+"""Recurrent layers, one time step after the other, written in the other ops.
+
+    RNN    h' = tanh(W_ih·x + b_ih + W_hh·h + b_hh)                      (or relu)
+    LSTM   c' = σ(f)·c + σ(i)·tanh(g),  h' = σ(o)·tanh(c')               gates i, f, g, o
+    GRU    n = tanh(x_n + σ(r)·h_n),    h' = (1 − σ(z))·n + σ(z)·h       gates r, z, n
+
+Weights are stacked by gate and named as in PyTorch: ``weight_ih_l0`` (gates·hidden, input), ``weight_hh_l0``,
+``bias_ih_l0``, ``bias_hh_l0``, and with ``_reverse`` behind them for the second direction.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tinygrad_cnn.autograd.handle import wrap
+from tinygrad_cnn.nn import functional as F
+from tinygrad_cnn.nn import init
+from tinygrad_cnn.nn.modules.module import Module
+from tinygrad_cnn.nn.parameter import Parameter
+from tinygrad_cnn.ops.expect import wrong_shape
+from tinygrad_cnn.ops.shape import cat, stack
+
+
+def rnn_cell(
+    x: Any, state: tuple[Any, ...], w: tuple[Any, ...], nonlinearity: str = "tanh"
+) -> tuple[Any, ...]:
+    """One step of a plain recurrent layer: the new (h,)."""
+    a = F.linear(x, w[0], w[2]) + F.linear(state[0], w[1], w[3])
+    return (F.tanh(a) if nonlinearity == "tanh" else F.relu(a),)
+
+
+def lstm_cell(x: Any, state: tuple[Any, ...], w: tuple[Any, ...]) -> tuple[Any, ...]:
+    """One step of an LSTM (Hochreiter & Schmidhuber 1997): the new (h, c)."""
+    h, c = state
+    i, f, g, o = (F.linear(x, w[0], w[2]) + F.linear(h, w[1], w[3])).chunk(4, -1)
+    c = F.sigmoid(f) * c + F.sigmoid(i) * F.tanh(g)
+    return F.sigmoid(o) * F.tanh(c), c
+
+
+def gru_cell(x: Any, state: tuple[Any, ...], w: tuple[Any, ...]) -> tuple[Any, ...]:
+    """One step of a GRU (Cho et al. 2014): the new (h,)."""
+    (h,) = state
+    xr, xz, xn = F.linear(x, w[0], w[2]).chunk(3, -1)
+    hr, hz, hn = F.linear(h, w[1], w[3]).chunk(3, -1)
+    z = F.sigmoid(xz + hz)
+    n = F.tanh(xn + F.sigmoid(xr + hr) * hn)
+    return ((1 - z) * n + z * h,)
+
+
+class RNNBase(Module):
+    """What the recurrent layers share: weights, layers, directions, and the loop over time."""
+
+    gates: ClassVar[int] = 1
+    states: ClassVar[int] = 1
+
+    def __init__(
+        self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
+        dropout: float = 0.0, bidirectional: bool = False, device: Any = None, dtype: Any = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        if hidden_size < 1 or num_layers < 1:
+            raise ValueError(
+                f"{type(self).__name__} expected sizes of at least 1, got {hidden_size} and {num_layers} layers"
+            )
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.bias, self.batch_first, self.dropout, self.bidirectional = (
+            bias,
+            batch_first,
+            float(dropout),
+            bidirectional,
+        )
+        rows, directions = self.gates * hidden_size, 1 + bidirectional
+        for layer in range(num_layers):
+            inputs = input_size if layer == 0 else hidden_size * directions
+            for name in self._suffixes(layer):
+                self.register_parameter(f"weight_ih_{name}", Parameter(init.blank((rows, inputs), dtype)))
+                self.register_parameter(
+                    f"weight_hh_{name}", Parameter(init.blank((rows, hidden_size), dtype))
+                )
+                if bias:
+                    self.register_parameter(f"bias_ih_{name}", Parameter(init.blank((rows,), dtype)))
+                    self.register_parameter(f"bias_hh_{name}", Parameter(init.blank((rows,), dtype)))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """All uniform in ±1/√hidden_size."""
+        bound = 1 / math.sqrt(self.hidden_size)
+        for param in self.parameters():
+            init.uniform_(param, -bound, bound)
+
+    def flatten_parameters(self) -> None:
+        """Nothing to do: a call that PyTorch's GPU code wants."""
+
+    def cell(self, x: Any, state: tuple[Any, ...], w: tuple[Any, ...]) -> tuple[Any, ...]:
+        """One step."""
+        raise NotImplementedError
+
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        """Input (L, N, input), (N, L, input) with `batch_first`, or (L, input): (output, last state)."""
+        if input.ndim not in (2, 3) or input.shape[-1] != self.input_size:
+            raise wrong_shape(
+                type(self).__name__,
+                f"an input (L, N, {self.input_size}) or (L, {self.input_size}), got {tuple(input.shape)}",
+            )
+        batched = input.ndim == 3
+        x = input if batched else input.unsqueeze(1)
+        if batched and self.batch_first:
+            x = x.transpose(0, 1)
+        given = () if hx is None else hx if isinstance(hx, tuple) else (hx,)
+        given = tuple(h if batched else h.unsqueeze(1) for h in given)
+        chains = self.num_layers * (1 + self.bidirectional)
+        if not given:
+            zeros = wrap(np.zeros((chains, x.shape[1], self.hidden_size), x.dtype))
+            given = (zeros,) * self.states
+        ends: list[tuple[Any, ...]] = []
+        for layer in range(self.num_layers):
+            outputs = []
+            for direction, name in enumerate(self._suffixes(layer)):
+                state = tuple(h[len(ends)] for h in given)
+                seen, state = self._run(x, state, self._weights(name), bool(direction))
+                outputs.append(seen)
+                ends.append(state)
+            x = outputs[0] if len(outputs) == 1 else cat(outputs, -1)
+            if self.dropout and layer + 1 < self.num_layers:
+                x = F.dropout(x, self.dropout, self.training)
+        last = tuple(stack(states, 0) for states in zip(*ends))
+        if not batched:
+            x, last = x.squeeze(1), tuple(h.squeeze(1) for h in last)
+        elif self.batch_first:
+            x = x.transpose(0, 1)
+        return x, last if self.states > 1 else last[0]
+
+    def _run(
+        self, x: Any, state: tuple[Any, ...], w: tuple[Any, ...], backwards: bool
+    ) -> tuple[Any, tuple[Any, ...]]:
+        steps = range(x.shape[0])
+        seen: list[Any] = [None] * x.shape[0]
+        for t in reversed(steps) if backwards else steps:
+            state = self.cell(x[t], state, w)
+            seen[t] = state[0]
+        return stack(seen, 0), state
+
+    def _suffixes(self, layer: int) -> list[str]:
+        return [f"l{layer}", f"l{layer}_reverse"] if self.bidirectional else [f"l{layer}"]
+
+    def _weights(self, name: str) -> tuple[Any, ...]:
+        kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        return tuple(self._parameters.get(f"{kind}_{name}") for kind in kinds)
+
+    def extra_repr(self) -> str:
+        text = f"{self.input_size}, {self.hidden_size}"
+        if self.num_layers != 1:
+            text += f", num_layers={self.num_layers}"
+        if not self.bias:
+            text += ", bias=False"
+        if self.batch_first:
+            text += ", batch_first=True"
+        if self.dropout:
+            text += f", dropout={self.dropout}"
+        return text + (", bidirectional=True" if self.bidirectional else "")
+
+
+class RNN(RNNBase):
+    """A plain recurrent layer with tanh or relu."""
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        if nonlinearity not in ("tanh", "relu"):
+            raise ValueError(f"RNN expected nonlinearity 'tanh' or 'relu', got {nonlinearity!r}")
+        super().__init__(input_size, hidden_size, num_layers, *args, **kwargs)
+        self.nonlinearity = nonlinearity
+
+    def cell(self, x: Any, state: tuple[Any, ...], w: tuple[Any, ...]) -> tuple[Any, ...]:
+        return rnn_cell(x, state, w, self.nonlinearity)
+
+
+class LSTM(RNNBase):
+    """Long short-term memory; the state is the pair (h, c)."""
+
+    gates, states = 4, 2
+
+    def cell(self, x: Any, state: tuple[Any, ...], w: tuple[Any, ...]) -> tuple[Any, ...]:
+        return lstm_cell(x, state, w)
+
+
+class GRU(RNNBase):
+    """Gated recurrent units."""
+
+    gates = 3
+
+    def cell(self, x: Any, state: tuple[Any, ...], w: tuple[Any, ...]) -> tuple[Any, ...]:
+        return gru_cell(x, state, w)
+
+
+__all__ = ["GRU", "LSTM", "RNN", "RNNBase"]
