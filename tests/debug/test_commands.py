@@ -50,6 +50,12 @@ def test_breakpoint_words(i):
     assert run(i, "c").resume
 
 
+def test_a_misspelt_condition_is_told_when_it_is_set_and_one_that_fits_elsewhere_is_not(i):
+    assert run(i, "b relu if nrom > 1").error
+    assert not run(i, "b relu if param.shape[0] > 3").error
+    assert run(i, "c").resume
+
+
 def test_commands_run_at_their_breakpoint(i):
     run(i, "b tanh", "commands 1")
     assert i.collecting

@@ -13,6 +13,8 @@ from tinygrad_cnn.errors import UsageError
     [
         ("relu", "word", "relu", None),
         ("features.*", "word", "features.*", None),
+        ("0.weight", "word", "0.weight", None),
+        ("0.1.*", "word", "0.1.*", None),
         ("op:conv2d", "op", "conv2d", None),
         ("name:h1", "name", "h1", None),
         ("module:features.*", "module", "features.*", None),
@@ -40,6 +42,7 @@ def test_selectors_are_read(text, kind, pattern, condition):
     "text",
     [
         "nan",
+        "0.5",
         "inf",
         "all_zero",
         "norm > 10",
@@ -75,6 +78,8 @@ def test_selectors_choose_the_nodes_they_name(small):
     s = BackwardSession(small.loss())
     assert chosen(s, "conv2d") == {"correlate conv"}
     assert chosen(s, "Conv2d") == {"correlate conv", "bias_add conv"}
+    assert chosen(s, "Linear") and chosen(s, "Linear") == chosen(s, "module:fc")
+    assert chosen(s, "linear") <= chosen(s, "Linear") and chosen(s, "linear")
     assert chosen(s, "param:fc.*") == {"fc.weight", "fc.bias"}
     assert chosen(s, "fc.weight") == {"fc.weight"}
     assert all(n.shape == (4, 10) for n in s.find("shape:(*,10)")) and s.find("shape:(*,10)")

@@ -30,7 +30,8 @@ KINDS = ("op", "name", "module", "param", "shape", "line", "step", "seq", "leaf"
 
 _PREFIX = re.compile(r"^(op|name|module|param|shape|line|step|seq):\s*(.*)$")
 _LINE = re.compile(r"^(.*?):?(\d+)$")
-_WORD = re.compile(r"^[A-Za-z_*?][\w.*?\[\]-]*$")
+# `0.weight` is a parameter of a Sequential; `0.5` is a number.
+_WORD = re.compile(r"^[A-Za-z_*?][\w.*?\[\]-]*$|^\d+(\.[\w*?]+)*\.[A-Za-z_*?][\w*?]*$")
 _SHAPE = re.compile(r"^\(\s*[\d*?]+\s*(,\s*[\d*?]+\s*)*,?\s*\)$|^\(\s*\)$")
 
 
@@ -208,7 +209,7 @@ _USUAL = {
 
 def _is_op(node: Node, pattern: str) -> bool:
     """By the op's own name, the usual name of it, or the class of the module it is in (``Conv2d``)."""
-    if _like(node.op.name, _USUAL.get(pattern, pattern)):
+    if _like(node.op.name, pattern) or node.op.name == _USUAL.get(pattern):
         return True
     return not node.is_leaf and node.scope is not None and _like(node.scope.kind, pattern)
 

@@ -18,7 +18,12 @@ def _set_break(self: Interpreter, rest: str, *, temporary: bool) -> Reply:
         return list_breaks(self)
     query = parse(rest, file=self.file)
     if query.condition is not None and self.session.node is not None:
-        self.session.evaluate(query.condition)  # a misspelt name is better told now
+        try:
+            self.session.evaluate(query.condition)
+        except UsageError as error:
+            # A misspelt name is better told now; what does not apply to this very node may apply to others.
+            if "is not defined" in str(error):
+                raise
     bp = self.session.breakpoints.add(query, temporary=temporary)
     note = ""
     if bp.query.selector is not None:
