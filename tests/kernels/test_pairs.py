@@ -179,6 +179,19 @@ def test_matrix_product(pair, data):
     close(pair[0].matmul(a, b), pair[1].matmul(a, b), 1.0)
 
 
+@pytest.mark.parametrize(
+    ("m", "k", "n"), [(8, 300, 500), (12, 128, 128), (64, 1100, 520), (257, 64, 130), (64, 520, 33), (5, 700, 31)]
+)
+@pytest.mark.parametrize("left", ["rows", "columns"])
+@pytest.mark.parametrize("right", ["rows", "columns"])
+def test_matrix_products_in_every_order_that_the_sizes_may_choose(pair, m, k, n, left, right):
+    rng = np.random.default_rng(m)
+    a, b = (rng.standard_normal(shape).astype(np.float32) for shape in ((m, k), (k, n)))
+    a = np.asfortranarray(a) if left == "columns" else a
+    b = np.asfortranarray(b) if right == "columns" else b
+    close(pair[0].matmul(a, b), pair[1].matmul(a, b), 1.0)
+
+
 @pytest.mark.parametrize("size", [1, 5, 100])
 def test_cross_entropy(pair, size):
     fast, plain = pair
