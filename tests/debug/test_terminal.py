@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 import tinygrad_cnn as tg
-from tinygrad_cnn.autograd.backward import BackwardPass
+from tinygrad_cnn.autograd.backward_pass import BackwardPass
 from tinygrad_cnn.debug import BackwardSession, Terminal, open_session, post_mortem, set_trace, unset_trace
 from tinygrad_cnn.debug.terminal import QuitDebugger
 from tinygrad_cnn.errors import UsageError

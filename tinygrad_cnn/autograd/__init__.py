@@ -1,8 +1,8 @@
 """The engine: primitives with their local derivatives, the graph they record, the pass that walks it back.
 
-Its rooms, in the order in which to read them: `op` (the three kinds of primitive), `graph` (nodes),
-`backward` (the pass as an iterator), `linear_map` (local gradients to look at), `transforms` (functions of
-functions). None of them knows an op by name.
+Its rooms, in the order in which to read them: `primitive` and the three kinds (`elementwise`, `multilinear`,
+`general`; `op` is their door), `graph` (nodes), `backward_pass` (the walk) and `backward` (its doors),
+`linear_map` (local gradients to look at), `transforms` (functions of functions). None knows an op by name.
 """
 
 from tinygrad_cnn.autograd import functional
@@ -22,9 +22,26 @@ from tinygrad_cnn.autograd.observe import keep_values
 from tinygrad_cnn.autograd.variable import Variable
 
 __all__ = [
-    "Function", "GradcheckError", "LinearMap", "Node", "Step", "Variable", "backward", "backward_steps", "detect_anomaly",
-    "enable_grad", "functional", "grad", "gradcheck", "gradgradcheck", "inference_mode",
+    "Function",
+    "GradcheckError",
+    "LinearMap",
+    "Node",
+    "Step",
+    "Variable",
+    "backward",
+    "backward_steps",
+    "detect_anomaly",
+    "enable_grad",
+    "functional",
+    "grad",
+    "gradcheck",
+    "gradgradcheck",
+    "inference_mode",
     "is_anomaly_check_nan_enabled",
-    "is_anomaly_enabled", "keep_values", "no_grad",
-    "once_differentiable", "set_detect_anomaly", "set_grad_enabled",
-]  # fmt: skip
+    "is_anomaly_enabled",
+    "keep_values",
+    "no_grad",
+    "once_differentiable",
+    "set_detect_anomaly",
+    "set_grad_enabled",
+]

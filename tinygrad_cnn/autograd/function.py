@@ -198,7 +198,7 @@ class _FunctionOp(Op):
         """Run the Function again, on other values of its tensor inputs."""
         returned = self.cls.apply(*_filled_in(inputs, params))
         outputs = returned if isinstance(returned, tuple) else (returned,)
-        live = next(o for o in outputs if isinstance(o, Handle) and o.node is not None)
+        live: Any = next(o for o in outputs if isinstance(o, Handle) and o.node is not None)
         node = live.node if live.node.op is self else live.node.parents[0]
         return wrap(live.array, node), node.params
 

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
-from tinygrad_cnn.autograd.backward import gradients, saved_values
+from tinygrad_cnn.autograd.backward import gradients
 from tinygrad_cnn.autograd.graph import Node, reachable
 from tinygrad_cnn.autograd.handle import Handle, make_leaf, unwrap, wrap
 from tinygrad_cnn.autograd.observe import keep_values, values_of
+from tinygrad_cnn.autograd.saved import saved_values
 
 
 class GradcheckError(RuntimeError):
@@ -119,9 +120,9 @@ def check_node(
     """
     op = node.op
     saved = saved_values(node)
-    xs = []
+    xs: list[Any] = []
     for k, parent in enumerate(node.parents):
-        value = values.get(parent.seq) if parent is not None else None
+        value: Any = values.get(parent.seq) if parent is not None else None
         if value is None:
             value = saved[k + 1] if k + 1 < len(saved) else None
         if value is None and (parent is not None or not op.holds_constants):

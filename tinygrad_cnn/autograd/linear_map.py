@@ -133,7 +133,7 @@ class LinearMap:
         return size**0.5
 
     def _saved(self) -> tuple[Any, ...]:
-        from tinygrad_cnn.autograd.backward import saved_values
+        from tinygrad_cnn.autograd.saved import saved_values
 
         return saved_values(self.node)
 

@@ -7,7 +7,7 @@ from typing import Any
 from tinygrad_cnn.autograd.handle import Handle, wrap
 
 
-def Variable(data: Any, requires_grad: bool = False, volatile: bool = False) -> Any:  # noqa: N802 - PyTorch's name
+def Variable(data: Any, requires_grad: bool = False, volatile: bool = False) -> Any:
     """A tensor on the memory of `data`, a leaf if it requires grad. `volatile` is accepted and does nothing.
 
     Raises TypeError for anything but a tensor.

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd.backward import BackwardPass
+from tinygrad_cnn.autograd.backward_pass import BackwardPass
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.observe import observing, value_of

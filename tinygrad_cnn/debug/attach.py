@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import FrameType, TracebackType
 from typing import Any
 
-from tinygrad_cnn.autograd.backward import BackwardPass
+from tinygrad_cnn.autograd.backward_pass import BackwardPass
 from tinygrad_cnn.autograd.graph import is_engine_file
 from tinygrad_cnn.debug.breakpoints import Breakpoints
 from tinygrad_cnn.debug.session import BackwardSession

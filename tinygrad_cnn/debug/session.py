@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
-from tinygrad_cnn.autograd.backward import BackwardPass, Lazy, backward_roots, saved_values
+from tinygrad_cnn.autograd.backward import backward_roots
+from tinygrad_cnn.autograd.backward_pass import BackwardPass, Lazy
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.hooks import Hooks, add_hook
 from tinygrad_cnn.autograd.observe import leaf_names, value_of, values_of
+from tinygrad_cnn.autograd.saved import saved_values
 from tinygrad_cnn.debug.breakpoints import Breakpoints
 from tinygrad_cnn.debug.conditions import Namespace
 from tinygrad_cnn.debug.editing import MISSING, edit_edge, edit_gradient, edit_value, put

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tinygrad_cnn.autograd import modes
-from tinygrad_cnn.autograd.backward import saved_values
+from tinygrad_cnn.autograd.saved import saved_values
 from tinygrad_cnn.debug import rendering
 from tinygrad_cnn.debug.commands import Interpreter
 from tinygrad_cnn.debug.session import BackwardSession

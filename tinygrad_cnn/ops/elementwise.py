@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd.broadcast import float_dtype
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
-from tinygrad_cnn.autograd.op import Elementwise, Multilinear, _float_dtype, unbroadcast
+from tinygrad_cnn.autograd.op import Elementwise, Multilinear, unbroadcast
 from tinygrad_cnn.ops.common import Array, as_float, like, unary
 
 E = Elementwise
@@ -229,7 +230,7 @@ def where(condition: Array, input: Array = None, other: Array = None) -> Array:
         result = wrap(np.asarray(result))
     if isinstance(result, Handle) and result.array.dtype == np.float64:
         # NumPy widens where PyTorch does not: Python floats become float64, and a 0-d float64 counts in full.
-        return cast(result, _float_dtype([unwrap(input), unwrap(other)]))
+        return cast(result, float_dtype([unwrap(input), unwrap(other)]))
     return result
 
 

@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd.backward import Lazy
+from tinygrad_cnn.autograd.backward_pass import Lazy
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.autograd.op import Multilinear, unbroadcast
 from tinygrad_cnn.ops.common import Array, axis_of, like
 from tinygrad_cnn.ops.expect import ShapeError
-from tinygrad_cnn.ops.shape import ravel, reshape, view_of
+from tinygrad_cnn.ops.shape import ravel, reshape
+from tinygrad_cnn.ops.views import view_of
 
 ndarray = np.ndarray
 
@@ -162,7 +163,9 @@ def getitem(input: Array, index: Any) -> Array:
     except TypeError:
         # Slices may be given 0-d tensors as bounds; rare, so they are looked at only when NumPy declines.
         plain = tuple([_slices(p) if isinstance(p, slice) else p for p in plain])
-        return (getitem_op if basic else take_op).apply((input,), {"index": plain, "unique": unique})[0]
+        if basic:
+            return view_of(getitem_op, input, {"index": plain, "unique": True})
+        return take_op.apply((input,), {"index": plain, "unique": unique})[0]
 
 
 def setitem(input: Array, index: Any, value: Any) -> Array:

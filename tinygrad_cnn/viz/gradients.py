@@ -1,6 +1,6 @@
 """All gradients of a graph, without leaving a trace: a backward pass that writes nothing and frees nothing.
 
-Walks `autograd.backward.BackwardPass` and tells a visitor about each step. `.grad`, what nodes saved,
+Walks `autograd.backward_pass.BackwardPass` and tells a visitor about each step. `.grad`, what nodes saved,
 versions and hooks stay as they are; hooks are not called, since they may count, print or change things.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
-from tinygrad_cnn.autograd.backward import BackwardPass
+from tinygrad_cnn.autograd.backward_pass import BackwardPass
 from tinygrad_cnn.autograd.graph import RELEASED, Node
 from tinygrad_cnn.autograd.handle import unwrap
 

@@ -11,8 +11,11 @@ import zipfile
 
 import pytest
 
+import tinygrad_cnn as tg
 from tests.debug.dap.conftest import PATIENCE, PROGRAMS, Client, Failed, line_of
+from tinygrad_cnn.autograd.backward_pass import BackwardPass
 from tinygrad_cnn.cli import main
+from tinygrad_cnn.debug.dap import listen
 from tinygrad_cnn.debug.dap.serve import bind
 from tinygrad_cnn.errors import UsageError
 
@@ -329,3 +332,38 @@ class TestInterruption:
                 client.evaluate("1")
             client.ask("disconnect")
             assert child.wait(PATIENCE) != 0
+
+
+class TestListen:
+    @pytest.fixture(autouse=True)
+    def unlisten(self):
+        yield
+        tg.debug.unlisten()
+
+    def test_it_waits_for_an_editor_no_longer_than_it_is_told(self, capsys):
+        port = tg.debug.listen(0, timeout=0.05)
+        assert f"127.0.0.1:{port}" in capsys.readouterr().err
+
+    def test_it_listens_on_the_loopback_address_only(self):
+        listening = tg.debug.listen(0, wait=False)
+        assert listen._current.socket.getsockname() == ("127.0.0.1", listening)
+
+    def test_a_process_listens_once(self):
+        tg.debug.listen(0, wait=False)
+        with pytest.raises(UsageError, match="already"):
+            tg.debug.listen(0)
+
+    def test_after_unlisten_nodes_keep_nothing_and_passes_run_as_ever(self):
+        run = BackwardPass.run
+        tg.debug.listen(0, wait=False)
+        assert (tg.ones(2, requires_grad=True) * 2).node.value is not None
+        assert BackwardPass.run is not run
+        tg.debug.unlisten()
+        assert (tg.ones(2, requires_grad=True) * 2).node.value is None
+        assert BackwardPass.run is run
+
+    def test_without_a_client_a_pass_is_the_ordinary_one(self):
+        tg.debug.listen(0, wait=False)
+        x = tg.ones(2, requires_grad=True)
+        (x * 3).sum().backward()
+        assert x.grad.tolist() == [3, 3]

@@ -10,7 +10,7 @@ import pytest
 
 import tinygrad_cnn as tg
 from tests.viz.page.graphs import chain, network, product
-from tinygrad_cnn.autograd.backward import BackwardPass
+from tinygrad_cnn.autograd.backward_pass import BackwardPass
 
 pytestmark = pytest.mark.browser
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Protocol
 
-from tinygrad_cnn.autograd.backward import BackwardPass
+from tinygrad_cnn.autograd.backward_pass import BackwardPass
 from tinygrad_cnn.autograd.graph import is_engine_file
 from tinygrad_cnn.autograd.observe import keep_values
 from tinygrad_cnn.debug.attach import attached

@@ -51,7 +51,8 @@ def new_figure(width: float, height: float, *, gap: float = 0.08) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     figure = _picture()(figsize=(width, height), layout="constrained")
-    figure.get_layout_engine().set(h_pad=gap, w_pad=gap)  # type: ignore[union-attr,call-arg]
+    engine: Any = figure.get_layout_engine()
+    engine.set(h_pad=gap, w_pad=gap)
     FigureCanvasAgg(figure)
     return figure
 

@@ -1,0 +1,92 @@
+"""The multilinear kind: ops that are linear in each input, whose derivative is their own transpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd.graph import Node
+from tinygrad_cnn.autograd.primitive import Op, needed, union
+
+ndarray = np.ndarray
+
+
+class Multilinear(Op):
+    """Linear in each input by itself; with ``joint=True`` linear in all inputs together (a sum, a join).
+
+    Rule i is the transpose with respect to input i: ``(g, *xs, **params) -> gradient of xᵢ``; slot i of the
+    xs carries only `.shape` and `.dtype`. `each` replaces the rules of ops with any number of inputs:
+    ``each(i, g, *xs, **params)``.
+    """
+
+    kind = "multilinear"
+
+    def __init__(
+        self, name: str, forward: Callable[..., Any], *rules: Callable[..., Any], joint: bool = False,
+        each: Callable[..., Any] | None = None, selection: bool = False, **options: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(name, forward, **options)
+        self.rules = rules
+        self.joint = joint
+        self.each = each
+        self.selection = selection or bool(options.get("choice"))
+        # positions as in `saved`: the output is 0, the inputs follow
+        self._needs = tuple(needed(rule, skip=1, first=1) - {i + 1} for i, rule in enumerate(rules))
+
+    def keeps(self, live: tuple[bool, ...]) -> tuple[bool, ...]:
+        if self.joint or self.each is not None:
+            return (False,) * (len(live) + 1)
+        needed = union(self._needs, live)
+        return tuple(k in needed for k in range(len(live) + 1))
+
+    def record(self, out: ndarray, arrays: Any, parents: Any, params: dict[str, Any]) -> Node:
+        node = super().record(out, arrays, parents, params)
+        if self.joint and None in parents:
+            # A push-forward needs zeros of the shape of the inputs that are not live.
+            blanks = [
+                Blank(np.shape(x), np.asarray(x).dtype) if parent is None else None
+                for x, parent in zip(arrays, parents, strict=True)
+            ]
+            node.saved = (None, *blanks)
+        return node
+
+    def pull(self, i: int, g: Any, node: Node, saved: tuple[Any, ...]) -> Any:
+        xs = list(saved[1:])
+        xs[i] = node.parents[i]
+        if self.each is not None:
+            return self.each(i, g, *xs, **node.params)
+        return self.rules[i](g, *xs, **node.params)
+
+    def push(self, i: int, t: Any, node: Node, saved: tuple[Any, ...]) -> Any:
+        xs = list(saved[1:])
+        if self.joint:
+            xs = [np.zeros(s.shape, s.dtype) for s in map(_first, node.parents, saved[1:])]
+        xs[i] = t
+        if not self.choice:
+            return self(*xs, **node.params)
+        # The choices are in the params: with them the op is linear.
+        return self(*xs, **node.params)
+
+    def structure(self, node: Node, i: int) -> str:
+        return "selection" if self.selection else "linear"
+
+
+class Blank:
+    """Shape and dtype of an input whose value was not kept."""
+
+    __slots__ = ("dtype", "shape")
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        self.shape, self.dtype = shape, dtype
+
+
+def _first(parent: Node | None, blank: Any) -> Any:
+    return parent if parent is not None else blank
+
+
+#: y = x, as a node of its own: where a function's inputs begin, and what `view_as` gives.
+identity = Multilinear(
+    "identity", lambda x: x, lambda g, _x: g, joint=True, view=True, formula="x", local=("1",)
+)
