@@ -97,6 +97,22 @@ class TestBreakpoints:
         client.ask("continue", threadId=1)
         assert client.event("exited") == {"exitCode": 0}
 
+    def test_the_same_line_twice_is_one_breakpoint(self, client, stripes):
+        line = line_of(stripes, SECOND)
+        [answer] = client.launch(stripes, configure=[lines(stripes, line, line)])
+        first, second = answer["breakpoints"]
+        assert first["id"] == second["id"]
+        client.stopped()
+        client.ask("setBreakpoints", source={"path": str(stripes)}, breakpoints=[])
+        client.ask("continue", threadId=1)
+        client.event("exited")
+
+    def test_a_condition_that_is_no_expression_fails_at_its_line(self, client, stripes):
+        client.begin()
+        breakpoints = [{"line": 19, "condition": "norm >"}, {"line": 18, "hitCondition": "often"}]
+        answer = client.ask("setBreakpoints", source={"path": str(stripes)}, breakpoints=breakpoints)
+        assert [(b["verified"], b["line"]) for b in answer["breakpoints"]] == [(False, 19), (False, 18)]
+
     def test_two_files_keep_their_lines_apart(self, client, stripes, tmp_path):
         client.launch(stripes, configure=[lines(tmp_path / "other.py", line_of(stripes, SECOND))])
         client.event("exited")

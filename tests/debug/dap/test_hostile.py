@@ -9,8 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.debug.dap.conftest import PROGRAMS, SCHEMA, Failed, connect
+from tinygrad_cnn.debug.dap.adapter import Adapter
 from tinygrad_cnn.debug.dap.messages import NOBODYS
 from tinygrad_cnn.debug.dap.protocol import MAX_BODY, MAX_HEADER, ProtocolError, Writer, read_message
+from tinygrad_cnn.debug.dap.server import Server
 
 COMMANDS = sorted(
     part["properties"]["command"]["enum"][0]
@@ -110,6 +112,29 @@ class TestFrames:
             client.answer(k)
         order = [client.responses[k]["seq"] for k in range(100, 150)]
         assert order == sorted(order)
+
+    def test_a_client_may_count_from_0_and_send_an_empty_list_for_an_empty_object(self):
+        requests = [
+            {"seq": 0, "type": "request", "command": "initialize", "arguments": {"adapterID": "nvim-dap"}},
+            {"seq": 1, "type": "request", "command": "threads", "arguments": []},
+            {
+                "seq": 2,
+                "type": "request",
+                "command": "setFunctionBreakpoints",
+                "arguments": {"breakpoints": {}},
+            },
+        ]
+        stream = io.BytesIO(b"".join(frame(json.dumps(one).encode()) for one in requests))
+        answers = io.BytesIO()
+        server = Server(stream, answers)
+        server.serve(Adapter(server.send_event))
+        answers.seek(0)
+        said = [read_message(answers) for _ in range(4)]
+        assert [(m["request_seq"], m["success"]) for m in said if m["type"] == "response"] == [
+            (0, True),
+            (1, True),
+            (2, True),
+        ]
 
     @given(st.binary(max_size=200))
     def test_any_bytes_are_a_message_an_error_or_the_end(self, data):

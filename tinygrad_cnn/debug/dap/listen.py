@@ -106,9 +106,9 @@ def wait_for_client(timeout: float | None = None) -> bool:
     """
     if _current is None:
         raise UsageError("nobody can attach yet: call listen() first")
-    end = None if timeout is None else time.monotonic() + timeout
-    while not _current.ready.wait(BREATH):
-        if end is not None and time.monotonic() >= end:
+    end = float("inf") if timeout is None else time.monotonic() + timeout
+    while not _current.ready.wait(max(0.0, min(BREATH, end - time.monotonic()))):
+        if time.monotonic() >= end:
             return False
     return True
 

@@ -135,11 +135,12 @@ class Arguments:
     """A request's arguments, read by name and type.
 
     Each reader raises RequestError that names the argument, what was expected and what came. With a
-    `default` the argument may be absent.
+    `default` the argument may be absent. An empty list is an empty object and the other way round: Lua, in
+    which one client is written, has one kind of empty table.
     """
 
     def __init__(self, command: str, values: Any) -> None:
-        if values is None:
+        if values is None or values == []:
             values = {}
         if not isinstance(values, dict):
             raise RequestError(f"{command}: expected an object as arguments, got {type(values).__name__}")
@@ -164,26 +165,27 @@ class Arguments:
 
     def strings(self, name: str, default: Any = _MISSING) -> Any:
         """A list of texts."""
-        return self._typed(
+        value = self._typed(
             name,
             default,
-            lambda v: isinstance(v, list) and all(isinstance(x, str) for x in v),
+            lambda v: v == {} or isinstance(v, list) and all(isinstance(x, str) for x in v),
             "a list of strings",
         )
+        return [] if value == {} else value
 
     def objects(self, name: str, default: Any = _MISSING) -> list[Arguments]:
         """A list of objects, each to be read in the same way."""
         value = self._typed(
             name,
             default,
-            lambda v: isinstance(v, list) and all(isinstance(x, dict) for x in v),
+            lambda v: v == {} or isinstance(v, list) and all(isinstance(x, dict) for x in v),
             "a list of objects",
         )
         return [Arguments(f"{self.command}.{name}[{k}]", x) for k, x in enumerate(value)]
 
     def object(self, name: str, default: Any = _MISSING) -> Arguments:
         """An object, to be read in the same way."""
-        value = self._typed(name, default, lambda v: isinstance(v, dict), "an object")
+        value = self._typed(name, default, lambda v: v == [] or isinstance(v, dict), "an object")
         return Arguments(f"{self.command}.{name}", value)
 
     def _typed(self, name: str, default: Any, test: Any, expected: str) -> Any:

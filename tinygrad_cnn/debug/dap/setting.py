@@ -166,15 +166,20 @@ class Setting(Room):
         have = {bp.id: bp for bp in table}
         for key, one, make in wanted:
             try:
-                old = have.get(before.get(key, -1)) if key not in after else None
+                # The same twice is one breakpoint: it could not stop twice.
+                old = have.get(after.get(key, before.get(key, -1)))
                 bp = old if old is not None else make(one)
             except UsageError as error:
-                out.append({"verified": False, "message": str(error), "reason": "failed"})
+                failed: BreakpointBody = {"verified": False, "message": str(error), "reason": "failed"}
+                if "line" in one.values:
+                    failed["line"] = one.values["line"]
+                out.append(failed)
                 continue
             if bp is None:
                 out.append({"verified": True})
                 continue
             after[key] = bp.id
+            have[bp.id] = bp
             out.append(self._describe(bp))
         table.remove_all(set(before.values()) - set(after.values()))
         self._known[kind] = after
