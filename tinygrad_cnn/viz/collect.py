@@ -104,11 +104,12 @@ class _Collector:
 
     def _names(self) -> None:
         self.named: dict[int, str] = leaf_names(self.engine)
-        self.named_arrays: dict[int, str] = {}
+        self.named_arrays: dict[tuple[int, int], str] = {}
         for name, tensor in self.wish.names.items():
             if tensor.node is not None:
                 self.named[tensor.node.seq] = name
-            self.named_arrays[id(tensor.array)] = name
+            # By the memory's owner: an input that was only reshaped on its way is the same input.
+            self.named_arrays[id(versions.owner(tensor.array)), tensor.array.size] = name
         for node in self.engine:
             if node.name is not None:
                 self.named.setdefault(node.seq, node.name)
@@ -238,7 +239,7 @@ class _Collector:
             known = self.constants[place] = f"{node.seq}.{i}"
             is_value = isinstance(saved, (np.ndarray, numbers.Number))
             shape = list(getattr(saved, "shape", ()))
-            name = self.named_arrays.get(id(saved))
+            name = self._name_of(saved)
             label = name or (
                 formula.number(float(np.real(saved)), 7) if np.size(saved) == 1 and is_value else "constant"
             )
@@ -250,6 +251,11 @@ class _Collector:
                 input=isinstance(saved, np.ndarray),
             )  # fmt: skip
         self.edges[node.seq, i] = Edge(f"{node.seq}:{i}", known, str(node.seq), i)
+
+    def _name_of(self, saved: Any) -> str | None:
+        if not isinstance(saved, np.ndarray):
+            return None
+        return self.named_arrays.get((id(versions.owner(saved)), saved.size))
 
     def _edges(self, node: EngineNode) -> None:
         released = node.saved is RELEASED
