@@ -6,7 +6,6 @@ the kernel; `convolve1d/2d/3d` do, for whoever wants mathematics' convolution.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -322,7 +321,7 @@ def positive(name: str, what: str, value: Any, d: int) -> tuple[int, ...]:
 
 def hashable(value: Any) -> Any:
     """Lists as tuples, so that settings can be cache keys."""
-    return tuple(value) if isinstance(value, Iterable) and not isinstance(value, (str, tuple)) else value
+    return tuple(value) if isinstance(value, list) else value
 
 
 def batched(input: Any, d: int) -> Any:
