@@ -54,7 +54,7 @@ def correlate_input(
     g: Array, w: Array, *, shape: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int
 ) -> Array:
     """See `kernels.correlate_input`. At stride 1 this is a correlation of g with the mirrored kernel."""
-    _check_upstream("correlate_input", g, shape, w.shape, stride, padding, dilation, groups)
+    check_upstream("correlate_input", g.shape, shape, w.shape, stride, padding, dilation, groups)
     k = w.shape[2:]
     if all(s == 1 for s in stride):
         pads = transposed_padding(shape[2:], k, stride=stride, padding=padding, dilation=dilation)
@@ -84,7 +84,7 @@ def correlate_weight(
     g: Array, x: Array, *, shape: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int
 ) -> Array:
     """See `kernels.correlate_weight`."""
-    _check_upstream("correlate_weight", g, x.shape, shape, stride, padding, dilation, groups)
+    check_upstream("correlate_weight", g.shape, x.shape, shape, stride, padding, dilation, groups)
     dtype = np.result_type(g, x)
     acc = accumulator(dtype)
     g, x = g.astype(acc, copy=False), x.astype(acc, copy=False)
@@ -146,14 +146,15 @@ def mirror(w: Array, groups: int) -> Array:
     return flipped.reshape(groups, o // groups, c, *k).swapaxes(1, 2).reshape(groups * c, o // groups, *k)
 
 
-def _check_upstream(
-    name: str, g: Array, x: Ints, w: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int
+def check_upstream(
+    name: str, g: Ints, x: Ints, w: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int
 ) -> None:
+    """Raises ValueError where g is not the shape of the output."""
     expected = correlate_shape(x, w, stride=stride, padding=padding, dilation=dilation, groups=groups)
-    if g.shape != expected:
+    if g != expected:
         raise ValueError(
             f"{name} expected an upstream gradient of shape {expected} "
-            f"(input {tuple(x)}, weight {tuple(w)}), got {g.shape}"
+            f"(input {tuple(x)}, weight {tuple(w)}), got {g}"
         )
 
 
