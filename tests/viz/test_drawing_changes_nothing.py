@@ -177,3 +177,23 @@ def test_no_recursion_however_deep_the_graph():
     assert len(graph.description.nodes) >= 5_000
     assert graph.text().count("\n") >= 5_000
     assert x.grad is None
+
+
+def test_a_users_function_is_not_called_again():
+    calls = []
+
+    class Twice(tg.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            calls.append("forward")
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2
+
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    loss = (Twice.apply(x) + 1).sum()
+    graph = draw_all(loss)
+    assert calls == ["forward"]
+    assert next(n for n in graph.description.nodes if n.name == "x").gradient.data == [2.0, 2.0]

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd import modes, versions
+from tinygrad_cnn.autograd import versions
 from tinygrad_cnn.autograd.graph import RELEASED, reachable
 from tinygrad_cnn.autograd.graph import Node as EngineNode
 from tinygrad_cnn.autograd.handle import Handle
-from tinygrad_cnn.autograd.observe import leaf_names, values_of
+from tinygrad_cnn.autograd.observe import leaf_names
 from tinygrad_cnn.viz import formula, gradients
 from tinygrad_cnn.viz.description import (
     Description,
@@ -32,6 +32,7 @@ from tinygrad_cnn.viz.equations import write_out
 from tinygrad_cnn.viz.modules import BOXES, Tree, finish
 from tinygrad_cnn.viz.naming import Places
 from tinygrad_cnn.viz.summary import summarise
+from tinygrad_cnn.viz.values import known_values
 
 #: Graphs up to this many nodes get pictures and histograms; larger ones numbers only.
 DETAILED = 1_500
@@ -80,7 +81,10 @@ class _Collector:
     def description(self) -> Description:
         out = self.out
         self._names()
-        self._values()
+        if self.wish.values:
+            known = [*self.outputs, *self.wish.names.values()]
+            self.values, notes = known_values(self.engine, known)
+            out.notes += notes
         for node in self.engine:
             self._node(node)
         for root in self.roots:
@@ -128,67 +132,6 @@ class _Collector:
                 variable = self.places.variable(node)
                 if variable is not None:
                     self.named[node.seq] = variable
-
-    def _values(self) -> None:
-        """Every value that something still holds, and those that follow from them by the ops' forwards."""
-        if not self.wish.values:
-            return
-        values = self.values = values_of(self.engine)
-        for tensor in (*self.outputs, *self.wish.names.values()):
-            if tensor.node is not None and tensor.node.seq in self.by_seq:
-                values[tensor.node.seq] = tensor.array
-        stale: set[int] = set()
-        if self.engine and versions.any_change_since(self.engine[0].seq):
-            first_use: dict[int, int] = {}
-            for node in self.engine:
-                for parent in node.parents:
-                    if parent is not None:
-                        first_use.setdefault(parent.seq, node.seq)
-            stale = {
-                seq for seq, value in values.items() if versions.changed_since(value, first_use.get(seq, seq))
-            }  # fmt: skip
-            if stale:
-                self.out.notes.append(
-                    f"{len(stale)} value(s) were changed in place after they were used (an optimiser's step, say); "
-                    "they are shown as they are now."
-                )
-        with modes.no_grad(), np.errstate(all="ignore"):
-            for node in self.engine:
-                if node.seq not in values and node.parents:
-                    value = self._recomputed(node, stale)
-                    if value is not None:
-                        values[node.seq] = value
-
-    def _recomputed(self, node: EngineNode, stale: set[int]) -> np.ndarray | None:
-        if node.saved is RELEASED:
-            return None
-        inputs = []
-        for i, parent in enumerate(node.parents):
-            if parent is None:
-                value = node.saved[i + 1] if i + 1 < len(node.saved) else None
-                if not isinstance(value, (np.ndarray, numbers.Number)):
-                    return None
-            else:
-                value = self.values.get(parent.seq)
-                if value is None or parent.seq in stale:
-                    return None
-            inputs.append(value)
-        try:
-            made = node.op.forward(
-                *inputs, **{k: v for k, v in node.params.items() if k not in node.op.choice}
-            )
-            value, *chosen = made if node.op.choice else (made,)
-            # A forward that decides something (positions, a mask) must have decided the same again.
-            if not all(
-                _same(c, node.params.get(name)) for name, c in zip(node.op.choice, chosen, strict=True)
-            ):
-                return None
-            value = np.asarray(value)
-        except Exception as error:
-            # A user's op may need more than its inputs. The picture then has one number less, and says so.
-            self.out.notes.append(f"the value of {node.op.name} could not be computed again: {error}")
-            return None
-        return value.astype(node.dtype, copy=False) if value.shape == tuple(node.shape) else None
 
     # --- nodes and edges ------------------------------------------------------------------------
 
@@ -423,12 +366,6 @@ class _Collector:
                 edges = [self.edges.get((node.seq, i)) for i in range(len(node.parents))]
                 sources = [None if edge is None else self.nodes[edge.from_] for edge in edges]
                 write_out(node.op, record, edges, sources)
-
-
-def _same(a: Any, b: Any) -> bool:
-    if isinstance(a, tuple) and isinstance(b, tuple):
-        return len(a) == len(b) and all(map(_same, a, b))
-    return bool(np.array_equal(np.asarray(a), np.asarray(b)))
 
 
 def _bad(summary: Summary | None) -> bool:
