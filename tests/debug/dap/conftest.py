@@ -263,3 +263,16 @@ def functions(*breakpoints):
     return "setFunctionBreakpoints", {
         "breakpoints": [{"name": b} if isinstance(b, str) else b for b in breakpoints]
     }
+
+
+# --- bytes -----------------------------------------------------------------------------------------------
+
+
+def frame(body):
+    """A message's bytes."""
+    return b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def alive(client):
+    """Whether the conversation goes on."""
+    assert client.ask("threads")["threads"][0]["id"] == 1
