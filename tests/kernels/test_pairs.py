@@ -163,6 +163,7 @@ def test_normalisation_and_passes(pair, data):
     for got, expected in results:
         close(got, expected, float(np.abs(g).max() * np.abs(w * invstd).max()))
     close(fast.bias_add(x, b.astype(dtype)), plain.bias_add(x, b.astype(dtype)))
+    close(fast.channel_sums(x), plain.channel_sums(x), float(x.size // x.shape[1]))
     close(fast.relu(x), plain.relu(x))
     close(fast.relu_input(g, x), plain.relu_input(g, x))
     close(fast.log_softmax(x, -1), plain.log_softmax(x, -1))
@@ -177,6 +178,13 @@ def test_matrix_product(pair, data):
     dtype = data.draw(st.sampled_from([np.float32, np.float32, np.float64]))
     a, b = laid_out(data.draw, (m, k), dtype, rng), laid_out(data.draw, (k, n), dtype, rng)
     close(pair[0].matmul(a, b), pair[1].matmul(a, b), 1.0)
+
+
+@pytest.mark.parametrize("shape", [(300, 33), (4, 20, 17, 9), (2, 16, 300)])
+def test_sums_over_channels_of_many_rows(pair, shape):
+    g = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    for x in (g, np.moveaxis(np.ascontiguousarray(np.moveaxis(g, 1, -1)), -1, 1)):
+        close(pair[0].channel_sums(x), pair[1].channel_sums(x.astype(np.float64)).astype(np.float32), 10.0)
 
 
 @pytest.mark.parametrize(

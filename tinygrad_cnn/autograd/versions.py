@@ -33,9 +33,12 @@ def bump(array: np.ndarray) -> None:
     global _latest
     memory = owner(array)
     key = id(memory)
-    count = version(array) + 1
+    entry = _stamps.get(key)
     _latest = now = tick()
-    _stamps[key] = (count, now, weakref.ref(memory, lambda _dead: _stamps.pop(key, None)))
+    if entry is None:
+        _stamps[key] = (1, now, weakref.ref(memory, lambda _dead: _stamps.pop(key, None)))
+    else:  # of this very memory: an entry goes when its memory does
+        _stamps[key] = (entry[0] + 1, now, entry[2])
 
 
 def version(array: np.ndarray) -> int:

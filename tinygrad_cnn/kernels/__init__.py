@@ -44,6 +44,7 @@ __all__ = [
     "bias_relu_max_pool2x2",
     "bias_relu_max_pool2x2_input",
     "blas_info",
+    "channel_sums",
     "correlate",
     "correlate_input",
     "correlate_weight",
@@ -251,6 +252,11 @@ def cross_entropy_input(g: Array, logp: Array, target: Array, *, ignore_index: i
 def bias_add(x: Array, bias: Array) -> Array:
     """x (N, C, ...) + bias (C,) along axis 1."""
     return (_chosen or _choose()).bias_add(x, bias)
+
+
+def channel_sums(g: Array) -> Array:
+    """The sum (C,) of g (N, C, ...) over all axes but 1: the gradient of `bias_add`'s bias."""
+    return (_chosen or _choose()).channel_sums(g)
 
 
 def relu(x: Array) -> Array:

@@ -49,8 +49,9 @@ correlate_weight: Multilinear = Multilinear(
 
 
 def _sum_to_channels(g: Any) -> Any:
-    # float16 sums accumulate in float32; the engine casts the result to the bias's dtype.
-    return np.sum(g, axis=(0, *range(2, len(g.shape))), dtype=np.float32 if g.dtype == np.float16 else None)
+    if type(g) is np.ndarray:
+        return kernels.channel_sums(g)
+    return np.sum(g, axis=(0, *range(2, len(g.shape))))
 
 
 bias_add = Multilinear(

@@ -20,6 +20,8 @@ from .vector import integers
 
 # Below this size NumPy's own loop is done before ours has been called.
 SMALL = 4_000
+# Rows that are summed up in float32.
+RUN = 64
 
 
 def bias_add(x: Array, bias: Array) -> Array:
@@ -30,6 +32,18 @@ def bias_add(x: Array, bias: Array) -> Array:
     count = x.size // x.shape[1]
     add_rows.run((address(x), address(y), address(b), len(b)), count, grain(count, x.size))
     return y
+
+
+def channel_sums(g: Array) -> Array:
+    """See `kernels.channel_sums`. Float32 sums of RUN rows, float64 beyond; a fixed number of parts per thread."""
+    if g.size < SMALL or not ours(g) or not (is_channels_last(g) or (g.ndim == 2 and g.flags.c_contiguous)):
+        return reference.channel_sums(g)
+    c = g.shape[1]
+    count = g.size // c
+    parts = max(1, min(threads.get_num_threads(), count // grain(count, g.size)))
+    sums = np.zeros((parts, c))
+    sum_rows.run((address(g), address(sums), c, count, parts), parts)
+    return (sums[0] if parts == 1 else sums.sum(0)).astype(g.dtype)
 
 
 def relu(x: Array) -> Array:
@@ -94,6 +108,33 @@ def add_rows(table, first, last):
         row, out = view(t[0] + 4 * p * c, c), view(t[1] + 4 * p * c, c)
         for k in range(c):
             out[k] = row[k] + bias[k]
+
+
+@Task
+def sum_rows(table, first, last):
+    """(g, sums (parts, C), C, rows, parts): parts of the rows of g (rows, C), four rows at a time."""
+    t = integers(table)
+    c, rows, parts = t[2], t[3], t[4]
+    zero = np.float32(0)
+    run = np.zeros(c, np.float32)
+    for part in range(first, last):
+        sums = view_doubles(t[1] + 8 * part * c, c)
+        low, high = rows * part // parts, rows * (part + 1) // parts
+        for start in range(low, high, RUN):
+            stop = min(start + RUN, high)
+            fours = start + (stop - start) // 4 * 4
+            for p in range(start, fours, 4):
+                at = t[0] + 4 * p * c
+                r0, r1, r2, r3 = view(at, c), view(at + 4 * c, c), view(at + 8 * c, c), view(at + 12 * c, c)
+                for k in range(c):
+                    run[k] += (r0[k] + r1[k]) + (r2[k] + r3[k])
+            for p in range(fours, stop):
+                row = view(t[0] + 4 * p * c, c)
+                for k in range(c):
+                    run[k] += row[k]
+            for k in range(c):
+                sums[k] += run[k]
+                run[k] = zero
 
 
 @Task

@@ -20,6 +20,7 @@ from .native import Task, address
 from .vector import integers
 
 Arrays = Sequence[Array]
+_F32 = np.dtype(np.float32)
 
 
 def sgd(
@@ -108,19 +109,17 @@ def _update(
     lines: list[int] = []
     keep: list[Array] = []  # copies live until the pass is done
     total = 0
-    for i, (p, g) in enumerate(zip(params, grads, strict=True)):
-        arrays = [p, g, *(s[i] for s in state)]
-        if any(a.dtype != np.float32 or a.shape != p.shape for a in arrays) or not alike(p, *arrays[2:]):
-            rest.append(i)
-            continue
-        if not alike(p, g):
-            arrays[1] = like(p, g)
+    for i, arrays in enumerate(zip(params, grads, *state, strict=True)):
+        p = arrays[0]
+        if not _plain(arrays):
+            one = _treatable(i, arrays)
+            if one is None:
+                rest.append(i)
+                continue
+            arrays = one
             keep.append(arrays[1])
-        if not all(a.flags.writeable for a in (p, *arrays[2:])):
-            raise ValueError(
-                f"an optimiser expected writable parameters and state, got a read-only one: number {i}"
-            )
-        lines += (total, *map(address, arrays))
+        lines.append(total)
+        lines += map(address, arrays)
         total += p.size
     if lines:
         width = 3 + len(state)
@@ -128,6 +127,28 @@ def _update(
         entries = (address(values), switches, len(lines) // width, width, *lines, total)
         work.run(entries, total, WORTH_A_THREAD)
     return rest
+
+
+def _plain(arrays: Arrays) -> bool:
+    """The usual case, in few words: float32 in C order, and all but the gradient (the second) writable."""
+    p = arrays[0]
+    shape = p.shape
+    for a in arrays:
+        if a.dtype is not _F32 or a.shape != shape or not (a.flags.carray or a is arrays[1] and a.flags.c_contiguous):
+            return False
+    return True
+
+
+def _treatable(i: int, arrays: Arrays) -> tuple[Array, ...] | None:
+    """Arrays of one parameter in one memory order (the gradient may be copied), or None if the pass cannot take them."""
+    p, g, *state = arrays
+    if any(a.dtype != np.float32 or a.shape != p.shape for a in arrays) or not alike(p, *state):
+        return None
+    if not all(a.flags.writeable for a in (p, *state)):
+        raise ValueError(
+            f"an optimiser expected writable parameters and state, got a read-only one: number {i}"
+        )
+    return (p, like(p, g), *state)
 
 
 def _floats(*values: float) -> Array:

@@ -8,13 +8,18 @@ from __future__ import annotations
 import numpy as np
 
 from ..geometry import Ints
-from ..layout import Array, per_channel
+from ..layout import Array, accumulator, per_channel
 from .pool import max_pool, scatter_windows
 
 
 def bias_add(x: Array, bias: Array) -> Array:
     """See `kernels.bias_add`."""
     return np.add(x, per_channel(bias, x.ndim))
+
+
+def channel_sums(g: Array) -> Array:
+    """See `kernels.channel_sums`."""
+    return np.asarray(g.sum(axis=(0, *range(2, g.ndim)), dtype=accumulator(g.dtype)).astype(g.dtype, copy=False))
 
 
 def relu(x: Array) -> Array:
