@@ -31,6 +31,7 @@ from tinygrad_cnn.ops import reduce as _red
 from tinygrad_cnn.ops import scatter as _sca
 from tinygrad_cnn.ops import shape as _shp
 from tinygrad_cnn.ops import special as _spe
+from tinygrad_cnn.ops import views as _views
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.inplace import in_place, operator_in_place, replace_by, set_item
 from tinygrad_cnn.printing import tensor_str
@@ -45,10 +46,11 @@ class Tensor(Handle):
     """
 
     # A tensor may be given attributes of the user's own, as in PyTorch, hence __dict__.
-    __slots__ = ("__dict__", "_bases")
+    __slots__ = ("__dict__", "_family", "_steps")
 
-    #: Weak references to the tensors whose memory a view looks at; not set on others.
-    _bases: tuple[Any, ...]
+    #: Who else looks at this memory, and how this tensor was taken from the base; not set on others.
+    _family: _views.Family | None
+    _steps: _views.Steps
 
     def __init__(self, *data: Any, requires_grad: bool = False) -> None:
         from tinygrad_cnn.creation import _array_of
@@ -689,7 +691,7 @@ _RESHAPED_IN_PLACE = "squeeze unsqueeze transpose t swapaxes swapdims"
 def _reshaped_in_place(fn: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         new = fn(self, *args, **kwargs)
-        self.array, self.node, self._bases = new.array, new.node, new._bases
+        _views.replace_by_view(self, new)
         return self
 
     method.__doc__ = f"`{fn.__name__}` in place."

@@ -1,7 +1,8 @@
 """Changes in place: `t += 1`, `t.relu_()`, `t[index] = value`.
 
 Where no gradient is at stake the memory changes and its version is noted. A tensor that carries a graph gets
-a new value and a new node instead, so that whoever read it earlier keeps what was read.
+a new value and a new node instead, so that whoever read it earlier keeps what was read; `views` sees to it that
+those who look at the same memory get theirs.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd import modes, versions
-from tinygrad_cnn.autograd.handle import Handle, unwrap
+from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
+from tinygrad_cnn.ops import views
 
 ndarray = np.ndarray
 
@@ -20,7 +22,7 @@ ndarray = np.ndarray
 def replace_by(t: Any, new: Any, name: str = "in-place op") -> Any:
     """Give `t` the value (and, while recording, the graph) of `new`; returns `t`.
 
-    Raises RuntimeError for a leaf that requires grad and for a view while recording, ValueError when the
+    Raises RuntimeError for a leaf that requires grad, or a view of one, while recording, ValueError when the
     result has another shape, TypeError when its dtype does not fit into the tensor's.
     """
     value = unwrap(new)
@@ -53,14 +55,11 @@ def replace_by(t: Any, new: Any, name: str = "in-place op") -> Any:
 
         new = setitem_op(t, value, index=(Ellipsis,))
         value, node = new.array, new.node
-    old = t.node
-    retained = old is not None and old.target is not None and old.target() is t
-    t.array = np.asarray(value)
-    t.node = node
-    t._bases = ()
-    if retained and old is not None and not old.is_leaf and node is not None:
-        # retain_grad() speaks of the tensor's present value.
-        node.target, old.target = old.target, None
+    if views.observed(t):
+        views.rebase(t, new if isinstance(new, Handle) and new.node is node else wrap(np.asarray(value), node))
+    else:
+        views.put(t, np.asarray(value), node)
+        t._family = None
     return t
 
 
@@ -71,18 +70,21 @@ def check_recordable(t: Any, name: str) -> None:
             f"{name}: a leaf tensor that requires grad is changed in place while gradients are recorded. "
             "Do it under no_grad(), or compute a new tensor."
         )
-    bases = getattr(t, "_bases", None)
-    if bases is None:
-        seen = t.node is not None and t.node.op.is_view  # made elsewhere: whose memory it is, nobody knows
-    else:
-        alive = (ref() for ref in bases)
-        seen = any(base is not None and np.may_share_memory(base.array, t.array) for base in alive)
-    if seen:
-        made = f", made by {t.node.op.name}" if t.node is not None else ""
-        where = f" at {t.node.where}" if t.node is not None and t.node.where else ""
+    unknown = object()
+    if getattr(t, "_family", unknown) is unknown:
+        if t.node is None or not t.node.op.is_view:
+            return
+        # Made elsewhere: whose memory it is, nobody knows.
+        where = f" at {t.node.where}" if t.node.where else ""
         raise RuntimeError(
-            f"{name} on a view{made}{where}, while gradients are recorded: the change would have to reach the "
-            "tensor it looks at. Change a copy (t.clone()), or write x[index] = value on that tensor itself."
+            f"{name} on a view, made by {t.node.op.name}{where}, while gradients are recorded: the change would "
+            "have to reach the tensor it looks at. Change a copy (t.clone())."
+        )
+    base = views.base_of(t)
+    if base.node is not None and base.node.is_leaf and base is not t and views.observed(t):
+        raise RuntimeError(
+            f"{name}: a view of a leaf tensor that requires grad is changed in place while gradients are recorded. "
+            "Do it under no_grad(), or change a copy (t.clone())."
         )
 
 
@@ -138,11 +140,25 @@ def set_item(t: Any, index: Any, value: Any) -> None:
     if modes.is_grad_enabled() and (
         t.node is not None or (isinstance(value, Handle) and value.node is not None)
     ):
+        if isinstance(value, Handle) and _is_that_place(t, plain, value):
+            return  # the last step of `t[index] += x`, whose first two changed the view t[index]
         check_recordable(t, "t[index] = value")
         replace_by(t, setitem_op(t, _fitting(value, t.array[plain].shape), index=plain), "t[index] = value")
         return
     t.array[plain] = _fitting(unwrap(value), None)
     versions.bump(t.array)
+
+
+def _is_that_place(t: Any, index: Any, value: Handle) -> bool:
+    family = getattr(value, "_family", None)
+    if family is None or family is not getattr(t, "_family", None):
+        return False
+    place, array = t.array[index], value.array
+    return (
+        isinstance(place, ndarray)
+        and (place.shape, place.strides) == (array.shape, array.strides)
+        and place.__array_interface__["data"] == array.__array_interface__["data"]
+    )
 
 
 def _fitting(value: Any, shape: tuple[int, ...] | None) -> Any:

@@ -5,17 +5,17 @@ Views look at their input's memory, as NumPy's do; all others copy. Indexing liv
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_cnn.autograd.dispatch import implements
-from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
-from tinygrad_cnn.autograd.op import Multilinear, Op, identity, unbroadcast
+from tinygrad_cnn.autograd.handle import unwrap, wrap
+from tinygrad_cnn.autograd.op import Multilinear, identity, unbroadcast
 from tinygrad_cnn.ops.common import Array, axes_of, axis_of, sizes
 from tinygrad_cnn.ops.expect import ShapeError
+from tinygrad_cnn.ops.views import view_of
 
 # --- views -----------------------------------------------------------------------------------------
 
@@ -31,14 +31,6 @@ expand_op = Multilinear(
     "expand", lambda x, shape: np.broadcast_to(x, shape), lambda g, x, shape: unbroadcast(g, x.shape),
     joint=True, view=True, formula="x repeated without a copy", local=("1, summed over the repetitions",),
 )  # fmt: skip
-
-
-def view_of(op: Op, x: Any, params: dict[str, Any]) -> Any:
-    """Apply a view op and note, for in-place changes, whose memory the result looks at."""
-    y = op.apply((x,), params)[0]
-    if isinstance(y, Handle) and isinstance(x, Handle):
-        y._bases = (weakref.ref(x), *getattr(x, "_bases", ()))  # type: ignore[attr-defined]
-    return y
 
 
 def _inverse(dims: Sequence[int]) -> tuple[int, ...]:

@@ -1,0 +1,151 @@
+"""Which tensors look at the same memory, so that a change in place reaches all of them.
+
+A view's values live in its base's memory, but a recorded change makes new values instead of overwriting old
+ones (whoever read these keeps them). So each view remembers the steps that lead to it from its base, and
+`rebase` writes the change into a new base and takes every living view of it again: for the graph it is as if
+the base had been changed first and the views taken afterwards, which is what PyTorch does too.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd.handle import Handle, wrap
+from tinygrad_cnn.autograd.op import Op
+
+Steps = tuple[tuple[Op, dict[str, Any]], ...]
+
+
+class Family:
+    """A base and its views. It holds the base's array and node, which every view holds anyway, but no tensor."""
+
+    __slots__ = ("_limit", "array", "base", "node", "views")
+
+    def __init__(self, base: Any) -> None:
+        self.base = weakref.ref(base)
+        self.array = base.array
+        self.node = base.node
+        self.views: list[weakref.ref[Any]] = []
+        self._limit = 16
+
+    def add(self, view: Any) -> None:
+        """Remember a view for as long as it lives."""
+        self.views.append(weakref.ref(view))
+        if len(self.views) > self._limit:
+            self.views = [ref for ref in self.views if ref() is not None]
+            self._limit = 2 * len(self.views) + 16
+
+    def living_base(self) -> Any:
+        """The base tensor, or None when it is gone or was given other memory since."""
+        base = self.base()
+        return base if base is not None and base.array is self.array else None
+
+    def living_views(self) -> list[Any]:
+        """The views that still look at this memory."""
+        found = [ref() for ref in self.views]
+        return [v for v in found if v is not None and getattr(v, "_family", None) is self]
+
+
+def view_of(op: Op, x: Any, params: dict[str, Any]) -> Any:
+    """Apply a view op and note, for changes in place, whose memory the result looks at."""
+    y = op.apply((x,), params)[0]
+    if isinstance(y, Handle) and isinstance(x, Handle):
+        if x.array.flags.c_contiguous or np.may_share_memory(x.array, y.array):
+            _join(y, x, op, params)
+        else:
+            y._family = None  # type: ignore[attr-defined]  # another shape could be had by copying only
+    return y
+
+
+def _join(y: Any, x: Any, op: Op, params: dict[str, Any]) -> None:
+    family = getattr(x, "_family", None)
+    if family is None:
+        family = x._family = Family(x)
+        x._steps = ()
+    y._family = family
+    y._steps = (*x._steps, (op, params))
+    family.add(y)
+
+
+def replace_by_view(t: Any, new: Any) -> None:
+    """Make `t` the view `new` of itself, as `t.squeeze_()` does."""
+    family, steps = new._family, new._steps
+    t.array, t.node = new.array, new.node
+    t._family, t._steps = family, steps
+    family.add(t)
+
+
+def observed(t: Any) -> bool:
+    """Whether another living tensor may look at the memory of `t`."""
+    family = getattr(t, "_family", None)
+    if family is None:
+        return False
+    base = family.living_base()
+    if base is not None and base is not t and np.may_share_memory(base.array, t.array):
+        return True
+    return any(v is not t and np.may_share_memory(v.array, t.array) for v in family.living_views())
+
+
+def base_of(t: Any) -> Any:
+    """The base as a tensor (the living one, or one of the same value and node); `t` itself when it is no view."""
+    family = getattr(t, "_family", None)
+    if family is None:
+        return t
+    base = family.living_base()
+    return base if base is not None else wrap(family.array, family.node)
+
+
+def rebase(t: Any, new: Any) -> None:
+    """Give the view (or viewed base) `t` the value of `new`, and every tensor that shares its memory accordingly."""
+    family: Family = t._family
+    handle = family.living_base()
+    views = family.living_views()
+    base = wrap(family.array, handle.node if handle is not None else family.node)
+    passed = [base]
+    for op, params in t._steps[:-1]:
+        passed.append(op.apply((passed[-1],), params)[0])
+    for (op, params), x in zip(reversed(t._steps), reversed(passed[: len(t._steps)]), strict=True):
+        new = _put_back(op, params, x, new)
+    array = new.array
+    if array.strides != family.array.strides or not array.flags.writeable:
+        # The same layout as before, so that what was a view and no copy is one again.
+        array = np.empty_like(family.array)
+        np.copyto(array, new.array)
+    family.array, family.node = array, new.node
+    if handle is not None:
+        put(handle, array, new.node)
+    for view in views:
+        again = wrap(array, new.node)
+        for op, params in view._steps:
+            again = op.apply((again,), params)[0]
+        put(view, again.array, again.node)
+
+
+def put(t: Any, array: np.ndarray, node: Any) -> None:
+    """Give the handle another value; `retain_grad()` keeps speaking of the tensor's present one."""
+    old = t.node
+    t.array, t.node = array, node
+    if old is None or node is None or node is old or old.is_leaf or node.is_leaf or old.target is None:
+        return
+    if old.target() is t:
+        node.target, old.target = old.target, None
+
+
+def _put_back(op: Op, params: dict[str, Any], x: Any, new: Any) -> Any:
+    """The `x` whose view by `op` is `new`."""
+    from tinygrad_cnn.ops.index import getitem_op, setitem_op
+    from tinygrad_cnn.ops.shape import permute_op, reshape_op
+
+    if op is getitem_op:
+        return setitem_op(x, new, index=params["index"])
+    if op is reshape_op:
+        return reshape_op(new, shape=x.array.shape)
+    if op is permute_op:
+        return permute_op(new, dims=tuple(np.argsort(params["dims"]).tolist()))
+    raise RuntimeError(
+        f"a change in place of what {op.name} gives, while gradients are recorded: several of its entries may be "
+        "one place in memory. Change a copy (t.clone())."
+    )
