@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,12 @@ class Config:
     batch_size: int
     optimizer: str
     lr: float
-    weight_decay: float | None
     schedule: str
     validation: float
     seed: int
     threads: int | None
     version: str
+    weight_decay: float | None = None
 
     def save(self, folder: Path) -> None:
         write_atomically(folder / CONFIG, json.dumps(asdict(self), indent=1) + "\n")
@@ -47,7 +47,9 @@ class Config:
             raise CheckpointError(f"there is no run folder {folder}; `tinygrad-cnn train --out {folder}` makes one")
         try:
             values = json.loads((folder / CONFIG).read_text())
-            return cls(**{field.name: values[field.name] for field in fields(cls)})
+            # An option that is newer than the run has its default.
+            known = [field.name for field in fields(cls) if field.default is MISSING or field.name in values]
+            return cls(**{name: values[name] for name in known})
         except FileNotFoundError as error:
             raise CheckpointError(f"{folder} is no run folder: it holds no {CONFIG}") from error
         except (OSError, ValueError, KeyError, TypeError) as error:
