@@ -72,6 +72,19 @@ from tinygrad_cnn.device import (
     short,
     uint8,
 )
+from tinygrad_cnn.legacy import (
+    BoolTensor,
+    ByteTensor,
+    CharTensor,
+    DoubleTensor,
+    FloatTensor,
+    HalfTensor,
+    IntTensor,
+    LongTensor,
+    ShortTensor,
+    set_default_tensor_type,
+    typename,
+)
 from tinygrad_cnn.ops.activation import (
     celu,
     hardshrink,
@@ -369,6 +382,13 @@ from tinygrad_cnn.random import (
     seed,
     set_rng_state,
 )
+from tinygrad_cnn.settings import (
+    are_deterministic_algorithms_enabled,
+    compile,
+    get_float32_matmul_precision,
+    set_float32_matmul_precision,
+    use_deterministic_algorithms,
+)
 
 __version__ = "0.1.0"
 
@@ -382,11 +402,12 @@ contiguous_format, preserve_format, channels_last = "contiguous_format", "preser
 
 #: Rooms that are imported when first asked for.
 _ROOMS = {
-    "analysis", "datasets", "debug", "extras", "func", "io", "kernels", "linalg", "models", "nn", "optim", "random",
-    "special", "training", "utils", "viz",
+    "amp", "analysis", "backends", "datasets", "debug", "distributed", "distributions", "extras", "func", "hub", "io",
+    "jit", "kernels", "linalg", "models", "nn", "optim", "random", "special", "training", "utils", "viz",
 }  # fmt: skip
 #: Names that live in a room, which is imported with the first of them.
 _IN_ROOMS = {
+    "amp": "autocast GradScaler",
     "io": "load save",
     "kernels": "get_num_threads set_num_threads",
     "nn.functional": "adaptive_avg_pool1d alpha_dropout avg_pool1d batch_norm bilinear "

@@ -481,8 +481,10 @@ class Tensor(Handle):
         return _ele.cast_op(self, dtype=np.dtype(dtype))
 
     def type(self, dtype: Any = None) -> Any:
-        """In another dtype; without an argument, the dtype's name."""
-        return str(self.array.dtype) if dtype is None else self.to(np.dtype(dtype))
+        """In another dtype (``tg.LongTensor`` and ``"torch.LongTensor"`` name one too); alone, the type's name."""
+        from tinygrad_cnn import legacy
+
+        return legacy.typename(self) if dtype is None else self.to(legacy.dtype_of(dtype))
 
     def type_as(self, other: Any) -> Tensor:
         """In the dtype of another tensor."""

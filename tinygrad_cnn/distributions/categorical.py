@@ -1,0 +1,48 @@
+"""One of several classes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.distributions.distribution import Distribution, parameters
+from tinygrad_cnn.ops.activation import log_softmax
+from tinygrad_cnn.ops.index import gather
+from tinygrad_cnn.random import multinomial
+
+
+class Categorical(Distribution):
+    """Class k with probability probs[…, k] (scaled to sum 1), or by `logits`. Raises ValueError unless one is given."""
+
+    def __init__(self, probs: Any = None, logits: Any = None, validate_args: Any = None) -> None:
+        if (probs is None) == (logits is None):
+            raise ValueError("Categorical expected either probs or logits")
+        if probs is not None:
+            (probs,) = parameters(probs)
+            self.probs = probs / probs.sum(-1, keepdim=True)
+            self.logits = self.probs.log()
+        else:
+            (logits,) = parameters(logits)
+            self.logits = log_softmax(logits, -1)
+            self.probs = self.logits.exp()
+        self.batch_shape = self.probs.shape[:-1]
+
+    def sample(self, sample_shape: Any = ()) -> Any:
+        with modes.no_grad():
+            table = self.probs.detach().reshape((-1, self.probs.shape[-1]))
+            count = math.prod(sample_shape)
+            return multinomial(table, count, replacement=True).t().reshape(self._extended(sample_shape))
+
+    def log_prob(self, value: Any) -> Any:
+        value = value.long()
+        logits = self.logits
+        if value.ndim > logits.ndim - 1:
+            logits = logits.expand((*value.shape, logits.shape[-1]))
+        else:
+            value = value.expand(logits.shape[:-1])
+        return gather(logits, -1, value.unsqueeze(-1)).squeeze(-1)
+
+    def entropy(self) -> Any:
+        """−Σ p·log p."""
+        return -(self.probs * self.logits).sum(-1)

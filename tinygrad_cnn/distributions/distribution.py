@@ -1,0 +1,55 @@
+"""What all random variables share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.handle import Handle, wrap
+from tinygrad_cnn.ops.shape import broadcast_tensors
+
+
+class Distribution:
+    """A random variable for each entry of its parameters; `batch_shape` is their common shape."""
+
+    batch_shape: tuple[int, ...] = ()
+
+    def rsample(self, sample_shape: Any = ()) -> Any:
+        """Values of shape (*sample_shape, *batch_shape) through which gradients reach the parameters."""
+        raise NotImplementedError(f"{type(self).__name__} has no rsample: its samples have no gradient")
+
+    def sample(self, sample_shape: Any = ()) -> Any:
+        """Values of shape (*sample_shape, *batch_shape), without gradients."""
+        with modes.no_grad():
+            return self.rsample(sample_shape).detach()
+
+    def log_prob(self, value: Any) -> Any:
+        """The logarithm of the density (or probability) at `value`."""
+        raise NotImplementedError
+
+    @property
+    def stddev(self) -> Any:
+        """The standard deviation."""
+        return self.variance.sqrt()
+
+    @property
+    def mean(self) -> Any:
+        """The expected value."""
+        raise NotImplementedError
+
+    @property
+    def variance(self) -> Any:
+        """The expected squared distance from the mean."""
+        raise NotImplementedError
+
+    def _extended(self, sample_shape: Any) -> tuple[int, ...]:
+        return (*tuple(sample_shape), *self.batch_shape)
+
+
+def parameters(*values: Any) -> tuple[Any, ...]:
+    """The parameters as float tensors of one shape."""
+    dtype = next((v.array.dtype for v in values if isinstance(v, Handle)), modes.get_default_dtype())
+    tensors = [v if isinstance(v, Handle) else wrap(np.asarray(v, dtype)) for v in values]
+    return tuple(broadcast_tensors(*tensors))

@@ -1,0 +1,37 @@
+"""The bell curve."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tinygrad_cnn.distributions.distribution import Distribution, parameters
+from tinygrad_cnn.random import randn
+
+
+class Normal(Distribution):
+    """Mean `loc`, standard deviation `scale`."""
+
+    def __init__(self, loc: Any, scale: Any, validate_args: Any = None) -> None:
+        self.loc, self.scale = parameters(loc, scale)
+        if not (self.scale.array > 0).all():
+            raise ValueError(f"Normal expected a positive scale, got {scale}")
+        self.batch_shape = self.loc.shape
+
+    def rsample(self, sample_shape: Any = ()) -> Any:
+        return self.loc + self.scale * randn(self._extended(sample_shape), dtype=self.loc.dtype)
+
+    def log_prob(self, value: Any) -> Any:
+        return -(((value - self.loc) / self.scale) ** 2) / 2 - self.scale.log() - math.log(2 * math.pi) / 2
+
+    def entropy(self) -> Any:
+        """(1 + log 2π)/2 + log scale."""
+        return self.scale.log() + (1 + math.log(2 * math.pi)) / 2
+
+    @property
+    def mean(self) -> Any:
+        return self.loc
+
+    @property
+    def variance(self) -> Any:
+        return self.scale**2
