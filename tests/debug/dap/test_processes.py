@@ -119,10 +119,13 @@ class TestStandardStreams:
 
     def test_a_program_that_will_not_end_is_ended(self, tmp_path):
         script = tmp_path / "stubborn.py"
-        script.write_text("import time\ntime.sleep(1000)  # in C, where no exception can be raised\n")
+        script.write_text(
+            "import time\nfor _ in range(2):\n    try:\n        print('here')\n"
+            "        time.sleep(1000)  # in C, where no exception can be raised\n    except BaseException:\n        pass\n"
+        )
         with over_stdio() as client:
             client.launch(script)
-            client.event("thread")
+            client.event("output")
             client.ask("disconnect")
             assert client.process.wait(PATIENCE) == 1
 
