@@ -121,7 +121,8 @@ class TestStandardStreams:
         script = tmp_path / "stubborn.py"
         script.write_text(
             "import time\nfor _ in range(2):\n    try:\n        print('here')\n"
-            "        time.sleep(1000)  # in C, where no exception can be raised\n    except BaseException:\n        pass\n"
+            "        time.sleep(1000)  # in C, where no exception can be raised\n"
+            "    except BaseException:\n        pass\n"
         )
         with over_stdio() as client:
             client.launch(script)
