@@ -1,6 +1,6 @@
 """Cross-correlation and its transposes in float32, one and two spatial dimensions: which method, by the shapes.
 
-- 3x3 and 5x5 at stride 1 with many channels: Winograd (`winograd`).
+- 3x3 (and 5x5 at the precision "high") at stride 1 with many channels: Winograd (`winograd`).
 - one channel per group: a direct loop (`depthwise`).
 - everything else: direct correlation by sweeping the register tile over the padded input (`plans`, `sweep`); nothing
   is lowered.
@@ -21,6 +21,7 @@ import numpy as np
 from .. import threads
 from ..geometry import Ints, Pairs, correlate_shape
 from ..layout import Array, empty_channels_last
+from ..precision import get_float32_conv_precision
 from ..reference import conv as reference
 from . import depthwise, winograd
 from .plans import Phase, Sweep, WeightSweep
@@ -32,7 +33,8 @@ Runner = Callable[[Array, Array], Array]
 def correlate(x: Array, w: Array, *, stride: Ints, padding: Pairs, dilation: Ints, groups: int) -> Array:
     """See `kernels.correlate`."""
     if x.dtype == _F32 and w.dtype == _F32:
-        run = _forward(x.shape, x.strides, w.shape, w.strides, stride, padding, dilation, groups)
+        precision = get_float32_conv_precision()
+        run = _forward(x.shape, x.strides, w.shape, w.strides, stride, padding, dilation, groups, precision)
         if run is not None:
             return run(x, w)
     geo: dict[str, Any] = dict(stride=stride, padding=padding, dilation=dilation, groups=groups)
@@ -45,7 +47,8 @@ def correlate_input(
     """See `kernels.correlate_input`."""
     if g.dtype == _F32 and w.dtype == _F32:
         run = _to_input(
-            tuple(shape), g.shape, g.strides, w.shape, w.strides, stride, padding, dilation, groups
+            tuple(shape), g.shape, g.strides, w.shape, w.strides, stride, padding, dilation, groups,
+            get_float32_conv_precision(),
         )
         if run is not None:
             return run(g, w)
@@ -59,7 +62,8 @@ def correlate_weight(
     """See `kernels.correlate_weight`."""
     if g.dtype == _F32 and x.dtype == _F32:
         run = _to_weight(
-            tuple(shape), g.shape, x.shape, x.strides, stride, padding, dilation, groups, threads.get_num_threads()
+            tuple(shape), g.shape, x.shape, x.strides, stride, padding, dilation, groups, threads.get_num_threads(),
+            get_float32_conv_precision(),
         )
         if run is not None:
             return run(g, x)
@@ -75,7 +79,8 @@ unfold, fold = reference.unfold, reference.fold
 
 @lru_cache(2048)
 def _forward(
-    x: Ints, x_steps: Ints, w: Ints, w_steps: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int
+    x: Ints, x_steps: Ints, w: Ints, w_steps: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int,
+    precision: str,
 ) -> Runner | None:
     geo: dict[str, Any] = dict(stride=stride, padding=padding, dilation=dilation, groups=groups)
     shape = correlate_shape(x, w, **geo)
@@ -89,8 +94,9 @@ def _forward(
             shape,
             lambda x, w, y: depthwise.correlate(x, w, y, stride=stride, padding=padding, dilation=dilation),
         )
-    if winograd.suits(deep_x, deep_w, **geo):
-        return _whole(shape, lambda x, w, y: winograd.correlate(x, w, y, padding))
+    size = winograd.scheme(deep_x, deep_w, **geo, precision=precision)
+    if size is not None:
+        return _whole(shape, lambda x, w, y: winograd.correlate(size, x, w, y, padding))
     indices = list(product(range(deep_w[2]), range(deep_w[3])))
     taps = [(u * dilation[0], v * dilation[1]) for u, v in indices]
     phase = Phase(taps, indices, (padding[0][0], padding[1][0]), stride, (0, 0), (1, 1), deep_y[2:])
@@ -99,7 +105,8 @@ def _forward(
 
 @lru_cache(2048)
 def _to_input(
-    x: Ints, g: Ints, g_steps: Ints, w: Ints, w_steps: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int
+    x: Ints, g: Ints, g_steps: Ints, w: Ints, w_steps: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int,
+    precision: str,
 ) -> Runner | None:
     """Per residue of the stride this is a correlation of g with some of the taps."""
     geo: dict[str, Any] = dict(stride=stride, padding=padding, dilation=dilation, groups=groups)
@@ -114,9 +121,10 @@ def _to_input(
             x,
             lambda g, w, dx: depthwise.correlate_input(g, w, dx, stride=stride, padding=padding, dilation=dilation),
         )
-    if winograd.suits(shape, deep_w, **geo):
+    size = winograd.scheme(shape, deep_w, **geo, precision=precision)
+    if size is not None:
         pads = tuple((k - 1 - lo, k - 1 - hi) for k, (lo, hi) in zip(deep_w[2:], padding, strict=True))
-        return _whole(x, lambda g, w, dx: winograd.correlate(g, reference.mirror(w, 1), dx, pads))
+        return _whole(x, lambda g, w, dx: winograd.correlate(size, g, reference.mirror(w, 1), dx, pads))
     phases, empty = [], []
     for start in product(range(min(stride[0], shape[2])), range(min(stride[1], shape[3]))):
         sides = [_residue(start[i], deep_w[2 + i], stride[i], padding[i][0], dilation[i]) for i in (0, 1)]
@@ -142,7 +150,8 @@ def _to_input(
 
 @lru_cache(2048)
 def _to_weight(
-    w: Ints, g: Ints, x: Ints, x_steps: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int, _threads: int
+    w: Ints, g: Ints, x: Ints, x_steps: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int, _threads: int,
+    precision: str,
 ) -> Runner | None:
     geo: dict[str, Any] = dict(stride=stride, padding=padding, dilation=dilation, groups=groups)
     _check("correlate_weight", g, x, w, geo)
@@ -157,8 +166,9 @@ def _to_weight(
             lambda g, x, dw: depthwise.correlate_weight(g, x, dw, stride=stride, padding=padding, dilation=dilation),
             np.empty,
         )
-    if winograd.suits_weight(deep_x, deep_w, **geo):
-        return _whole(w, lambda g, x, dw: winograd.correlate_weight(g, x, dw, padding), np.empty)
+    size = winograd.scheme_of_weight(deep_x, deep_w, **geo, precision=precision)
+    if size is not None:
+        return _whole(w, lambda g, x, dw: winograd.correlate_weight(size, g, x, dw, padding), np.empty)
     steps = np.empty(deep_w, np.float32).strides
     plan = WeightSweep(
         (deep_x, _deep(x_steps, 0)), deep_w, steps, _deep(g)[2:], stride, padding, dilation, groups

@@ -1,12 +1,17 @@
-"""Winograd's minimal filtering on 6x6 tiles (Lavin & Gray 2016): 3x3 kernels give 4x4 outputs, 5x5 kernels
-2x2.
+"""Winograd's minimal filtering (Lavin & Gray 2016): tiles of the output from a few matrix products over channels.
 
-    Y = A^T [ (G w G^T) * (B^T d B) ] A      with the points 0, 1, -1, 2, -2, infinity
+    Y = A^T [ (G w G^T) * (B^T d B) ] A
 
-The product * is over 36 positions, each a matrix product over channels: 4 (3x3) or 2.8 (5x5) times fewer
-multiplications than the direct sum. Float32 loses about two digits more than it (relative error about 1e-5).
-The weight gradient is the same scheme with the roles changed: upstream tiles act as the kernel.
-Called by `conv`; stride and dilation are 1, one group, float32.
+The product * is over the positions of a tile, each a matrix product over channels. A scheme is a tile of the input:
+
+| tile | kernel | outputs | products against the direct sum | error against the direct sum in float32 |
+|------|--------|---------|---------------------------------|-----------------------------------------|
+| 4x4  | 3x3    | 2x2     | 2.25 times fewer                | as large: only additions and halves     |
+| 6x6  | 3x3    | 4x4     | 4 times fewer                   | about ten times                         |
+| 6x6  | 5x5    | 2x2     | 2.8 times fewer                 | about ten times                         |
+
+The weight gradient is the same scheme with the roles changed: upstream tiles act as the kernel. Called by `conv`;
+stride and dilation are 1, one group, float32. The transforms are in `winograd_transforms`.
 """
 
 # Compiled functions get their types from Numba.
@@ -14,102 +19,120 @@ Called by `conv`; stride and dilation are 1, one group, float32.
 
 from __future__ import annotations
 
+from functools import cache
+from types import SimpleNamespace
+
 import numpy as np
 from numba import njit
 
 from ..geometry import Ints, Pairs
 from ..layout import Array
 from .native import Task, address
-from .sweep import FLOAT, GROUP, PANEL, PANEL_BYTES, VECTOR_BYTES, rows_tile, strip
-from .vector import LANES, ROWS, integers, load, load_float, splat, store, store_float
+from .sweep import GROUP
+from .tiles import FLOAT, PANEL_BYTES, VECTOR_BYTES, rows_tile, strip
+from .vector import LANES, PANEL, ROWS, integers, load, load_float, splat, store, store_float
+from .winograd_transforms import DATA, KERNEL, RESULT, transform
 
-TILE = 6
-POSITIONS = TILE * TILE
-# Rows left free between positions: at distances that are powers of two all 36 would share a few cache sets.
+# Rows left free between positions: at distances that are powers of two all would share a few cache sets.
 SPACE = 1
-# Transformed tiles of one shard's block, inputs and products together: about a second-level cache.
-BLOCK_BYTES = 3 << 18
-# Transformed input that the shards of a weight gradient share.
-SHARED_BYTES = 8 << 20
+# Transformed tiles of one shard's block, inputs and products together: about a second-level cache; but
+# enough tiles at a time that the weights, which all of them read, are worth fetching.
+BLOCK_BYTES, BLOCK_TILES = 3 << 18, 8 * ROWS
+# Transformed input that the shards of a weight gradient share, and the tiles that one product takes.
+SHARED_BYTES, TILES = 8 << 20, 128
 
 
-def suits(x: Ints, w: Ints, *, stride: Ints, padding: Pairs, dilation: Ints, groups: int) -> bool:
-    """Whether this scheme applies and pays: enough channels, and enough tiles to pay for transforming the
-    weights."""
+def scheme(
+    x: Ints, w: Ints, *, stride: Ints, padding: Pairs, dilation: Ints, groups: int, precision: str
+) -> int | None:
+    """The tile with which this correlation pays at a precision: enough channels, and enough tiles to pay for
+    transforming the weights. None: sum directly."""
     k = w[2:]
     if k not in ((3, 3), (5, 5)) or groups != 1 or any(s != 1 for s in (*stride, *dilation)):
-        return False
+        return None
     if w[1] % LANES or w[0] % LANES or min(w[0], w[1]) < 2 * LANES:
-        return False
-    m = TILE + 1 - k[0]
-    tiles = x[0]
-    waste = 1.0
-    for i in (0, 1):
-        out = x[2 + i] + sum(padding[i]) - k[i] + 1
-        tiles *= -(-out // m)
-        waste *= -(-out // m) * m / out
-    return tiles >= 32 and waste <= 2
+        return None
+    for size in _sizes(k[0], precision):
+        m = size + 1 - k[0]
+        tiles = x[0]
+        waste = 1.0
+        for i in (0, 1):
+            out = x[2 + i] + sum(padding[i]) - k[i] + 1
+            tiles *= -(-out // m)
+            waste *= -(-out // m) * m / out
+        if tiles >= 32 and waste <= (2 if size == 6 else 1.5):
+            return size
+    return None
 
 
-def suits_weight(x: Ints, w: Ints, *, stride: Ints, padding: Pairs, dilation: Ints, groups: int) -> bool:
-    """As `suits`, for `correlate_weight`: the tiles of 5x5 kernels are small, and only many channels pay for them."""
-    fits = suits(x, w, stride=stride, padding=padding, dilation=dilation, groups=groups)
-    return fits and w[0] % PANEL == 0 and (w[2] == 3 or w[1] >= 64)
+def scheme_of_weight(
+    x: Ints, w: Ints, *, stride: Ints, padding: Pairs, dilation: Ints, groups: int, precision: str
+) -> int | None:
+    """As `scheme`, for `correlate_weight`: the tiles of 5x5 kernels are small, and only many channels pay for them."""
+    size = scheme(
+        x, w, stride=stride, padding=padding, dilation=dilation, groups=groups, precision=precision
+    )  # fmt: skip
+    return size if w[2] == 3 or w[1] >= 64 else None
 
 
-def correlate(x: Array, w: Array, y: Array, padding: Pairs) -> None:
-    """Writes the correlation of x with w (any strides) into channels-last y; padding may be negative
-    (cuts)."""
+def _sizes(kernel: int, precision: str) -> tuple[int, ...]:
+    """The tiles to try, best first."""
+    if precision == "highest":
+        return (4,) if kernel == 3 else ()
+    return (6, 4) if kernel == 3 else (6,)
+
+
+def correlate(size: int, x: Array, w: Array, y: Array, padding: Pairs) -> None:
+    """Writes the correlation of x with w (any strides) into channels-last y, in tiles of `size`; padding may be
+    negative (cuts)."""
     n, c = x.shape[:2]
     o, r = w.shape[0], w.shape[2]
-    m = TILE + 1 - r
+    tasks, positions, m = _tasks(size, r), size * size, size + 1 - r
     high, wide = -(-y.shape[2] // m), -(-y.shape[3] // m)
     panels = -(-o // PANEL)
     rows = _rows(x)
-    weights = np.empty((POSITIONS, panels * c + SPACE, PANEL), np.float32)
-
-    entries = (address(w), *w.strides, r, c, o, address(weights), weights[0].nbytes)
-    prepare.run(entries, c, max(1, 4096 // o))
-    step = max(1, BLOCK_BYTES // (POSITIONS * FLOAT * (c + panels * PANEL)) // ROWS) * ROWS
-    tiles = n * high * wide
+    weights = np.empty((positions, panels * c + SPACE, PANEL), np.float32)
+    tasks.prepare.run((address(w), *w.strides, c, o, address(weights), weights[0].nbytes), c, max(1, 4096 // o))
+    step = max(BLOCK_TILES, BLOCK_BYTES // (positions * FLOAT * (c + panels * PANEL)) // ROWS * ROWS)
     entries = (
-        step, high, wide, m, x.shape[2], x.shape[3], padding[0][0], padding[1][0], c, panels, o,
-        address(rows), *rows.strides[:3], address(weights), address(y), y.shape[2], y.shape[3], y.strides[0],
-        y.strides[2], y.strides[3],
+        step, high, wide, x.shape[2], x.shape[3], padding[0][0], padding[1][0], c, panels, o, address(rows),
+        *rows.strides[:3], address(weights), address(y), y.shape[2], y.shape[3], y.strides[0], y.strides[2],
+        y.strides[3],
     )  # fmt: skip
-    run_tiles.run(entries, tiles, ROWS)
+    tasks.correlate.run(entries, n * high * wide, ROWS)
 
 
-def correlate_weight(g: Array, x: Array, dw: Array, padding: Pairs) -> None:
-    """Writes the gradient of the weights (O, C, r, r), contiguous, from upstream g and input x.
+def correlate_weight(size: int, g: Array, x: Array, dw: Array, padding: Pairs) -> None:
+    """Writes the gradient of the weights (O, C, r, r) from upstream g and input x, in tiles of `size`.
 
-    The threads first transform the input tiles of a block together, then each takes some panels of the
-    output.
+    The threads transform the tiles of a block together, then share out its products by panel and position.
     """
     n, c = x.shape[:2]
     o, r = dw.shape[0], dw.shape[2]
-    m = TILE + 1 - r
+    tasks, positions, m = _tasks(size, r), size * size, size + 1 - r
     high, wide = -(-g.shape[2] // m), -(-g.shape[3] // m)
-    tiles = n * high * wide
-    panels = o // PANEL
+    tiles, panels = n * high * wide, -(-o // PANEL)
     rows, upstream = _rows(x), _rows(g)
-    step = min(tiles, max(64, SHARED_BYTES // (POSITIONS * FLOAT * c)))
-    inputs = np.empty((POSITIONS, step, c + LANES), np.float32)
-    sums = np.empty((panels, POSITIONS, c + SPACE, PANEL), np.float32)
-    position, row = inputs[0].nbytes, inputs.strides[1]
+    step = min(tiles, max(TILES, SHARED_BYTES // (positions * FLOAT * (c + o))))
+    step = -(-tiles // -(-tiles // step))
+    inputs = np.empty((positions, step, c + LANES), np.float32)
+    # Lanes beyond the last output are multiplied too, and dropped.
+    packed = (np.empty if o % PANEL == 0 else np.zeros)((positions, panels, step, PANEL), np.float32)
+    sums = np.empty((positions, panels, c + SPACE, PANEL), np.float32)
+    from_input = (address(inputs), inputs[0].nbytes, inputs.strides[1])
+    from_upstream = (address(packed), packed[0].nbytes, packed[0, 0].nbytes)
     for start in range(0, tiles, step):
-        stop = min(tiles, start + step)
+        many = min(step, tiles - start)
         entries = (
-            start, high, wide, m, x.shape[2], x.shape[3], padding[0][0], padding[1][0], c, address(rows),
-            *rows.strides[:3], address(inputs), position, row,
+            start, high, wide, x.shape[2], x.shape[3], padding[0][0], padding[1][0], c, address(rows),
+            *rows.strides[:3], *from_input, g.shape[2], g.shape[3], o, address(upstream), *upstream.strides[:3],
+            *from_upstream,
         )  # fmt: skip
-        transform.run(entries, stop - start, ROWS)
-        entries = (
-            start, stop, high, wide, m, g.shape[2], g.shape[3], c, address(upstream), *upstream.strides[:3],
-            address(inputs), position, row, address(sums), sums[0].nbytes, stop == tiles, r, address(dw),
-            *dw.strides,
-        )  # fmt: skip
-        multiply.run(entries, panels)
+        tasks.gather.run(entries, many, ROWS)
+        entries = (many, panels, c, *from_input, *from_upstream, address(sums), start > 0)
+        tasks.multiply.run(entries, positions * panels)
+    entries = (-(-c // GROUP), panels, c, o, address(sums), address(dw), *dw.strides)
+    tasks.finish.run(entries, panels * -(-c // GROUP))
 
 
 def _rows(x: Array) -> Array:
@@ -119,121 +142,49 @@ def _rows(x: Array) -> Array:
     return np.ascontiguousarray(rows)
 
 
-# Transforms of six vectors ----------------------------------------------------------------------------------
-
-
-@njit(nogil=True, cache=True)
-def data_transform(d0, d1, d2, d3, d4, d5):
-    """B^T d."""
-    even, odd = d4 - d2 * 4.0, d3 - d1 * 4.0
-    far, near = d4 - d2, (d3 - d1) * 2.0
-    return d0 * 4.0 - d2 * 5.0 + d4, even + odd, even - odd, far + near, far - near, d1 * 4.0 - d3 * 5.0 + d5
-
-
-@njit(nogil=True, cache=True)
-def kernel_transform(g0, g1, g2, g3, g4, last):
-    """G g: the polynomial with coefficients g at the points, scaled; `last` is its leading coefficient."""
-    even, odd = g0 + g2 + g4, g1 + g3
-    far, near = g0 + g2 * 4.0 + g4 * 16.0, g1 * 2.0 + g3 * 8.0
-    return (
-        g0 * 0.25, (even + odd) * (-1 / 6), (even - odd) * (-1 / 6), (far + near) * (1 / 24), (far - near) *
-        (1 / 24), last,
-    )  # fmt: skip
-
-
-@njit(nogil=True, cache=True)
-def result_transform(count, m0, m1, m2, m3, m4, m5):
-    """A^T m: `count` (2 to 5) results; those beyond are not to be used."""
-    s1, d1, s2, d2 = m1 + m2, m1 - m2, m3 + m4, m3 - m4
-    y0, y1, y2 = m0 + s1 + s2, d1 + d2 * 2.0, s1 + s2 * 4.0
-    y3, y4 = d1 + d2 * 8.0, s1 + s2 * 16.0
-    if count == 2:
-        y1 = y1 + m5
-    elif count == 3:
-        y2 = y2 + m5
-    elif count == 4:
-        y3 = y3 + m5
-    else:
-        y4 = y4 + m5
-    return y0, y1, y2, y3, y4
-
-
 # Tiles ------------------------------------------------------------------------------------------------------
+# The sizes that come first are literals: each scheme is compiled on its own, when it is first used.
 
 
 @njit(nogil=True, cache=True)
 def transform_tiles(
-    first, last, high, wide, m, height, width, low_h, low_w, channels, source, image, row, pixel, out,
-    position, out_row, scratch,
+    kind, count, size, m, first, last, high, wide, height, width, low_h, low_w, channels, source, image, row,
+    pixel, out, position, out_row, panel, scratch,
 ):  # fmt: skip
-    """B^T d B of tiles [first, last), zeros outside the image: out (POSITIONS, tiles, channels)."""
+    """`kind` of the count x count inputs of tiles [first, last), m apart, zeros outside the image.
+
+    Written to out (size * size, tiles, channels), or by panel where `panel`, the bytes of one, is not 0.
+    """
     zero = splat(np.float32(0))
+    step = size * VECTOR_BYTES
     for t in range(first, last):
         n, rest = t // (high * wide), t % (high * wide)
         top, left = rest // wide * m - low_h, rest % wide * m - low_w
-        whole = left >= 0 and left + TILE <= width
-        at = out + (t - first) * out_row
+        whole = top >= 0 and top + count <= height and left >= 0 and left + count <= width
+        base = source + n * image + top * row + left * pixel
         for c in range(0, channels * FLOAT, VECTOR_BYTES):
-            for u in range(TILE):
-                line = scratch + u * TILE * VECTOR_BYTES
-                h = top + u
-                base = source + n * image + h * row + left * pixel + c
-                if h < 0 or h >= height:
-                    d0 = d1 = d2 = d3 = d4 = d5 = zero
-                elif whole:
-                    d0, d1, d2 = load(base), load(base + pixel), load(base + 2 * pixel)
-                    d3, d4, d5 = load(base + 3 * pixel), load(base + 4 * pixel), load(base + 5 * pixel)
-                else:
-                    d0 = load(base) if 0 <= left < width else zero
-                    d1 = load(base + pixel) if 0 <= left + 1 < width else zero
-                    d2 = load(base + 2 * pixel) if 0 <= left + 2 < width else zero
-                    d3 = load(base + 3 * pixel) if 0 <= left + 3 < width else zero
-                    d4 = load(base + 4 * pixel) if 0 <= left + 4 < width else zero
-                    d5 = load(base + 5 * pixel) if 0 <= left + 5 < width else zero
-                d0, d1, d2, d3, d4, d5 = data_transform(d0, d1, d2, d3, d4, d5)
-                store_six(line, VECTOR_BYTES, d0, d1, d2, d3, d4, d5)
-            for v in range(TILE):
-                d0, d1, d2, d3, d4, d5 = load_six(scratch + v * VECTOR_BYTES, TILE * VECTOR_BYTES)
-                d0, d1, d2, d3, d4, d5 = data_transform(d0, d1, d2, d3, d4, d5)
-                store_six(at + v * position + c, TILE * position, d0, d1, d2, d3, d4, d5)
+            at = out + (t - first) * out_row + c
+            if panel:
+                at += c // PANEL_BYTES * (panel - PANEL_BYTES)
+            if whole:
+                transform(kind, count, size, base + c, row, pixel, at, size * position, position)
+                continue
+            for u in range(count):
+                inside = 0 <= top + u < height
+                for v in range(count):
+                    here = scratch + u * step + v * VECTOR_BYTES
+                    if inside and 0 <= left + v < width:
+                        store(here, load(base + u * row + v * pixel + c))
+                    else:
+                        store(here, zero)
+            transform(kind, count, size, scratch, step, VECTOR_BYTES, at, size * position, position)
 
 
 @njit(nogil=True, cache=True)
-def transform_upstream(
-    first, last, high, wide, m, height, width, source, image, row, pixel, out, position, out_row, scratch
-):
-    """G g G^T of the m x m tiles of one panel of the upstream gradient: out (POSITIONS, tiles, PANEL)."""
-    zero = splat(np.float32(0))
-    for t in range(first, last):
-        n, rest = t // (high * wide), t % (high * wide)
-        top, left = rest // wide * m, rest % wide * m
-        at = out + (t - first) * out_row
-        for c in range(0, PANEL_BYTES, VECTOR_BYTES):
-            for u in range(m):
-                base = source + n * image + (top + u) * row + left * pixel + c
-                here = top + u < height
-                d0 = load(base) if here else zero
-                d1 = load(base + pixel) if here and left + 1 < width else zero
-                d2 = load(base + 2 * pixel) if here and m > 2 and left + 2 < width else zero
-                d3 = load(base + 3 * pixel) if here and m > 3 and left + 3 < width else zero
-                d0, d1, d2, d3, d4, d5 = kernel_transform(d0, d1, d2, d3, zero, d3 if m == 4 else d1)
-                store_six(scratch + u * TILE * VECTOR_BYTES, VECTOR_BYTES, d0, d1, d2, d3, d4, d5)
-            for v in range(TILE):
-                line = scratch + v * VECTOR_BYTES
-                d0, d1 = load(line), load(line + TILE * VECTOR_BYTES)
-                d2 = load(line + 2 * TILE * VECTOR_BYTES) if m > 2 else zero
-                d3 = load(line + 3 * TILE * VECTOR_BYTES) if m > 3 else zero
-                d0, d1, d2, d3, d4, d5 = kernel_transform(d0, d1, d2, d3, zero, d3 if m == 4 else d1)
-                store_six(at + v * position + c, TILE * position, d0, d1, d2, d3, d4, d5)
-
-
-@njit(nogil=True, cache=True)
-def transform_weights(source, s_o, s_c, s_h, s_w, r, channels, outputs, first, last, out, position, scratch):
-    """G w G^T for input channels [first, last): out (POSITIONS, panels, channels, PANEL)."""
-    zero = splat(np.float32(0))
-    taps = scratch + POSITIONS * PANEL_BYTES
+def transform_weights(size, r, source, s_o, s_c, s_h, s_w, channels, outputs, first, last, out, position, taps):
+    """G w G^T for input channels [first, last): out (positions, panels, channels, PANEL)."""
     panels = (outputs + PANEL - 1) // PANEL
-    size = r * r * PANEL_BYTES
+    kernel_bytes = r * r * PANEL_BYTES
     for panel in range(panels):
         lanes = min(PANEL, outputs - panel * PANEL)
         for low in range(first, last, GROUP):
@@ -242,39 +193,27 @@ def transform_weights(source, s_o, s_c, s_h, s_w, r, channels, outputs, first, l
             for j in range(PANEL):
                 base = source + (panel * PANEL + j) * s_o
                 for c in range(low, high):
+                    here = taps + (c - low) * kernel_bytes + j * FLOAT
                     for u in range(r):
                         for v in range(r):
                             value = np.float32(0)
                             if j < lanes:
                                 value = load_float(base + c * s_c + u * s_h + v * s_w)
-                            store_float(
-                                taps + (c - low) * size + (u * r + v) * PANEL_BYTES + j * FLOAT, value
-                            )
+                            store_float(here + (u * r + v) * PANEL_BYTES, value)
             for c in range(low, high):
+                here = taps + (c - low) * kernel_bytes
                 at = out + (panel * channels + c) * PANEL_BYTES
                 for j in range(0, PANEL_BYTES, VECTOR_BYTES):
-                    for u in range(r):
-                        line = taps + (c - low) * size + u * r * PANEL_BYTES + j
-                        g0, g1, g2 = load(line), load(line + PANEL_BYTES), load(line + 2 * PANEL_BYTES)
-                        g3 = load(line + 3 * PANEL_BYTES) if r > 3 else zero
-                        g4 = load(line + 4 * PANEL_BYTES) if r > 3 else zero
-                        g0, g1, g2, g3, g4, g5 = kernel_transform(g0, g1, g2, g3, g4, g4 if r > 3 else g2)
-                        store_six(scratch + u * TILE * PANEL_BYTES, PANEL_BYTES, g0, g1, g2, g3, g4, g5)
-                    for v in range(TILE):
-                        line = scratch + v * PANEL_BYTES
-                        step = TILE * PANEL_BYTES
-                        g0, g1, g2 = load(line), load(line + step), load(line + 2 * step)
-                        g3 = load(line + 3 * step) if r > 3 else zero
-                        g4 = load(line + 4 * step) if r > 3 else zero
-                        g0, g1, g2, g3, g4, g5 = kernel_transform(g0, g1, g2, g3, g4, g4 if r > 3 else g2)
-                        store_six(at + v * position + j, TILE * position, g0, g1, g2, g3, g4, g5)
+                    transform(
+                        KERNEL, r, size, here + j, r * PANEL_BYTES, PANEL_BYTES, at + j, size * position, position
+                    )
 
 
 @njit(nogil=True, cache=True)
 def correlate_tiles(
-    first, last, step, high, wide, m, height, width, low_h, low_w, channels, panels, outputs,
-    source, image, row, pixel, weights, target, out_height, out_width, target_image, target_row, target_pixel,
-    inputs, input_position, input_row, products, product_position, product_row, table, scratch,
+    size, m, first, last, step, high, wide, height, width, low_h, low_w, channels, panels, outputs, source, image,
+    row, pixel, weights, target, out_height, out_width, target_image, target_row, target_pixel, inputs,
+    input_position, input_row, products, product_position, product_row, table, scratch,
 ):  # fmt: skip
     """Tiles [first, last) from input to output, `step` at a time."""
     panel_bytes = channels * PANEL_BYTES
@@ -282,10 +221,10 @@ def correlate_tiles(
     for start in range(first, last, step):
         many = min(step, last - start)
         transform_tiles(
-            start, start + many, high, wide, m, height, width, low_h, low_w, channels, source, image, row,
-            pixel, inputs, input_position, input_row, scratch,
+            DATA, size, size, m, start, start + many, high, wide, height, width, low_h, low_w, channels, source,
+            image, row, pixel, inputs, input_position, input_row, 0, scratch,
         )  # fmt: skip
-        for p in range(POSITIONS):
+        for p in range(size * size):
             for panel in range(panels):
                 strip(
                     many, inputs + p * input_position, input_row, FLOAT, table, 1, channels,
@@ -295,190 +234,143 @@ def correlate_tiles(
         for t in range(many):
             n, rest = (start + t) // (high * wide), (start + t) % (high * wide)
             top, left = rest // wide * m, rest % wide * m
+            whole = top + m <= out_height and left + m <= out_width
             for c in range(0, outputs * FLOAT, VECTOR_BYTES):
                 at = products + t * product_row + c
-                for v in range(TILE):
-                    d0, d1, d2, d3, d4, d5 = load_six(at + v * product_position, TILE * product_position)
-                    y0, y1, y2, y3, _ = result_transform(m, d0, d1, d2, d3, d4, d5)
-                    line = scratch + v * VECTOR_BYTES
-                    store(line, y0)
-                    store(line + TILE * VECTOR_BYTES, y1)
-                    store(line + 2 * TILE * VECTOR_BYTES, y2)
-                    store(line + 3 * TILE * VECTOR_BYTES, y3)
                 base = target + n * target_image + top * target_row + left * target_pixel + c
+                if whole:
+                    transform(
+                        RESULT, size, m, at, size * product_position, product_position, base, target_row, target_pixel
+                    )
+                    continue
+                transform(
+                    RESULT, size, m, at, size * product_position, product_position, scratch, m * VECTOR_BYTES,
+                    VECTOR_BYTES,
+                )  # fmt: skip
                 for u in range(min(m, out_height - top)):
-                    d0, d1, d2, d3, d4, d5 = load_six(scratch + u * TILE * VECTOR_BYTES, VECTOR_BYTES)
-                    y0, y1, y2, y3, _ = result_transform(m, d0, d1, d2, d3, d4, d5)
-                    line = base + u * target_row
-                    store(line, y0)
-                    if left + 1 < out_width:
-                        store(line + target_pixel, y1)
-                    if m > 2 and left + 2 < out_width:
-                        store(line + 2 * target_pixel, y2)
-                    if m > 3 and left + 3 < out_width:
-                        store(line + 3 * target_pixel, y3)
+                    for v in range(min(m, out_width - left)):
+                        value = load(scratch + (u * m + v) * VECTOR_BYTES)
+                        store(base + u * target_row + v * target_pixel, value)
 
 
 @njit(nogil=True, cache=True)
-def weight_products(
-    inputs, input_position, input_row, upstream, upstream_position, tiles, channels, sums, table, add
-):
-    """Per position (channels, tiles) times (tiles, PANEL), into sums (POSITIONS, channels, PANEL)."""
-    for p in range(POSITIONS):
-        parts = (channels + ROWS - 1) // ROWS
+def weight_products(inputs, input_row, upstream, tiles, channels, sums, table, add):
+    """(channels, tiles) times (tiles, PANEL), into sums (channels, PANEL): TILES at a time, which stay in the
+    first-level cache while all channels go over them."""
+    parts = (channels + ROWS - 1) // ROWS
+    for start in range(0, tiles, TILES):
+        many = min(TILES, tiles - start)
         for i in range(parts):
             first, last = channels * i // parts, channels * (i + 1) // parts
             rows_tile(
-                last - first, inputs + p * input_position + first * FLOAT, FLOAT, input_row, table, 1, tiles,
-                upstream + p * upstream_position, sums + (p * (channels + SPACE) + first) * PANEL_BYTES, PANEL_BYTES,
-                add,
+                last - first, inputs + start * input_row + first * FLOAT, FLOAT, input_row, table, 1, many,
+                upstream + start * PANEL_BYTES, sums + first * PANEL_BYTES, PANEL_BYTES, add or start > 0,
             )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)
-def weight_results(sums, channels, r, target, s_o, s_c, s_h, s_w, scratch):
-    """A^T sums A for one panel, written to dw (O, C, r, r) GROUP channels of one output at a time."""
-    position = (channels + SPACE) * PANEL_BYTES
-    results = scratch + POSITIONS * VECTOR_BYTES
-    size = r * r * PANEL_BYTES
-    for low in range(0, channels, GROUP):
-        high = min(low + GROUP, channels)
+def weight_results(size, r, low, high, lanes, sums, position, target, s_o, s_c, s_h, s_w, results):
+    """A^T sums A for channels [low, high) of one panel, written to dw (O, C, r, r) one output at a time."""
+    kernel_bytes = r * r * PANEL_BYTES
+    for c in range(low, high):
+        here = results + (c - low) * kernel_bytes
+        for j in range(0, PANEL_BYTES, VECTOR_BYTES):
+            transform(
+                RESULT, size, r, sums + c * PANEL_BYTES + j, size * position, position, here + j, r * PANEL_BYTES,
+                PANEL_BYTES,
+            )  # fmt: skip
+    for j in range(lanes):
         for c in range(low, high):
-            for j in range(0, PANEL_BYTES, VECTOR_BYTES):
-                at = sums + c * PANEL_BYTES + j
-                for v in range(TILE):
-                    d0, d1, d2, d3, d4, d5 = load_six(at + v * position, TILE * position)
-                    y0, y1, y2, y3, y4 = result_transform(r, d0, d1, d2, d3, d4, d5)
-                    line = scratch + v * VECTOR_BYTES
-                    store(line, y0)
-                    store(line + TILE * VECTOR_BYTES, y1)
-                    store(line + 2 * TILE * VECTOR_BYTES, y2)
-                    if r > 3:
-                        store(line + 3 * TILE * VECTOR_BYTES, y3)
-                        store(line + 4 * TILE * VECTOR_BYTES, y4)
-                for u in range(r):
-                    d0, d1, d2, d3, d4, d5 = load_six(scratch + u * TILE * VECTOR_BYTES, VECTOR_BYTES)
-                    y0, y1, y2, y3, y4 = result_transform(r, d0, d1, d2, d3, d4, d5)
-                    line = results + (c - low) * size + u * r * PANEL_BYTES + j
-                    store(line, y0)
-                    store(line + PANEL_BYTES, y1)
-                    store(line + 2 * PANEL_BYTES, y2)
-                    if r > 3:
-                        store(line + 3 * PANEL_BYTES, y3)
-                        store(line + 4 * PANEL_BYTES, y4)
-        for j in range(PANEL):
-            for c in range(low, high):
-                for u in range(r):
-                    for v in range(r):
-                        value = load_float(results + (c - low) * size + (u * r + v) * PANEL_BYTES + j * FLOAT)
-                        store_float(target + j * s_o + c * s_c + u * s_h + v * s_w, value)
-
-
-@njit(nogil=True, cache=True)
-def load_six(at, step):
-    """Six vectors `step` bytes apart."""
-    return (
-        load(at),
-        load(at + step),
-        load(at + 2 * step),
-        load(at + 3 * step),
-        load(at + 4 * step),
-        load(at + 5 * step),
-    )
-
-
-@njit(nogil=True, cache=True)
-def store_six(at, step, d0, d1, d2, d3, d4, d5):
-    """Writes six vectors `step` bytes apart."""
-    store(at, d0)
-    store(at + step, d1)
-    store(at + 2 * step, d2)
-    store(at + 3 * step, d3)
-    store(at + 4 * step, d4)
-    store(at + 5 * step, d5)
+            here = results + (c - low) * kernel_bytes + j * FLOAT
+            for u in range(r):
+                for v in range(r):
+                    value = load_float(here + (u * r + v) * PANEL_BYTES)
+                    store_float(target + j * s_o + c * s_c + u * s_h + v * s_w, value)
 
 
 # Tasks ------------------------------------------------------------------------------------------------------
 
 
-@Task
-def prepare(table, first, last):
-    """Input channels of `transform_weights`: (source, its four steps, r, channels, outputs, out,
-    position)."""
-    t = integers(table)
-    scratch = np.empty((POSITIONS + GROUP * t[5] * t[5]) * PANEL, np.float32)
-    transform_weights(
-        t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], first, last, t[8], t[9], scratch.ctypes.data
-    )  # fmt: skip
-    scratch[0] = 0  # alive to here: the transform knows it by address only
+@cache
+def _tasks(size: int, r: int) -> SimpleNamespace:
+    """The tasks of one scheme. The arrays each makes for itself are known to the loops by address only, and
+    written once more at the end so that they live that long."""
+    m, positions = size + 1 - r, size * size
 
-
-@Task
-def run_tiles(table, first, last):
-    """Tiles of `correlate_tiles`: (step, high, wide, m, H, W, low padding, channels, panels, outputs, source
-    and its image, row and pixel steps, weights, target, out H, out W, and the target's image, row and pixel
-    steps)."""
-    t = integers(table)
-    many = min(t[0], last - first)
-    channels, panels = t[8], t[9]
-    inputs = np.empty(POSITIONS * many * (channels + LANES), np.float32)
-    products = np.empty(POSITIONS * many * (panels * PANEL + LANES), np.float32)
-    scratch = np.empty(POSITIONS * LANES, np.float32)
-    start = np.zeros(1, np.int64)
-    input_row, product_row = (channels + LANES) * FLOAT, panels * PANEL_BYTES + VECTOR_BYTES
-    correlate_tiles(
-        first, last, many, t[1], t[2], t[3], t[4], t[5], t[6], t[7], channels, panels, t[10], t[11], t[12],
-        t[13], t[14], t[15], t[16], t[17], t[18], t[19], t[20], t[21], inputs.ctypes.data, many * input_row,
-        input_row, products.ctypes.data, many * product_row, product_row, start.ctypes.data,
-        scratch.ctypes.data,
-    )  # fmt: skip
-    inputs[0] = products[0] = scratch[0] = 0  # alive to here: the loops know them by address only
-    start[0] = 0
-
-
-@Task
-def transform(table, first, last):
-    """Tiles of `transform_tiles`, counted from a start: (start, high, wide, m, H, W, low padding, channels,
-    source and its steps, out, position, row)."""
-    t = integers(table)
-    scratch = np.empty(POSITIONS * LANES, np.float32)
-    transform_tiles(
-        t[0] + first, t[0] + last, t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11], t[12],
-        t[13] + first * t[15], t[14], t[15], scratch.ctypes.data,
-    )  # fmt: skip
-    scratch[0] = 0
-
-
-@Task
-def multiply(table, first, last):
-    """Panels of a weight gradient: (start, stop, high, wide, m, H, W, channels, upstream and its steps,
-    inputs, position, row, sums, bytes per panel, last block?, r, dw and its four steps)."""
-    t = integers(table)
-    tiles, channels = t[1] - t[0], t[7]
-    scratch = np.empty(POSITIONS * LANES + GROUP * t[18] * t[18] * PANEL, np.float32)
-    packed = np.empty(POSITIONS * tiles * PANEL, np.float32)
-    start = np.zeros(1, np.int64)
-    for panel in range(first, last):
-        sums = t[15] + panel * t[16]
-        transform_upstream(
-            t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[8] + panel * PANEL_BYTES, t[9], t[10], t[11],
-            packed.ctypes.data, tiles * PANEL_BYTES, PANEL_BYTES, scratch.ctypes.data,
+    @Task
+    def prepare(table, first, last):
+        """Input channels of `transform_weights`: (source, its four steps, channels, outputs, out, position)."""
+        t = integers(table)
+        taps = np.empty(GROUP * r * r * PANEL, np.float32)
+        transform_weights(
+            size, r, t[0], t[1], t[2], t[3], t[4], t[5], t[6], first, last, t[7], t[8], taps.ctypes.data
         )  # fmt: skip
-        weight_products(
-            t[12], t[13], t[14], packed.ctypes.data, tiles * PANEL_BYTES, tiles, channels, sums,
-            start.ctypes.data, t[0] > 0,
+        taps[0] = 0
+
+    @Task
+    def correlate(table, first, last):
+        """Tiles of `correlate_tiles`: (step, high, wide, H, W, low padding, channels, panels, outputs, source and
+        its image, row and pixel steps, weights, target, out H, out W, and the target's steps)."""
+        t = integers(table)
+        many = min(t[0], last - first)
+        channels, panels = t[7], t[8]
+        inputs = np.empty(positions * many * (channels + LANES), np.float32)
+        products = np.empty(positions * many * (panels * PANEL + LANES), np.float32)
+        scratch = np.empty(positions * LANES, np.float32)
+        start = np.zeros(1, np.int64)
+        input_row, product_row = (channels + LANES) * FLOAT, panels * PANEL_BYTES + VECTOR_BYTES
+        correlate_tiles(
+            size, m, first, last, many, t[1], t[2], t[3], t[4], t[5], t[6], channels, panels, t[9], t[10], t[11],
+            t[12], t[13], t[14], t[15], t[16], t[17], t[18], t[19], t[20], inputs.ctypes.data, many * input_row,
+            input_row, products.ctypes.data, many * product_row, product_row, start.ctypes.data,
+            scratch.ctypes.data,
         )  # fmt: skip
-        if t[17]:
+        inputs[0] = products[0] = scratch[0] = 0
+        start[0] = 0
+
+    @Task
+    def gather(table, first, last):
+        """Tiles of a weight gradient, counted from a start: (start, high, wide, H, W, low padding, channels, x
+        and its steps, out, position, row; then out H, out W, outputs, g and its steps, out, position, panel)."""
+        t = integers(table)
+        scratch = np.empty(positions * LANES, np.float32)
+        transform_tiles(
+            DATA, size, size, m, t[0] + first, t[0] + last, t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9],
+            t[10], t[11], t[12] + first * t[14], t[13], t[14], 0, scratch.ctypes.data,
+        )  # fmt: skip
+        transform_tiles(
+            KERNEL, m, size, m, t[0] + first, t[0] + last, t[1], t[2], t[15], t[16], 0, 0, t[17], t[18], t[19], t[20],
+            t[21], t[22] + first * PANEL_BYTES, t[23], PANEL_BYTES, t[24], scratch.ctypes.data,
+        )  # fmt: skip
+        scratch[0] = 0
+
+    @Task
+    def multiply(table, first, last):
+        """Positions and panels of a weight gradient: (tiles, panels, channels, inputs, position, row, upstream,
+        position, panel, sums, add?)."""
+        t = integers(table)
+        start = np.zeros(1, np.int64)
+        for unit in range(first, last):
+            p, panel = unit // t[1], unit % t[1]
+            weight_products(
+                t[3] + p * t[4], t[5], t[6] + p * t[7] + panel * t[8], t[0], t[2],
+                t[9] + unit * (t[2] + SPACE) * PANEL_BYTES, start.ctypes.data, t[10] != 0,
+            )  # fmt: skip
+        start[0] = 0
+
+    @Task
+    def finish(table, first, last):
+        """GROUPs of channels of each panel of `weight_results`: (GROUPs, panels, channels, outputs, sums, dw and
+        its four steps)."""
+        t = integers(table)
+        results = np.empty(GROUP * r * r * PANEL, np.float32)
+        panel_bytes = (t[2] + SPACE) * PANEL_BYTES
+        for unit in range(first, last):
+            panel, low = unit // t[0], unit % t[0] * GROUP
             weight_results(
-                sums,
-                channels,
-                t[18],
-                t[19] + panel * PANEL * t[20],
-                t[20],
-                t[21],
-                t[22],
-                t[23],
-                scratch.ctypes.data,
-            )
-    packed[0] = scratch[0] = 0  # alive to here: the loops know them by address only
-    start[0] = 0
+                size, r, low, min(low + GROUP, t[2]), min(PANEL, t[3] - panel * PANEL), t[4] + panel * panel_bytes,
+                t[1] * panel_bytes, t[5] + panel * PANEL * t[6], t[6], t[7], t[8], t[9], results.ctypes.data,
+            )  # fmt: skip
+        results[0] = 0
+
+    return SimpleNamespace(prepare=prepare, correlate=correlate, gather=gather, multiply=multiply, finish=finish)
