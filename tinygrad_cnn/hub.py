@@ -18,8 +18,8 @@ def load_state_dict_from_url(url: str, *_args: Any, **_kwargs: Any) -> NoReturn:
 def load(repo_or_dir: str, model: str, *_args: Any, **_kwargs: Any) -> NoReturn:
     """Raises UsageError: code from the web is not run."""
     raise UsageError(
-        f"hub.load would run code from {repo_or_dir}: get its model file yourself, and replace torch by tinygrad_cnn in "
-        f"its imports to make {model!r}"
+        f"hub.load would run code from {repo_or_dir}: get its model file yourself, and replace torch by tinygrad_cnn "
+        f"in its imports to make {model!r}"
     )
 
 

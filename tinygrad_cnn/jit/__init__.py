@@ -60,6 +60,14 @@ def interface(obj: _Any) -> _Any:
     return obj
 
 
+def _overload(fn: _Any) -> _Any:
+    return fn
+
+
+def _overload_method(fn: _Any) -> _Any:
+    return fn
+
+
 def script_method(fn: _Any) -> _Any:
     """A mark for PyTorch's compiler; `fn` itself."""
     return fn
