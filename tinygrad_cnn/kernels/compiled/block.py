@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..geometry import Ints
-from . import sweep
+from .tiles import FLOAT
 
 # A block of this size stays in the second-level cache beside a panel of weights.
 BLOCK_BYTES = 1 << 19
@@ -23,9 +23,9 @@ class Block:
         skip = [max(0, -low[0]), max(0, -low[1])]
         low = [max(0, low[0]), max(0, low[1])]
         inside = [max(0, min(n - s, all_ - lo)) for n, s, all_, lo in zip((height, width), skip, size, low)]
-        self.pixel, self.row = channels * sweep.FLOAT, size[1] * channels * sweep.FLOAT
+        self.pixel, self.row = channels * FLOAT, size[1] * channels * FLOAT
         self.image = size[0] * self.row
-        pairs = zip(steps[1:], (sweep.FLOAT, self.row, self.pixel), shape[1:])
+        pairs = zip(steps[1:], (FLOAT, self.row, self.pixel), shape[1:])
         self.direct = inside == list(size) and all(a == b or n == 1 for a, b, n in pairs)
         self.images = max(1, BLOCK_BYTES // max(1, self.image))
         self.begin = skip[0] * steps[2] + skip[1] * steps[3]

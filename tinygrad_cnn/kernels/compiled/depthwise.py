@@ -15,9 +15,10 @@ from numba import njit
 
 from .. import threads
 from ..geometry import Ints, Pairs
-from ..layout import Array
+from ..layout import Array, channels_to_last
+from . import depthwise3x3
 from .native import Task, address
-from .sweep import FLOAT, VECTOR_BYTES
+from .tiles import FLOAT, VECTOR_BYTES
 from .vector import LANES, fma, integers, load, splat, store
 
 
@@ -88,7 +89,7 @@ def _wide(a: Array, n: int | None = None, axis: int = 1) -> Array:
 
 
 def _rows(x: Array) -> Array:
-    return np.ascontiguousarray(np.moveaxis(x, 1, -1))
+    return np.ascontiguousarray(channels_to_last(x))
 
 
 def _packed(w: Array) -> Array:
@@ -220,29 +221,26 @@ def weights(
 # Tasks. Tables: (C, H, W, out H, out W, kernel, stride, dilation, low padding, arrays).
 
 
+@njit(nogil=True, cache=True)
+def slides(t):
+    """Whether `depthwise3x3` takes a table: a 3x3 kernel, stride and dilation 1."""
+    return t[5] == 3 and t[6] == 3 and t[7] == 1 and t[8] == 1 and t[9] == 1 and t[10] == 1
+
+
 @Task
 def forward_images(table, first, last):
     t = integers(table)
+    if slides(t):
+        zeros = np.zeros(t[2] * t[0], np.float32)
+        depthwise3x3.forward(
+            first, last, t[0], t[1], t[2], t[3], t[4], t[11], t[12], t[13], t[14], t[15], zeros.ctypes.data
+        )
+        zeros[0] = 0  # alive to here: the loops know it by address only
+        return
     forward(
-        first,
-        last,
-        t[0],
-        t[1],
-        t[2],
-        t[3],
-        t[4],
-        t[5],
-        t[6],
-        t[7],
-        t[8],
-        t[9],
-        t[10],
-        t[11],
-        t[12],
-        t[13],
-        t[14],
+        first, last, t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11], t[12], t[13], t[14],
         t[15],
-    )
+    )  # fmt: skip
 
 
 @Task
@@ -253,25 +251,9 @@ def scatter_images(table, first, last):
     for at in range(first * size, last * size, VECTOR_BYTES):
         store(t[15] + at, zero)
     scatter(
-        first,
-        last,
-        t[0],
-        t[1],
-        t[2],
-        t[3],
-        t[4],
-        t[5],
-        t[6],
-        t[7],
-        t[8],
-        t[9],
-        t[10],
-        t[11],
-        t[12],
-        t[13],
-        t[14],
+        first, last, t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11], t[12], t[13], t[14],
         t[15],
-    )
+    )  # fmt: skip
 
 
 @Task
@@ -279,8 +261,17 @@ def weight_parts(table, first, last):
     """Parts of the batch, each with sums of its own: (..., x, g, sums, N, parts)."""
     t = integers(table)
     images, parts = t[16], t[17]
+    zeros = np.zeros(t[2] * t[0], np.float32)
     for part in range(first, last):
+        low, high = images * part // parts, images * (part + 1) // parts
+        own = t[15] + part * t[0] * t[5] * t[6] * FLOAT
+        if slides(t):
+            depthwise3x3.weights(
+                low, high, t[0], t[1], t[2], t[3], t[4], t[11], t[12], t[13], t[14], own, zeros.ctypes.data
+            )
+            continue
         weights(
-            images * part // parts, images * (part + 1) // parts, t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8],
-            t[9], t[10], t[11], t[12], t[13], t[14], t[15] + part * t[0] * t[5] * t[6] * FLOAT,
+            low, high, t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11], t[12], t[13], t[14],
+            own,
         )  # fmt: skip
+    zeros[0] = 0  # alive to here: the loops know it by address only

@@ -27,8 +27,9 @@ from numba import njit
 from ..layout import Array
 from ..reference import linalg as reference
 from .native import Task, address
-from .sweep import FLOAT, PANEL, PANEL_BYTES, VECTOR_BYTES, pack_weights, rows_tile, strip
-from .vector import ROWS, integers, load, load_float, store, store_float
+from .sweep import pack_weights
+from .tiles import FLOAT, PANEL_BYTES, VECTOR_BYTES, exact_tile, lanes_tile, rows_tile, strip
+from .vector import PANEL, ROWS, integers, load, load_float, store, store_float
 
 # Multiplications below which NumPy is done sooner (and BLAS stays in one thread), and that are worth a thread.
 SMALL, WORTH_A_THREAD = 60_000, 600_000
@@ -206,20 +207,14 @@ def by_rows(table, first, last):
         for panel in range((columns + PANEL - 1) // PANEL):
             lanes = min(PANEL, columns - panel * PANEL)
             right = t[11] + panel * k * PANEL_BYTES
-            if t[12] == 0 and lanes == PANEL:
+            if t[12] == 0:
                 to = t[6] + low * t[10] + panel * PANEL_BYTES
-                rows_tile(rows, left, t[1], t[2], start, 1, k, right, to, t[10], False)
+                exact_tile(rows, lanes, left, t[1], t[2], start, 1, k, right, to, t[10], False, at)
                 continue
-            rows_tile(rows, left, t[1], t[2], start, 1, k, right, at, PANEL_BYTES, False)
-            if t[12]:
-                for j in range(lanes):
-                    to = t[6] + (panel * PANEL + j) * t[10] + low * FLOAT
-                    for i in range(rows):
-                        store_float(to + i * FLOAT, load_float(at + i * PANEL_BYTES + j * FLOAT))
-            else:
+            lanes_tile(rows, lanes, left, t[1], t[2], start, 1, k, right, at, PANEL_BYTES, False)
+            for j in range(lanes):
+                to = t[6] + (panel * PANEL + j) * t[10] + low * FLOAT
                 for i in range(rows):
-                    to = t[6] + (low + i) * t[10] + panel * PANEL_BYTES
-                    for j in range(lanes):
-                        store_float(to + j * FLOAT, load_float(at + i * PANEL_BYTES + j * FLOAT))
+                    store_float(to + i * FLOAT, load_float(at + i * PANEL_BYTES + j * FLOAT))
     scratch[0] = 0  # alive to here: the loops know them by address only
     zero[0] = 0

@@ -18,7 +18,9 @@ from ..layout import Array, channels_to_last
 from . import sweep
 from .block import Block
 from .native import address
-from .sweep import FLOAT, PACKED, PANEL, PHASE
+from .sweep import PACKED, PHASE
+from .tiles import FLOAT
+from .vector import PANEL
 
 # Multiplications that are worth a second thread: some microseconds of its time.
 WORTH_A_THREAD = 1_000_000

@@ -14,11 +14,11 @@ import numpy as np
 from numba import carray, njit
 
 from .native import Task
+from .tiles import FLOAT, PANEL_BYTES, VECTOR_BYTES, lanes_tile, strip, wide_strip
 from .vector import (
     LANES,
     PANEL,
     ROWS,
-    VECTORS,
     integers,
     load,
     load_float,
@@ -27,12 +27,9 @@ from .vector import (
     store,
     store_float,
     store_integer,
-    tile,
 )
 
-FLOAT = 4
-VECTOR_BYTES = LANES * FLOAT
-PANEL_BYTES = PANEL * FLOAT
+NARROW = 40 << 10  # bytes of weights that stay in the first-level cache
 GROUP = 16  # channels of a weight packed at a time
 PIECE = 192  # products of a short row at a time: 24 KB of weights
 CHUNK = 96  # pixels of a weight gradient at a time
@@ -53,70 +50,6 @@ BLOCK = 14
 
 
 @njit(nogil=True, cache=True)
-def rows_tile(rows, a, row_a, step_a, offsets, segments, count, b, c, row_c, add):
-    """`vector.tile` for any number of rows up to ROWS and one panel."""
-    if rows == 12:
-        tile(12, VECTORS, a, row_a, step_a, offsets, segments, count, b, PANEL_BYTES, c, row_c, add)
-    elif rows == 11:
-        tile(11, VECTORS, a, row_a, step_a, offsets, segments, count, b, PANEL_BYTES, c, row_c, add)
-    elif rows == 10:
-        tile(10, VECTORS, a, row_a, step_a, offsets, segments, count, b, PANEL_BYTES, c, row_c, add)
-    elif rows == 9:
-        tile(9, VECTORS, a, row_a, step_a, offsets, segments, count, b, PANEL_BYTES, c, row_c, add)
-    elif rows == 8:
-        tile(8, VECTORS, a, row_a, step_a, offsets, segments, count, b, PANEL_BYTES, c, row_c, add)
-    elif rows == 7:
-        tile(7, VECTORS, a, row_a, step_a, offsets, segments, count, b, PANEL_BYTES, c, row_c, add)
-    elif rows == 6:
-        tile(6, VECTORS, a, row_a, step_a, offsets, segments, count, b, PANEL_BYTES, c, row_c, add)
-    elif rows == 5:
-        tile(5, VECTORS, a, row_a, step_a, offsets, segments, count, b, PANEL_BYTES, c, row_c, add)
-    elif rows == 4:
-        tile(4, VECTORS, a, row_a, step_a, offsets, segments, count, b, PANEL_BYTES, c, row_c, add)
-    elif rows == 3:
-        tile(3, VECTORS, a, row_a, step_a, offsets, segments, count, b, PANEL_BYTES, c, row_c, add)
-    elif rows == 2:
-        tile(2, VECTORS, a, row_a, step_a, offsets, segments, count, b, PANEL_BYTES, c, row_c, add)
-    elif rows == 1:
-        tile(1, VECTORS, a, row_a, step_a, offsets, segments, count, b, PANEL_BYTES, c, row_c, add)
-
-
-@njit(nogil=True, cache=True)
-def strip(total, a, row_a, step_a, offsets, segments, count, b, c, row_c, lanes, add, scratch):
-    """`total` rows in tiles of equal height; only `lanes` of the panel exist in c (`scratch` takes a tile
-    otherwise)."""
-    tiles = (total + ROWS - 1) // ROWS
-    for t in range(tiles):
-        first, last = total * t // tiles, total * (t + 1) // tiles
-        rows = last - first
-        if lanes == PANEL:
-            rows_tile(
-                rows,
-                a + first * row_a,
-                row_a,
-                step_a,
-                offsets,
-                segments,
-                count,
-                b,
-                c + first * row_c,
-                row_c,
-                add,
-            )
-            continue
-        rows_tile(
-            rows, a + first * row_a, row_a, step_a, offsets, segments, count, b, scratch, PANEL_BYTES, False
-        )
-        for i in range(rows):
-            target, source = c + (first + i) * row_c, scratch + i * PANEL_BYTES
-            for j in range(lanes):
-                value = load_float(source + j * FLOAT)
-                if add:
-                    value += load_float(target + j * FLOAT)
-                store_float(target + j * FLOAT, value)
-
-
-@njit(nogil=True, cache=True)
 def correlate_images(
     first, last, block, source, phases, groups, channels, outputs, target, target_image, scratch
 ):
@@ -130,7 +63,22 @@ def correlate_images(
         base, image = fetch(block, source, start, images)
         for q in range(phases.shape[0]):
             f = phases[q]
+            short = f[COLUMN_COUNT] < ROWS and f[ROW_COUNT] * images > 1
+            narrow = panels > 1 and panels * f[PANEL_SIZE] <= NARROW and not short
             for group in range(groups):
+                if narrow:
+                    for n in range(images):
+                        for i in range(f[ROW_COUNT]):
+                            wide_strip(
+                                f[COLUMN_COUNT],
+                                base + f[ORIGIN] + group * channels * FLOAT + n * image + i * f[SOURCE_ROW],
+                                f[SOURCE_PIXEL], FLOAT, f[OFFSETS], f[SEGMENTS], f[RUN],
+                                f[PACKED] + group * panels * f[PANEL_SIZE], f[PANEL_SIZE],
+                                target + (start + n) * target_image + f[TARGET] + group * outputs * FLOAT
+                                + i * f[TARGET_ROW],
+                                f[TARGET_PIXEL], outputs, scratch,
+                            )  # fmt: skip
+                    continue
                 for panel in range(panels):
                     lanes = min(PANEL, outputs - panel * PANEL)
                     weights = f[PACKED] + (group * panels + panel) * f[PANEL_SIZE]
@@ -139,7 +87,6 @@ def correlate_images(
                     to += group * outputs * FLOAT + panel * PANEL_BYTES
                     # A short row uses each weight only a few times: the weights then go through the first-level cache
                     # a piece at a time, and every row of every image goes over the piece.
-                    short = f[COLUMN_COUNT] < ROWS and f[ROW_COUNT] * images > 1
                     pieces = (f[RUN] + PIECE - 1) // PIECE if short else 1
                     for piece in range(f[SEGMENTS] * pieces if short else 1):
                         segment = piece // pieces
@@ -210,8 +157,9 @@ def correlate_weights(
                         tiles = (run + ROWS - 1) // ROWS
                         for r in range(tiles):
                             low, high = run * r // tiles, run * (r + 1) // tiles
-                            rows_tile(
+                            lanes_tile(
                                 high - low,
+                                lanes,
                                 at + load_integer(tap_offsets + 8 * t) + low * FLOAT + cut * pixel,
                                 FLOAT,
                                 pixel,

@@ -23,6 +23,8 @@ _VEC = ir.VectorType(_F32, LANES)
 # 32 registers of 16 floats hold a tile of 12 x 2; elsewhere a vector takes several registers and the tile is
 # smaller.
 WIDE = bool(binding.get_host_cpu_features().get("avx512f"))
+# Newer LLVMs know pointers without a type, and name intrinsics after that.
+OPAQUE = binding.llvm_version_info[0] >= 17
 ROWS, VECTORS = (12, 2) if WIDE else (6, 1)
 PANEL = LANES * VECTORS
 
@@ -51,6 +53,22 @@ def load(context, address):
         return builder.load(builder.inttoptr(args[0], _VEC.as_pointer()), align=4)
 
     return vector(types.int64), generate
+
+
+@intrinsic
+def prefetch(context, address):
+    """Asks for the cache line at `address`, which need not exist."""
+
+    def generate(context, builder, signature, args):
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        name = "llvm.prefetch.p0" if OPAQUE else "llvm.prefetch.p0i8"
+        function = builder.module.globals.get(name)
+        if function is None:
+            function = ir.Function(builder.module, ir.FunctionType(ir.VoidType(), [byte, word, word, word]), name)
+        builder.call(function, [builder.inttoptr(args[0], byte), word(0), word(3), word(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
 
 
 @intrinsic
