@@ -17,29 +17,27 @@ from itertools import product
 import numpy as np
 from numba import njit
 
-from .. import threads
 from ..geometry import Ints, Pairs
 from ..layout import Array, channels_to_last
 from . import sweep
 from .native import Task, address
+from .plans import WORTH_A_THREAD
 from .sweep import FLOAT, PANEL, PANEL_BYTES, strip
 from .vector import ROWS, integers, store_float
 
-# How many times more work than needed the padded image must cause before this pays.
-WASTE = 1.25
+# How many times more work than needed the padded image must cause before this pays, and images at a time.
+WASTE, TOGETHER = 1.15, 2 * ROWS
 
 
 def suits(x: Ints, w: Ints, out: Ints, *, stride: Ints, padding: Pairs, dilation: Ints, groups: int) -> bool:
     """Whether this applies and pays: images enough for the tile, and much to leave out."""
-    if groups != 1 or any(s != 1 for s in (*stride, *dilation)) or min(x[1], w[0]) < PANEL // 2:
+    if groups != 1 or any(s != 1 for s in (*stride, *dilation)) or x[1] < 8 or w[0] < 4 or x[0] < ROWS - 2:
         return False
-    if x[0] < ROWS * threads.get_num_threads() - ROWS // 4:
-        return False
-    waste = ROWS / out[3] if out[3] < ROWS else 1.0
+    waste = 1.2 if out[1] < ROWS // 2 else 1.0  # the tile of a sweep is a row; shorter ones leave it idle
     for i in (0, 1):
         low, k = padding[i][0], w[2 + i]
-        inside = sum(max(0, min(k, x[2 + i] + low - j) - max(0, low - j)) for j in range(out[2 + i]))
-        waste *= k * out[2 + i] / max(1, inside)
+        inside = sum(max(0, min(k, x[2 + i] + low - j) - max(0, low - j)) for j in range(out[i]))
+        waste *= k * out[i] / max(1, inside)
     return waste >= WASTE
 
 
@@ -58,49 +56,54 @@ def correlate(x: Array, w: Array, y: Array, padding: Pairs) -> None:
         address(w), w.strides[0], w.strides[1], address(taps), len(taps), c, o, address(weights),
     )  # fmt: skip
     sweep.pack.run(entries, panels, max(1, 200_000 * panels // w.size))
+    groups = max(1, n // TOGETHER)
     entries = (
-        address(rows), *rows.strides[:2], height, width, c, padding[0][0], padding[1][0], k_h, k_w, address(weights),
-        o, address(y), y.strides[0], y.strides[2], y.strides[3], y.shape[2], y.shape[3],
+        n, groups, rows.strides[0], address(rows), rows.strides[1], height, width, c, padding[0][0], padding[1][0],
+        k_h, k_w, address(weights), o, address(y), y.strides[0], y.strides[2], y.strides[3], y.shape[2], y.shape[3],
     )  # fmt: skip
-    correlate_pixels.run(entries, n, ROWS // 2)
+    work = n * y.shape[3] * k_h * k_w * c * o
+    correlate_rows.run(entries, groups * y.shape[2], max(1, groups * WORTH_A_THREAD // work))
 
 
 @Task
-def correlate_pixels(table, first, last):
-    """Images of `correlate_batch`: (source, its image and row steps, H, W, channels, low padding, kernel, weights,
-    outputs, target, its image, row and pixel steps, out H, out W)."""
+def correlate_rows(table, first, last):
+    """Output rows of groups of images, see `correlate_row`: (images, groups, bytes per image, source, bytes per row,
+    H, W, channels, low padding, kernel, weights, outputs, target, its image, row and pixel steps, out H, out W)."""
     t = integers(table)
+    n, image, groups = t[0], t[2], t[1]
     start = np.zeros(1, np.int64)
     scratch = np.empty(ROWS * PANEL, np.float32)
-    correlate_batch(
-        last - first, t[0] + first * t[1], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11],
-        t[12] + first * t[13], t[13], t[14], t[15], t[16], t[17], start.ctypes.data, scratch.ctypes.data,
-    )  # fmt: skip
+    for unit in range(first, last):
+        group, i = unit // t[18], unit % t[18]
+        low, high = n * group // groups, n * (group + 1) // groups
+        correlate_row(
+            i, high - low, t[3] + low * image, image, t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11], t[12], t[13],
+            t[14] + low * t[15], t[15], t[16], t[17], t[19], start.ctypes.data, scratch.ctypes.data,
+        )  # fmt: skip
     start[0] = 0  # alive to here, like scratch: the loops know them by address only
     scratch[0] = 0
 
 
 @njit(nogil=True, cache=True)
-def correlate_batch(
-    images, source, image, row, height, width, channels, low_h, low_w, k_h, k_w, weights, outputs, target,
-    target_image, target_row, target_pixel, out_h, out_w, table, scratch,
+def correlate_row(
+    i, images, source, image, row, height, width, channels, low_h, low_w, k_h, k_w, weights, outputs, target,
+    target_image, target_row, target_pixel, out_w, table, scratch,
 ):  # fmt: skip
-    """All output pixels of some images. The taps of one kernel row are neighbours in the image and in the
-    weights: one run."""
+    """Output row i of some images. The taps of one kernel row are neighbours in the image and in the weights:
+    one run."""
     pixel = channels * FLOAT
+    u_low, u_high = max(0, low_h - i), min(k_h, height + low_h - i)
     for panel in range((outputs + PANEL - 1) // PANEL):
         lanes = min(PANEL, outputs - panel * PANEL)
         packed = weights + panel * k_h * k_w * channels * PANEL_BYTES
-        for i in range(out_h):
-            u_low, u_high = max(0, low_h - i), min(k_h, height + low_h - i)
-            for j in range(out_w):
-                v_low, v_high = max(0, low_w - j), min(k_w, width + low_w - j)
-                at = target + i * target_row + j * target_pixel + panel * PANEL_BYTES
-                if u_low >= u_high or v_low >= v_high:
-                    for n in range(images):
-                        for lane in range(lanes):
-                            store_float(at + n * target_image + lane * FLOAT, np.float32(0))
-                    continue
+        for j in range(out_w):
+            v_low, v_high = max(0, low_w - j), min(k_w, width + low_w - j)
+            at = target + i * target_row + j * target_pixel + panel * PANEL_BYTES
+            if u_low >= u_high or v_low >= v_high:
+                for n in range(images):
+                    for lane in range(lanes):
+                        store_float(at + n * target_image + lane * FLOAT, np.float32(0))
+            else:
                 for u in range(u_low, u_high):
                     strip(
                         images, source + (i + u - low_h) * row + (j + v_low - low_w) * pixel, image, FLOAT, table, 1,

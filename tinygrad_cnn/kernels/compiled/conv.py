@@ -2,6 +2,7 @@
 
 - 3x3 (and 5x5 at the precision "high") at stride 1 with many channels: Winograd (`winograd`).
 - one channel per group: a direct loop (`depthwise`).
+- much padding, or short rows, and many images: direct correlation with the register tile over images (`batch`).
 - everything else: direct correlation by sweeping the register tile over the padded input (`plans`, `sweep`); nothing
   is lowered.
 
@@ -23,7 +24,7 @@ from ..geometry import Ints, Pairs, correlate_shape
 from ..layout import Array, empty_channels_last
 from ..precision import get_float32_conv_precision
 from ..reference import conv as reference
-from . import depthwise, winograd
+from . import batch, depthwise, winograd
 from .plans import Phase, Sweep, WeightSweep
 
 _F32 = np.dtype(np.float32)
@@ -97,6 +98,8 @@ def _forward(
     size = winograd.scheme(deep_x, deep_w, **geo, precision=precision)
     if size is not None:
         return _whole(shape, lambda x, w, y: winograd.correlate(size, x, w, y, padding))
+    if batch.suits(deep_x, deep_w, deep_y[2:], **geo):
+        return _whole(shape, lambda x, w, y: batch.correlate(x, w, y, padding))
     indices = list(product(range(deep_w[2]), range(deep_w[3])))
     taps = [(u * dilation[0], v * dilation[1]) for u, v in indices]
     phase = Phase(taps, indices, (padding[0][0], padding[1][0]), stride, (0, 0), (1, 1), deep_y[2:])
@@ -122,9 +125,11 @@ def _to_input(
             lambda g, w, dx: depthwise.correlate_input(g, w, dx, stride=stride, padding=padding, dilation=dilation),
         )
     size = winograd.scheme(shape, deep_w, **geo, precision=precision)
+    pads = tuple((k - 1 - lo, k - 1 - hi) for k, (lo, hi) in zip(deep_w[2:], padding, strict=True))
     if size is not None:
-        pads = tuple((k - 1 - lo, k - 1 - hi) for k, (lo, hi) in zip(deep_w[2:], padding, strict=True))
         return _whole(x, lambda g, w, dx: winograd.correlate(size, g, reference.mirror(w, 1), dx, pads))
+    if batch.suits(_deep(g), (deep_w[1], deep_w[0], *deep_w[2:]), shape[2:], **{**geo, "padding": pads}):
+        return _whole(x, lambda g, w, dx: batch.correlate(g, reference.mirror(w, 1), dx, pads))
     phases, empty = [], []
     for start in product(range(min(stride[0], shape[2])), range(min(stride[1], shape[3]))):
         sides = [_residue(start[i], deep_w[2 + i], stride[i], padding[i][0], dilation[i]) for i in (0, 1)]

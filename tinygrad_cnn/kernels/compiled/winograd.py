@@ -37,9 +37,10 @@ from .winograd_transforms import DATA, KERNEL, RESULT, transform
 SPACE = 1
 # Transformed tiles of one shard's block, inputs and products together: about a second-level cache; but
 # enough tiles at a time that the weights, which all of them read, are worth fetching.
-BLOCK_BYTES, BLOCK_TILES = 3 << 18, 8 * ROWS
+BLOCK_BYTES, BLOCK_TILES = 1 << 19, 4 * ROWS
 # Transformed input that the shards of a weight gradient share, and the tiles that one product takes.
-SHARED_BYTES, TILES = 8 << 20, 128
+SHARED_BYTES, TILES = 3 << 20, 128
+TERMS = 128  # channels that are summed at a time
 
 
 def scheme(
@@ -226,11 +227,14 @@ def correlate_tiles(
         )  # fmt: skip
         for p in range(size * size):
             for panel in range(panels):
-                strip(
-                    many, inputs + p * input_position, input_row, FLOAT, table, 1, channels,
-                    weights + p * weight_position + panel * panel_bytes,
-                    products + p * product_position + panel * PANEL_BYTES, product_row, PANEL, False, scratch,
-                )  # fmt: skip
+                # Sums of sums: rounding grows with the length of each.
+                for low in range(0, channels, TERMS):
+                    strip(
+                        many, inputs + p * input_position + low * FLOAT, input_row, FLOAT, table, 1,
+                        min(TERMS, channels - low),
+                        weights + p * weight_position + panel * panel_bytes + low * PANEL_BYTES,
+                        products + p * product_position + panel * PANEL_BYTES, product_row, PANEL, low > 0, scratch,
+                    )  # fmt: skip
         for t in range(many):
             n, rest = (start + t) // (high * wide), (start + t) % (high * wide)
             top, left = rest // wide * m, rest % wide * m
