@@ -26,10 +26,12 @@ class Recipe:
     schedule: str
     validation: float
     weight_decay: float | None = None  # the optimiser's own default
+    shift: int = 0  # pixels by which training images are moved at random
 
 
 RECIPES: dict[str, Recipe] = {
-    "digits": Recipe("mnist-cnn", 8, 50, "adam", 2e-3, "onecycle", 0.1),
+    # Shifts of one pixel: 98.9 to 99.2 % over four seeds, 97.9 to 98.2 % without.
+    "digits": Recipe("mnist-cnn", 8, 50, "adam", 2e-3, "onecycle", 0.1, shift=1),
     "mnist": Recipe("mnist-cnn", 5, 64, "adam", 2e-3, "onecycle", 0.1),
     "fashion-mnist": Recipe("mnist-cnn", 10, 64, "adam", 2e-3, "onecycle", 0.1),
     # The paper's rate, batch and length (6,000 steps on all its training data), but with weight decay, and the

@@ -36,6 +36,7 @@ class Config:
     threads: int | None
     version: str
     weight_decay: float | None = None
+    shift: int = 0
 
     def save(self, folder: Path) -> None:
         write_atomically(folder / CONFIG, json.dumps(asdict(self), indent=1) + "\n")

@@ -20,6 +20,7 @@ from tinygrad_cnn.cli.recipes import RECIPES, SCHEDULES
 from tinygrad_cnn.cli.runs import Config, choose_folder, load_data, newest_run
 from tinygrad_cnn.errors import UsageError
 from tinygrad_cnn.io.atomic import make_folder
+from tinygrad_cnn.training.augment import RandomShift
 from tinygrad_cnn.training.checkpoint import LAST, RunCheckpoint, load_run, load_weights
 from tinygrad_cnn.training.loading import as_dataset
 from tinygrad_cnn.training.loop import OPTIMIZERS, make_optimizer
@@ -29,7 +30,7 @@ from tinygrad_cnn.utils.data import DataLoader, random_split
 #: Options that decide a run's numbers; `--resume` takes them from the run and refuses others.
 _DECIDING = (
     "model", "data", "data_dir", "epochs", "batch_size", "optimizer", "lr", "weight_decay", "schedule",
-    "validation", "seed",
+    "validation", "shift", "seed",
 )  # fmt: skip
 
 
@@ -56,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="share of the training data held out to pick the best",
     )
+    add("--shift", type=natural, metavar="N", help="move each training image by up to N pixels (digits: 1)")
     add("--seed", type=natural, metavar="N", help="decides weights and order (default: 0)")
     add("--threads", type=positive_int, metavar="N", help="threads of the kernels (default: all cores)")
     add("--out", metavar="DIR", help="run folder (default: a new one in runs/)")
@@ -96,8 +98,9 @@ def _train(folder: Path, config: Config, args: argparse.Namespace, out: Any) -> 
         every_batches=args.checkpoint_every,
         every_seconds=None if args.checkpoint_every else 30.0,
     )
+    augment = RandomShift(config.shift) if config.shift else None
     trainer = Trainer(
-        model, optimizer, scheduler=schedule, schedule_per="batch", callbacks=[checkpoint, table]
+        model, optimizer, augment=augment, scheduler=schedule, schedule_per="batch", callbacks=[checkpoint, table]
     )
     # Opened before anything is said, so that a folder that cannot be written to stops the run at once.
     make_folder(folder)
@@ -141,6 +144,7 @@ def _new(args: argparse.Namespace) -> tuple[Path, Config]:
         lr=args.lr or (usual.lr if usual else _usual_rate(args.optimizer)),
         weight_decay=usual.weight_decay if args.weight_decay is None and usual else args.weight_decay,
         schedule=args.schedule or recipe.schedule,
+        shift=recipe.shift if args.shift is None else args.shift,
         validation=recipe.validation if args.validation is None else args.validation,
         seed=args.seed or 0,
         threads=args.threads,
@@ -171,6 +175,8 @@ def _continued(args: argparse.Namespace) -> tuple[Path, Config]:
 
 
 def _check_names(config: Config) -> None:
+    if config.shift and config.data == "mnist1d":
+        raise UsageError(f"--shift {config.shift} moves images, and the signals of 'mnist1d' are none: leave it out")
     if config.optimizer not in OPTIMIZERS and config.optimizer != "momentum":
         raise UsageError(
             f"unknown optimizer {config.optimizer!r}; known: {', '.join([*OPTIMIZERS, 'momentum'])}"

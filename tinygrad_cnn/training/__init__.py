@@ -6,6 +6,7 @@
 Underneath is `Trainer`, whose whole state can be saved after any batch and continued bit for bit.
 """
 
+from tinygrad_cnn.training.augment import RandomShift
 from tinygrad_cnn.training.callbacks import (
     Callback,
     CSVLogger,
@@ -30,6 +31,7 @@ __all__ = [
     "History",
     "LambdaCallback",
     "ModelCheckpoint",
+    "RandomShift",
     "RunCheckpoint",
     "Trainer",
     "accuracy",

@@ -30,6 +30,7 @@ class Trainer:
     """Trains `model` with `optimizer`; `fit` runs epochs and may be called again to run more.
 
     loss         a function (outputs, targets) -> mean over the batch; cross-entropy unless given
+    augment      a function of a training batch's inputs, called before the network sees them (see `augment`)
     scheduler    takes a step after each epoch, or with ``schedule_per="batch"`` after each batch
     callbacks    see `callbacks.Callback`; called in this order
 
@@ -47,6 +48,7 @@ class Trainer:
         optimizer: Any,
         loss: Callable[[Any, Any], Any] | None = None,
         *,
+        augment: Callable[[Any], Any] | None = None,
         scheduler: Any = None,
         schedule_per: str = "epoch",
         callbacks: Sequence[Any] = (),
@@ -56,6 +58,7 @@ class Trainer:
         self.model = model
         self.optimizer = optimizer
         self.loss = loss or cross_entropy()
+        self.augment = augment
         self.scheduler = scheduler
         self.schedule_per = schedule_per
         self.callbacks = list(callbacks)
@@ -124,6 +127,8 @@ class Trainer:
 
     def _train_on(self, inputs: Any, targets: Any) -> None:
         self.optimizer.zero_grad()
+        if self.augment is not None:
+            inputs = self.augment(inputs)
         outputs = self.model(inputs)
         loss = self.loss(outputs, targets)
         value = float(unwrap(loss))
