@@ -20,6 +20,8 @@ from .vector import integers
 
 # Below this size NumPy's own loop is done before ours has been called.
 SMALL = 4_000
+# Numbers that a loop over channels should have.
+LONG = 1024
 # Rows that are summed up in float32.
 RUN = 64
 
@@ -100,14 +102,19 @@ def bias_relu_max_pool2x2_input(g: Array, y: Array, indices: Array, *, shape: In
 
 @Task
 def add_rows(table, first, last):
-    """(x, y, bias, C): pixels of channels-last x."""
+    """(x, y, bias, C): pixels of channels-last x. The bias is repeated to a longer run, so that the inner loop is long
+    even with few channels."""
     t = integers(table)
     c = t[3]
-    bias = view(t[2], c)
-    for p in range(first, last):
-        row, out = view(t[0] + 4 * p * c, c), view(t[1] + 4 * p * c, c)
-        for k in range(c):
-            out[k] = row[k] + bias[k]
+    many = max(1, LONG // c)
+    bias, run = view(t[2], c), np.empty(many * c, np.float32)
+    for i in range(many):
+        run[i * c : (i + 1) * c] = bias
+    for p in range(first, last, many):
+        count = min(many, last - p) * c
+        row, out = view(t[0] + 4 * p * c, count), view(t[1] + 4 * p * c, count)
+        for k in range(count):
+            out[k] = row[k] + run[k]
 
 
 @Task

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba import njit
 
 from .. import threads
 from ..layout import Array, is_channels_last
@@ -22,6 +23,7 @@ from .native import Task, address
 from .vector import integers
 
 RUN = 64  # values per float32 sum
+LONG = 512  # numbers that a loop over channels should have
 
 
 def batch_statistics(x: Array) -> tuple[Array, Array]:
@@ -209,6 +211,15 @@ def slopes(table, first, last):
                     products[k] += b
 
 
+@njit(nogil=True, cache=True)
+def repeat(values, many):
+    """`values` several times over, so that loops over channels are long."""
+    run = np.empty(many * len(values), np.float32)
+    for i in range(many):
+        run[i * len(values) : (i + 1) * len(values)] = values
+    return run
+
+
 @Task
 def scale_shift(table, first, last):
     """(x, y, factors (3, C), C, pixels, channels last): y = (x - mean) * scale + shift."""
@@ -216,10 +227,13 @@ def scale_shift(table, first, last):
     c, plane = t[3], t[4]
     mean, scale, shift = view(t[2], c), view(t[2] + 4 * c, c), view(t[2] + 8 * c, c)
     if t[5]:
-        for p in range(first * plane, last * plane):
-            row, out = view(t[0] + 4 * p * c, c), view(t[1] + 4 * p * c, c)
-            for k in range(c):
-                out[k] = (row[k] - mean[k]) * scale[k] + shift[k]
+        many = max(1, LONG // c)
+        means, scales, shifts = repeat(mean, many), repeat(scale, many), repeat(shift, many)
+        for p in range(first * plane, last * plane, many):
+            count = min(many, last * plane - p) * c
+            row, out = view(t[0] + 4 * p * c, count), view(t[1] + 4 * p * c, count)
+            for k in range(count):
+                out[k] = (row[k] - means[k]) * scales[k] + shifts[k]
         return
     for n in range(first, last):
         for k in range(c):
@@ -238,11 +252,13 @@ def pull_back(table, first, last):
     mean, slope = view(t[3], c), view(t[3] + 4 * c, c)
     lean, shift = view(t[3] + 8 * c, c), view(t[3] + 12 * c, c)
     if t[6]:
-        for p in range(first * plane, last * plane):
-            at = 4 * p * c
-            up, row, out = view(t[0] + at, c), view(t[1] + at, c), view(t[2] + at, c)
-            for k in range(c):
-                out[k] = slope[k] * up[k] + (lean[k] * (row[k] - mean[k]) + shift[k])
+        many = max(1, LONG // c)
+        means, slopes, leans, shifts = repeat(mean, many), repeat(slope, many), repeat(lean, many), repeat(shift, many)
+        for p in range(first * plane, last * plane, many):
+            at, count = 4 * p * c, min(many, last * plane - p) * c
+            up, row, out = view(t[0] + at, count), view(t[1] + at, count), view(t[2] + at, count)
+            for k in range(count):
+                out[k] = slopes[k] * up[k] + (leans[k] * (row[k] - means[k]) + shifts[k])
         return
     for n in range(first, last):
         for k in range(c):

@@ -86,7 +86,8 @@ def correlate_images(
                     to = target + start * target_image + f[TARGET]
                     to += group * outputs * FLOAT + panel * PANEL_BYTES
                     # A short row uses each weight only a few times: the weights then go through the first-level cache
-                    # a piece at a time, and every row of every image goes over the piece.
+                    # a piece at a time, and every row of every image goes over the piece. Long sums, too, are sums
+                    # of pieces: rounding grows with the length of each.
                     pieces = (f[RUN] + PIECE - 1) // PIECE if short else 1
                     for piece in range(f[SEGMENTS] * pieces if short else 1):
                         segment = piece // pieces

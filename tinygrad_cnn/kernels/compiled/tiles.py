@@ -110,10 +110,16 @@ def strip(total, a, row_a, step_a, offsets, segments, count, b, c, row_c, lanes,
     tiles = (total + ROWS - 1) // ROWS
     for t in range(tiles):
         first, last = total * t // tiles, total * (t + 1) // tiles
-        exact_tile(
-            last - first, lanes, a + first * row_a, row_a, step_a, offsets, segments, count, b, c + first * row_c,
-            row_c, add, scratch,
-        )  # fmt: skip
+        if lanes == PANEL:
+            rows_tile(
+                last - first, a + first * row_a, row_a, step_a, offsets, segments, count, b, c + first * row_c, row_c,
+                add,
+            )  # fmt: skip
+        else:
+            exact_tile(
+                last - first, lanes, a + first * row_a, row_a, step_a, offsets, segments, count, b, c + first * row_c,
+                row_c, add, scratch,
+            )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)

@@ -60,12 +60,7 @@ def prefetch(context, address):
     """Asks for the cache line at `address`, which need not exist."""
 
     def generate(context, builder, signature, args):
-        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
-        name = "llvm.prefetch.p0" if OPAQUE else "llvm.prefetch.p0i8"
-        function = builder.module.globals.get(name)
-        if function is None:
-            function = ir.Function(builder.module, ir.FunctionType(ir.VoidType(), [byte, word, word, word]), name)
-        builder.call(function, [builder.inttoptr(args[0], byte), word(0), word(3), word(1)])
+        _prefetch(builder, args[0], 0)
         return context.get_dummy_value()
 
     return types.void(types.int64), generate
@@ -280,6 +275,15 @@ def _emit_tile(builder, n, m, a, row_a, step_a, offsets, segments, count, b, ste
                 builder.store(value, where, align=4)
         builder.branch(after)
     builder.position_at_end(after)
+
+
+def _prefetch(builder, address, write) -> None:
+    byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+    name = "llvm.prefetch.p0" if OPAQUE else "llvm.prefetch.p0i8"
+    function = builder.module.globals.get(name)
+    if function is None:
+        function = ir.Function(builder.module, ir.FunctionType(ir.VoidType(), [byte, word, word, word]), name)
+    builder.call(function, [builder.inttoptr(address, byte), word(write), word(3), word(1)])
 
 
 def _offset(builder, base, index):
