@@ -159,6 +159,7 @@ from tinygrad_cnn.ops.compare import (
     not_equal,
     signbit,
 )
+from tinygrad_cnn.ops.distance import cdist, dist
 from tinygrad_cnn.ops.elementwise import (
     abs,
     absolute,
@@ -277,12 +278,14 @@ from tinygrad_cnn.ops.order import (
     kthvalue,
     median,
     msort,
+    quantile,
     searchsorted,
     sort,
     topk,
     unique,
     unique_consecutive,
 )
+from tinygrad_cnn.ops.out import with_out as _with_out
 from tinygrad_cnn.ops.reduce import (
     logsumexp,
     mean,
@@ -389,16 +392,24 @@ from tinygrad_cnn.settings import (
     set_float32_matmul_precision,
     use_deterministic_algorithms,
 )
+from tinygrad_cnn.size import Size as _Size
 
 __version__ = "0.1.0"
 
-Tensor = _tensor_module.Tensor
-#: A shape. PyTorch has a class for it; here a shape is a plain tuple.
-Size = tuple
+Tensor, Size = _tensor_module.Tensor, _Size
 inf, nan, pi, e = _math.inf, _math.nan, _math.pi, _math.e
 newaxis = None
 strided = "strided"
 contiguous_format, preserve_format, channels_last = "contiguous_format", "preserve_format", "channels_last"
+
+#: Functions that write into a given tensor when asked to.
+_INTO = (
+    "abs add baddbmm addmm bmm cat ceil clamp concat cos cumsum div exp floor log log_softmax logsumexp "
+    "lt gt eq ge le ne matmul maximum mean minimum mm mul mv neg pow prod reciprocal round rsqrt "
+    "sigmoid sign sin softmax sqrt stack std sub sum tanh tril triu true_divide var where"
+)
+for _name in _INTO.split():
+    globals()[_name] = _with_out(globals()[_name])
 
 #: Rooms that are imported when first asked for.
 _ROOMS = {

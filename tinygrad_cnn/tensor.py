@@ -21,6 +21,7 @@ from tinygrad_cnn.device import CPU, check_device
 from tinygrad_cnn.ops import activation as _act
 from tinygrad_cnn.ops import arithmetic as _ari
 from tinygrad_cnn.ops import compare as _cmp
+from tinygrad_cnn.ops import distance as _dis
 from tinygrad_cnn.ops import elementwise as _ele
 from tinygrad_cnn.ops import extreme as _ext
 from tinygrad_cnn.ops import index as _idx
@@ -35,6 +36,9 @@ from tinygrad_cnn.ops import views as _views
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.inplace import in_place, operator_in_place, replace_by, set_item
 from tinygrad_cnn.printing import tensor_str
+from tinygrad_cnn.size import Size
+
+_new_size = tuple.__new__
 
 
 class Tensor(Handle):
@@ -73,8 +77,8 @@ class Tensor(Handle):
     # --- the array -------------------------------------------------------------------------------
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        return self.array.shape
+    def shape(self) -> Size:
+        return _new_size(Size, self.array.shape)
 
     @property
     def dtype(self) -> np.dtype:
@@ -106,7 +110,7 @@ class Tensor(Handle):
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one dimension."""
-        return self.array.shape if dim is None else self.array.shape[dim]
+        return _new_size(Size, self.array.shape) if dim is None else self.array.shape[dim]
 
     def dim(self) -> int:
         """The number of dimensions."""
@@ -565,6 +569,11 @@ class Tensor(Handle):
         """`data` in this dtype."""
         return _creation().tensor(data, dtype=dtype or self.array.dtype, **options)
 
+    def new(self, *data: Any) -> Tensor:
+        """As `Tensor(…)`, in this dtype: sizes, or data."""
+        made = Tensor(*data)
+        return wrap(made.array.astype(self.array.dtype, copy=False))
+
     # --- in place --------------------------------------------------------------------------------
 
     def copy_(self, src: Any, non_blocking: Any = False) -> Tensor:
@@ -593,6 +602,17 @@ class Tensor(Handle):
         new = np.array(self.array)
         np.fill_diagonal(new, fill_value, wrap)
         return replace_by(self, new, "fill_diagonal_")
+
+    def resize_(self, *sizes: Any) -> Tensor:
+        """Another size, in place: the entries in order, zeros behind them. Not while gradients are recorded."""
+        if self.node is not None and modes.is_grad_enabled():
+            raise RuntimeError("resize_ expected a tensor without gradients; reshape records them")
+        shape = sizes[0] if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes
+        flat = np.zeros(int(np.prod(shape)), self.array.dtype)
+        kept = min(flat.size, self.array.size)
+        flat[:kept] = self.array.reshape(-1)[:kept]
+        self.data = flat.reshape(tuple(shape))
+        return self
 
     def set_(self, source: Any) -> Tensor:
         """Put on the memory of `source`."""
@@ -658,8 +678,9 @@ _METHODS: dict[Any, str] = {
     "bitwise_not isnan isinf isfinite isposinf isneginf signbit isclose allclose equal",
     _red: "sum mean nansum nanmean prod var std logsumexp",
     _ext: "amax amin aminmax max min argmax argmin any all count_nonzero",
-    _ord: "unique_consecutive cumsum cumprod cummax cummin sort argsort msort topk kthvalue median diff unique "
-    "bincount histc",
+    _dis: "dist",
+    _ord: "quantile unique_consecutive cumsum cumprod cummax cummin sort argsort msort topk kthvalue median diff "
+    "unique bincount histc",
     _shp: "sum_to_size reshape view reshape_as view_as flatten unflatten ravel permute transpose swapaxes "
     "swapdims t adjoint movedim moveaxis squeeze unsqueeze expand_as broadcast_to tile repeat_interleave "
     "flip fliplr flipud roll rot90 tril triu clone contiguous",

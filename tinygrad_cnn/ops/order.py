@@ -18,7 +18,7 @@ from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.extreme import values_indices
 from tinygrad_cnn.ops.index import gather
 from tinygrad_cnn.ops.reduce import sum
-from tinygrad_cnn.ops.shape import ravel, squeeze
+from tinygrad_cnn.ops.shape import movedim, ravel, reshape, squeeze, unsqueeze
 
 ndarray = np.ndarray
 
@@ -172,6 +172,37 @@ def median(input: Array, dim: int | None = None, keepdim: bool = False) -> Any:
         return sum(where(equal, input, 0)) / np.count_nonzero(unwrap(equal))  # ties share the gradient
     size = np.shape(unwrap(input))[dim] if np.ndim(unwrap(input)) else 1
     return kthvalue(input, (size + 1) // 2, dim, keepdim)
+
+
+def quantile(
+    input: Array, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
+) -> Array:
+    """The values below which a share `q` (a number, or several in 1-d) of the entries lies, along `dim` or of all.
+
+    Between two entries `interpolation` is linear, lower, higher, nearest or midpoint. Several q give a first
+    dimension, as in PyTorch. Raises ValueError for q outside 0 to 1 and an unknown interpolation.
+    """
+    shares = np.asarray(unwrap(q), np.float64)
+    if ((shares < 0) | (shares > 1)).any() or shares.ndim > 1:
+        raise ShapeError(f"quantile expected q between 0 and 1, a number or 1-d, got {q}")
+    ndim = np.ndim(unwrap(input))
+    axis = 0 if dim is None else axis_of(dim, ndim)
+    ordered = sort(reshape(input, (-1,)) if dim is None else input, axis)[0]
+    places = shares.reshape(-1) * (np.shape(unwrap(ordered))[axis] - 1)
+    if interpolation not in ("linear", "lower", "higher", "nearest", "midpoint"):
+        raise ValueError(f"quantile expected linear, lower, higher, nearest or midpoint, got {interpolation!r}")
+    low, high = np.floor(places).astype(np.int64), np.ceil(places).astype(np.int64)
+    weight = {"linear": places - low, "lower": 0 * places, "higher": low < places, "midpoint": (low < places) / 2}
+    part = weight.get(interpolation, np.rint(places) - low)
+    lead = (slice(None),) * axis
+    below, above = ordered[(*lead, low)], ordered[(*lead, high)]
+    trail = np.ndim(unwrap(ordered)) - axis - 1
+    dtype = unwrap(ordered).dtype
+    found = below + (above - below) * np.asarray(part, dtype).reshape((-1,) + (1,) * trail)
+    found = movedim(found, axis, 0)
+    if keepdim:
+        found = found[(slice(None),) + (None,) * ndim] if dim is None else unsqueeze(found, axis + 1)
+    return found if shares.ndim else found[0]
 
 
 def diff(input: Array, n: int = 1, dim: int = -1) -> Array:

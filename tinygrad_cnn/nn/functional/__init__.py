@@ -92,6 +92,7 @@ from tinygrad_cnn.nn.functional.pool import (
     max_unpool2d,
     max_unpool3d,
 )  # fmt: skip
+from tinygrad_cnn.nn.functional.sampling import affine_grid, grid_sample, gumbel_softmax
 from tinygrad_cnn.nn.functional.vision import (
     channel_shuffle,
     interpolate,

@@ -1,0 +1,130 @@
+"""Images looked up at positions that may be learned (spatial transformers), and classes drawn with a gradient."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd.handle import unwrap, wrap
+from tinygrad_cnn.ops.activation import softmax
+from tinygrad_cnn.ops.elementwise import clamp
+from tinygrad_cnn.ops.expect import wrong_shape
+from tinygrad_cnn.ops.linalg import matmul
+from tinygrad_cnn.ops.scatter import scatter
+
+
+def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Any:
+    """Positions (N, *spatial, d) for `grid_sample`: theta (N, d, d+1) times each output pixel's (x, y[, z], 1).
+
+    `size` is the output's, (N, C, H, W) or (N, C, D, H, W) (Jaderberg et al. 2015).
+    """
+    spatial = tuple(int(n) for n in size[2:])
+    d = len(spatial)
+    if d not in (2, 3) or tuple(theta.shape[1:]) != (d, d + 1) or theta.shape[0] != size[0]:
+        raise wrong_shape(
+            "affine_grid",
+            f"theta (N, 2, 3) with size (N, C, H, W), or (N, 3, 4) with (N, C, D, H, W), got {tuple(theta.shape)} and "
+            f"{tuple(size)}",
+        )
+    lines = [_centres(n, bool(align_corners)) for n in spatial]
+    *_, last = axes = np.meshgrid(*lines, indexing="ij")
+    points = np.stack([*reversed(axes), np.ones_like(last)], -1).reshape(1, -1, d + 1)
+    return matmul(wrap(points.astype(theta.dtype)), theta.transpose(1, 2)).reshape((size[0], *spatial, d))
+
+
+def _centres(n: int, align_corners: bool) -> np.ndarray:
+    if align_corners:
+        return np.linspace(-1.0, 1.0, n) if n > 1 else np.zeros(1)
+    return (2 * np.arange(n) + 1) / n - 1
+
+
+def grid_sample(
+    input: Any, grid: Any, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None
+) -> Any:
+    """The values of input (N, C, H, W) at the positions grid (N, H', W', 2): (N, C, H', W'); or one dimension more.
+
+    A position is (x, y[, z]) with −1 and 1 the input's edges (or, with `align_corners`, its outermost pixels' centres).
+    `mode` is bilinear or nearest; `padding_mode` zeros, border or reflection says what lies outside.
+
+    Raises ValueError for shapes that do not fit and unknown words, NotImplementedError for bicubic.
+    """
+    spatial = tuple(input.shape[2:])
+    d = len(spatial)
+    if d not in (2, 3) or grid.ndim != d + 2 or grid.shape[0] != input.shape[0] or grid.shape[-1] != d:
+        raise wrong_shape(
+            "grid_sample",
+            f"input (N, C, H, W) with grid (N, H', W', 2), or (N, C, D, H, W) with (N, D', H', W', 3), got "
+            f"{tuple(input.shape)} and {tuple(grid.shape)}",
+        )
+    if mode == "bicubic":
+        raise NotImplementedError("grid_sample(mode='bicubic') is not there: use bilinear")
+    if mode not in ("bilinear", "nearest") or padding_mode not in ("zeros", "border", "reflection"):
+        raise wrong_shape(
+            "grid_sample",
+            "mode bilinear or nearest and padding_mode zeros, border or reflection, got "
+            f"{mode!r} and {padding_mode!r}",
+        )
+    places = [
+        _pixels(grid[..., d - 1 - k], n, padding_mode, bool(align_corners)) for k, n in enumerate(spatial)
+    ]
+    pixels = input.permute((0, *range(2, d + 2), 1))
+    batch = np.arange(input.shape[0]).reshape((-1,) + (1,) * d)
+    total: Any = None
+    if mode == "nearest":
+        # To the even neighbour at ties, as in PyTorch.
+        total = _taken(pixels, batch, [np.rint(unwrap(p)).astype(np.int64) for p in places])
+    else:
+        low = [np.floor(unwrap(p)) for p in places]
+        for corner in product((0, 1), repeat=d):
+            index = [(f + side).astype(np.int64) for f, side in zip(low, corner)]
+            weight: Any = 1
+            for p, f, side in zip(places, low, corner):
+                weight = weight * ((p - f) if side else (1 - (p - f)))
+            part = _taken(pixels, batch, index) * weight.unsqueeze(-1)
+            total = part if total is None else total + part
+    return total.permute((0, d + 1, *range(1, d + 1)))
+
+
+def _pixels(position: Any, n: int, padding_mode: str, align_corners: bool) -> Any:
+    """A coordinate between −1 and 1 as one between 0 and n − 1, brought inside as `padding_mode` says."""
+    place = (position + 1) / 2 * (n - 1) if align_corners else ((position + 1) * n - 1) / 2
+    if padding_mode == "reflection":
+        first, length = (0.0, n - 1.0) if align_corners else (-0.5, float(n))
+        if length == 0:
+            return place * 0
+        away = (place - first).abs()
+        turns = np.floor(unwrap(away) / length)
+        rest = away - turns * length
+        odd = turns % 2
+        place = rest * (1 - 2 * odd) + odd * length + first
+    return place if padding_mode == "zeros" else clamp(place, 0, n - 1)
+
+
+def _taken(pixels: Any, batch: np.ndarray, index: list[np.ndarray]) -> Any:
+    """The pixels at the index, zero outside: (N, *positions, C)."""
+    inside: Any = True
+    clipped = []
+    for k, i in enumerate(index):
+        n = pixels.shape[k + 1]
+        inside = inside & (i >= 0) & (i < n)
+        clipped.append(np.clip(i, 0, n - 1))
+    found = pixels[(batch, *clipped)]
+    return found if inside.all() else found * inside[..., None].astype(pixels.dtype)
+
+
+def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Any:
+    """softmax((logits + Gumbel noise) / tau): a random choice of one class through which gradients flow.
+
+    With `hard` the values are one-hot, the gradient still the soft one's (Jang et al. 2017). `eps` is not used.
+    """
+    from tinygrad_cnn.random import rand
+
+    with_noise = logits - (-rand(tuple(logits.shape), dtype=logits.dtype).clamp(min=1e-38).log()).clamp(min=1e-38).log()
+    soft = softmax(with_noise / tau, dim)
+    if not hard:
+        return soft
+    chosen = soft.detach().max(dim, keepdim=True)[1]
+    one_hot = scatter(wrap(np.zeros(soft.shape, soft.dtype)), dim, chosen, 1.0)
+    return one_hot - soft.detach() + soft
