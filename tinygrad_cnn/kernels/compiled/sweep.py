@@ -63,7 +63,7 @@ def correlate_images(
         base, image = fetch(block, source, start, images)
         for q in range(phases.shape[0]):
             f = phases[q]
-            short = f[COLUMN_COUNT] < ROWS and f[ROW_COUNT] * images > 1
+            short = f[COLUMN_COUNT] < ROWS and f[ROW_COUNT] * images > 1 or f[SEGMENTS] * f[RUN] > 2 * PIECE
             narrow = panels > 1 and panels * f[PANEL_SIZE] <= NARROW and not short
             for group in range(groups):
                 if narrow:
