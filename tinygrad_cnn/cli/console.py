@@ -16,11 +16,11 @@ __all__ = ["EpochTable", "confusion_table", "console", "human", "simple_table"]
 
 
 def console() -> Console:
-    """Where output goes; at least 80 columns wide, and no colours or cursor movement off a terminal."""
+    """Where output goes. Off a terminal: no colours, no cursor movement, and wide, so that no cell is cut."""
     # Paths and messages hold brackets, which are no markup here.
     found = Console(highlight=False, markup=False, emoji=False)
     if not found.is_terminal:
-        found.width = max(found.width, 100)
+        found.width = max(found.width, 300)
     return found
 
 
