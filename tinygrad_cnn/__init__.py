@@ -420,7 +420,7 @@ _ROOMS = {
 _IN_ROOMS = {
     "amp": "autocast GradScaler",
     "io": "load save",
-    "kernels": "get_num_threads set_num_threads",
+    "kernels": "get_float32_conv_precision get_num_threads set_float32_conv_precision set_num_threads",
     "nn.functional": "adaptive_avg_pool1d alpha_dropout avg_pool1d batch_norm bilinear "
     "binary_cross_entropy_with_logits celu_ channel_shuffle conv1d conv2d conv3d conv_transpose1d "
     "conv_transpose2d conv_transpose3d cosine_embedding_loss cosine_similarity dropout embedding "

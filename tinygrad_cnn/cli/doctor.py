@@ -75,6 +75,7 @@ def _facts(advice: list[str]) -> list[tuple[str, str]]:
         ("OPENBLAS_CORETYPE", pinned or "not set"),
         ("kernels", f"{backend} ({why})"),
         ("kernel threads", str(kernels.get_num_threads())),
+        ("conv precision", kernels.get_float32_conv_precision()),
     ]
     return facts
 

@@ -25,6 +25,7 @@ import numpy as np
 
 from . import geometry, memory
 from .geometry import Ints, Pairs
+from .precision import get_float32_conv_precision, set_float32_conv_precision
 from .threads import blas_info, get_num_threads, set_num_threads
 
 Array = np.ndarray[Any, Any]
@@ -52,6 +53,7 @@ __all__ = [
     "cross_entropy_input",
     "fold",
     "geometry",
+    "get_float32_conv_precision",
     "get_num_threads",
     "log_softmax",
     "matmul",
@@ -60,6 +62,7 @@ __all__ = [
     "relu_input",
     "rmsprop",
     "scatter_windows",
+    "set_float32_conv_precision",
     "set_num_threads",
     "sgd",
     "softmax",
@@ -408,7 +411,10 @@ def adagrad(
 # The choice -------------------------------------------------------------------------------------------------
 
 _ROOMS = ("conv", "elementwise", "linalg", "loss", "normalise", "optim", "pool")
-_KERNELS = set(__all__) - {"backend", "blas_info", "geometry", "get_num_threads", "set_num_threads"}
+_KERNELS = set(__all__) - {
+    "backend", "blas_info", "geometry", "get_float32_conv_precision", "get_num_threads", "set_float32_conv_precision",
+    "set_num_threads",
+}  # fmt: skip
 _chosen: SimpleNamespace | None = None
 _choosing = threading.Lock()
 

@@ -50,7 +50,9 @@ def correlate(x: Array, w: Array, y: Array, padding: Pairs) -> None:
     if not rows.flags.c_contiguous:
         rows = np.ascontiguousarray(rows)
     panels = -(-o // PANEL)
-    taps = np.array([u * w.strides[2] + v * w.strides[3] for u, v in product(range(k_h), range(k_w))], np.int64)
+    taps = np.array(
+        [u * w.strides[2] + v * w.strides[3] for u, v in product(range(k_h), range(k_w))], np.int64
+    )
     weights = np.empty(panels * len(taps) * c * PANEL, np.float32)
     entries: tuple[int, ...] = (
         address(w), w.strides[0], w.strides[1], address(taps), len(taps), c, o, address(weights),

@@ -48,12 +48,22 @@ def correlate_input(
     """See `kernels.correlate_input`."""
     if g.dtype == _F32 and w.dtype == _F32:
         run = _to_input(
-            tuple(shape), g.shape, g.strides, w.shape, w.strides, stride, padding, dilation, groups,
+            tuple(shape),
+            g.shape,
+            g.strides,
+            w.shape,
+            w.strides,
+            stride,
+            padding,
+            dilation,
+            groups,
             get_float32_conv_precision(),
         )
         if run is not None:
             return run(g, w)
-    geo: dict[str, Any] = dict(shape=tuple(shape), stride=stride, padding=padding, dilation=dilation, groups=groups)
+    geo: dict[str, Any] = dict(
+        shape=tuple(shape), stride=stride, padding=padding, dilation=dilation, groups=groups
+    )
     return _other(correlate_input, reference.correlate_input, g, w, geo)
 
 
@@ -63,12 +73,22 @@ def correlate_weight(
     """See `kernels.correlate_weight`."""
     if g.dtype == _F32 and x.dtype == _F32:
         run = _to_weight(
-            tuple(shape), g.shape, x.shape, x.strides, stride, padding, dilation, groups, threads.get_num_threads(),
+            tuple(shape),
+            g.shape,
+            x.shape,
+            x.strides,
+            stride,
+            padding,
+            dilation,
+            groups,
+            threads.get_num_threads(),
             get_float32_conv_precision(),
         )
         if run is not None:
             return run(g, x)
-    geo: dict[str, Any] = dict(shape=tuple(shape), stride=stride, padding=padding, dilation=dilation, groups=groups)
+    geo: dict[str, Any] = dict(
+        shape=tuple(shape), stride=stride, padding=padding, dilation=dilation, groups=groups
+    )
     return _other(correlate_weight, reference.correlate_weight, g, x, geo)
 
 
@@ -80,7 +100,14 @@ unfold, fold = reference.unfold, reference.fold
 
 @lru_cache(2048)
 def _forward(
-    x: Ints, x_steps: Ints, w: Ints, w_steps: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int,
+    x: Ints,
+    x_steps: Ints,
+    w: Ints,
+    w_steps: Ints,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    groups: int,
     precision: str,
 ) -> Runner | None:
     geo: dict[str, Any] = dict(stride=stride, padding=padding, dilation=dilation, groups=groups)
@@ -108,7 +135,15 @@ def _forward(
 
 @lru_cache(2048)
 def _to_input(
-    x: Ints, g: Ints, g_steps: Ints, w: Ints, w_steps: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int,
+    x: Ints,
+    g: Ints,
+    g_steps: Ints,
+    w: Ints,
+    w_steps: Ints,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    groups: int,
     precision: str,
 ) -> Runner | None:
     """Per residue of the stride this is a correlation of g with some of the taps."""
@@ -122,7 +157,9 @@ def _to_input(
     if _is_depthwise(deep_w, groups):
         return _whole(
             x,
-            lambda g, w, dx: depthwise.correlate_input(g, w, dx, stride=stride, padding=padding, dilation=dilation),
+            lambda g, w, dx: depthwise.correlate_input(
+                g, w, dx, stride=stride, padding=padding, dilation=dilation
+            ),
         )
     size = winograd.scheme(shape, deep_w, **geo, precision=precision)
     pads = tuple((k - 1 - lo, k - 1 - hi) for k, (lo, hi) in zip(deep_w[2:], padding, strict=True))
@@ -155,7 +192,15 @@ def _to_input(
 
 @lru_cache(2048)
 def _to_weight(
-    w: Ints, g: Ints, x: Ints, x_steps: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int, _threads: int,
+    w: Ints,
+    g: Ints,
+    x: Ints,
+    x_steps: Ints,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    groups: int,
+    _threads: int,
     precision: str,
 ) -> Runner | None:
     geo: dict[str, Any] = dict(stride=stride, padding=padding, dilation=dilation, groups=groups)
@@ -168,7 +213,9 @@ def _to_weight(
     if _is_depthwise(deep_w, groups):
         return _whole(
             w,
-            lambda g, x, dw: depthwise.correlate_weight(g, x, dw, stride=stride, padding=padding, dilation=dilation),
+            lambda g, x, dw: depthwise.correlate_weight(
+                g, x, dw, stride=stride, padding=padding, dilation=dilation
+            ),
             np.empty,
         )
     size = winograd.scheme_of_weight(deep_x, deep_w, **geo, precision=precision)
@@ -187,7 +234,9 @@ def _to_weight(
     return run
 
 
-def _whole(shape: Ints, work: Callable[[Array, Array, Array], None], empty: Any = empty_channels_last) -> Runner:
+def _whole(
+    shape: Ints, work: Callable[[Array, Array, Array], None], empty: Any = empty_channels_last
+) -> Runner:
     """`work` on four dimensions, which writes all of a result of `shape`."""
     if len(shape) == 4:
 

@@ -93,7 +93,9 @@ def correlate(size: int, x: Array, w: Array, y: Array, padding: Pairs) -> None:
     panels = -(-o // PANEL)
     rows = _rows(x)
     weights = np.empty((positions, panels * c + SPACE, PANEL), np.float32)
-    tasks.prepare.run((address(w), *w.strides, c, o, address(weights), weights[0].nbytes), c, max(1, 4096 // o))
+    tasks.prepare.run(
+        (address(w), *w.strides, c, o, address(weights), weights[0].nbytes), c, max(1, 4096 // o)
+    )
     step = max(BLOCK_TILES, BLOCK_BYTES // (positions * FLOAT * (c + panels * PANEL)) // ROWS * ROWS)
     entries = (
         step, high, wide, x.shape[2], x.shape[3], padding[0][0], padding[1][0], c, panels, o, address(rows),
@@ -182,7 +184,9 @@ def transform_tiles(
 
 
 @njit(nogil=True, cache=True)
-def transform_weights(size, r, source, s_o, s_c, s_h, s_w, channels, outputs, first, last, out, position, taps):
+def transform_weights(
+    size, r, source, s_o, s_c, s_h, s_w, channels, outputs, first, last, out, position, taps
+):
     """G w G^T for input channels [first, last): out (positions, panels, channels, PANEL)."""
     panels = (outputs + PANEL - 1) // PANEL
     kernel_bytes = r * r * PANEL_BYTES
@@ -206,7 +210,15 @@ def transform_weights(size, r, source, s_o, s_c, s_h, s_w, channels, outputs, fi
                 at = out + (panel * channels + c) * PANEL_BYTES
                 for j in range(0, PANEL_BYTES, VECTOR_BYTES):
                     transform(
-                        KERNEL, r, size, here + j, r * PANEL_BYTES, PANEL_BYTES, at + j, size * position, position
+                        KERNEL,
+                        r,
+                        size,
+                        here + j,
+                        r * PANEL_BYTES,
+                        PANEL_BYTES,
+                        at + j,
+                        size * position,
+                        position,
                     )
 
 
@@ -244,7 +256,15 @@ def correlate_tiles(
                 base = target + n * target_image + top * target_row + left * target_pixel + c
                 if whole:
                     transform(
-                        RESULT, size, m, at, size * product_position, product_position, base, target_row, target_pixel
+                        RESULT,
+                        size,
+                        m,
+                        at,
+                        size * product_position,
+                        product_position,
+                        base,
+                        target_row,
+                        target_pixel,
                     )
                     continue
                 transform(
@@ -377,4 +397,6 @@ def _tasks(size: int, r: int) -> SimpleNamespace:
             )  # fmt: skip
         results[0] = 0
 
-    return SimpleNamespace(prepare=prepare, correlate=correlate, gather=gather, multiply=multiply, finish=finish)
+    return SimpleNamespace(
+        prepare=prepare, correlate=correlate, gather=gather, multiply=multiply, finish=finish
+    )
