@@ -40,7 +40,7 @@ SPACE = 1
 BLOCK_BYTES, BLOCK_TILES = 1 << 19, 4 * ROWS
 # Transformed input that the shards of a weight gradient share, and the tiles that one product takes.
 SHARED_BYTES, TILES = 3 << 20, 128
-TERMS = 128  # channels that are summed at a time
+TERMS = 64  # channels that are summed at a time
 
 
 def scheme(
