@@ -1,6 +1,7 @@
 """All layers, one room per kind; rooms and names are PyTorch's."""
 
 from tinygrad_cnn.nn.modules.activation import *  # noqa: F403
+from tinygrad_cnn.nn.modules.attention import *  # noqa: F403
 from tinygrad_cnn.nn.modules.batchnorm import *  # noqa: F403
 from tinygrad_cnn.nn.modules.container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from tinygrad_cnn.nn.modules.conv import *  # noqa: F403

@@ -86,6 +86,23 @@ class Sequential(Module):
 class ModuleList(Module):
     """A list of modules whose parameters count; `forward` is the user's business."""
 
+    def __repr__(self) -> str:
+        # Equal neighbours are printed once, as in PyTorch.
+        groups: list[tuple[str, int, int]] = []
+        for k, text in enumerate(map(repr, self)):
+            if groups and groups[-1][0] == text:
+                groups[-1] = (text, groups[-1][1], k)
+            else:
+                groups.append((text, k, k))
+        lines = []
+        for text, first, last in groups:
+            count = last - first + 1
+            start = f"({first})" if count == 1 else f"({first}-{last}): {count} x"
+            text = f"{start}: {text}" if count == 1 else f"{start} {text}"
+            lines += ["  " + line for line in text.split("\n")]
+        inside = "\n" + "\n".join(lines) + "\n" if lines else ""
+        return f"{type(self).__name__}({inside})"
+
     def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__()
         if modules is not None:

@@ -1,0 +1,216 @@
+"""Attention layers: every position looks at every other (Vaswani et al. 2017)."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd.handle import unwrap, wrap
+from tinygrad_cnn.nn import functional as F
+from tinygrad_cnn.nn import init
+from tinygrad_cnn.nn.modules.container import ModuleList
+from tinygrad_cnn.nn.modules.dropout import Dropout
+from tinygrad_cnn.nn.modules.linear import Linear
+from tinygrad_cnn.nn.modules.module import Module
+from tinygrad_cnn.nn.modules.normalization import LayerNorm
+from tinygrad_cnn.nn.parameter import Parameter
+from tinygrad_cnn.ops.expect import wrong_shape
+from tinygrad_cnn.ops.shape import cat
+
+__all__ = ["MultiheadAttention", "TransformerEncoder", "TransformerEncoderLayer"]
+
+
+class NonDynamicallyQuantizableLinear(Linear):
+    """A `Linear`; PyTorch prints the attention's output layer under this name."""
+
+
+class MultiheadAttention(Module):
+    """softmax(Q·Kᵀ/√d)·V in `num_heads` heads of embed_dim/num_heads each, and one dense layer behind them.
+
+    Inputs are (L, N, E), with `batch_first` (N, L, E), or (L, E) without a batch. Returns (output, weights), the
+    weights averaged over heads; None with ``need_weights=False``. A boolean mask says what is *not* looked at,
+    a float mask is added to the scores. Raises ValueError for sizes that do not fit.
+    """
+
+    def __init__(
+        self, embed_dim: int, num_heads: int, dropout: float = 0.0, bias: bool = True, add_bias_kv: bool = False,
+        add_zero_attn: bool = False, kdim: int | None = None, vdim: int | None = None, batch_first: bool = False,
+        device: Any = None, dtype: Any = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        if embed_dim <= 0 or num_heads <= 0 or embed_dim % num_heads:
+            raise wrong_shape(
+                "MultiheadAttention", f"embed_dim divisible by num_heads, got {embed_dim} and {num_heads}"
+            )
+        self.embed_dim, self.num_heads, self.dropout, self.batch_first = embed_dim, num_heads, dropout, batch_first
+        self.kdim = embed_dim if kdim is None else kdim
+        self.vdim = embed_dim if vdim is None else vdim
+        self.head_dim, self.add_zero_attn = embed_dim // num_heads, add_zero_attn
+        self._qkv_same_embed_dim = self.kdim == embed_dim and self.vdim == embed_dim
+        separate = {"q": embed_dim, "k": self.kdim, "v": self.vdim}
+        if self._qkv_same_embed_dim:
+            self.in_proj_weight = Parameter(init.blank((3 * embed_dim, embed_dim), dtype))
+            for name in separate:
+                self.register_parameter(f"{name}_proj_weight", None)
+        else:
+            for name, size in separate.items():
+                setattr(self, f"{name}_proj_weight", Parameter(init.blank((embed_dim, size), dtype)))
+            self.register_parameter("in_proj_weight", None)
+        if bias:
+            self.in_proj_bias = Parameter(init.blank((3 * embed_dim,), dtype))
+        else:
+            self.register_parameter("in_proj_bias", None)
+        self.out_proj = NonDynamicallyQuantizableLinear(embed_dim, embed_dim, bias, dtype=dtype)
+        for name in ("bias_k", "bias_v"):
+            if add_bias_kv:
+                setattr(self, name, Parameter(init.blank((1, 1, embed_dim), dtype)))
+            else:
+                self.register_parameter(name, None)
+        self._reset_parameters()
+
+    def _reset_parameters(self) -> None:
+        for name in ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"):
+            weight = getattr(self, name)
+            if weight is not None:
+                init.xavier_uniform_(weight)
+        if self.in_proj_bias is not None:
+            init.zeros_(self.in_proj_bias)
+            init.zeros_(self.out_proj.bias)
+        for bias in (self.bias_k, self.bias_v):
+            if bias is not None:
+                init.xavier_normal_(bias)
+
+    def forward(
+        self, query: Any, key: Any, value: Any, key_padding_mask: Any = None, need_weights: bool = True,
+        attn_mask: Any = None, average_attn_weights: bool = True, is_causal: bool = False,
+    ) -> tuple[Any, Any]:  # fmt: skip
+        single = query.ndim == 2
+        if query.ndim not in (2, 3) or key.ndim != query.ndim or value.ndim != query.ndim:
+            raise wrong_shape(
+                "MultiheadAttention",
+                f"query, key and value all 2-d or all 3-d, got {query.ndim}-d, {key.ndim}-d and {value.ndim}-d",
+            )
+        if is_causal and attn_mask is None:
+            raise wrong_shape("MultiheadAttention", "an attn_mask with is_causal=True, as PyTorch does; got none")
+        if single:
+            query, key, value = query.unsqueeze(0), key.unsqueeze(0), value.unsqueeze(0)
+            key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
+        elif not self.batch_first:
+            query, key, value = query.transpose(0, 1), key.transpose(0, 1), value.transpose(0, 1)
+        wanted = {"query": self.embed_dim, "key": self.kdim, "value": self.vdim}
+        for (name, size), tensor in zip(wanted.items(), (query, key, value)):
+            if tensor.shape[-1] != size:
+                raise wrong_shape("MultiheadAttention", f"{name} with {size} features, got {tensor.shape[-1]}")
+        output, weights = self._attend(query, key, value, key_padding_mask, attn_mask)
+        if single:
+            output, weights = output.squeeze(0), weights.squeeze(0)
+        elif not self.batch_first:
+            output = output.transpose(0, 1)
+        if not need_weights:
+            return output, None
+        return output, weights.mean(-3) if average_attn_weights else weights
+
+    def _projected(self, query: Any, key: Any, value: Any) -> list[Any]:
+        e = self.embed_dim
+        bias = self.in_proj_bias
+        made = []
+        for k, (name, x) in enumerate((("q", query), ("k", key), ("v", value))):
+            part = slice(k * e, (k + 1) * e)
+            weight = self.in_proj_weight[part] if self._qkv_same_embed_dim else getattr(self, f"{name}_proj_weight")
+            made.append(F.linear(x, weight, None if bias is None else bias[part]))
+        return made
+
+    def _attend(self, query: Any, key: Any, value: Any, padding: Any, mask: Any) -> tuple[Any, Any]:
+        n, length = query.shape[:2]
+        q, k, v = self._projected(query, key, value)
+        added = 0
+        if self.bias_k is not None:
+            k = cat([k, self.bias_k.expand(n, 1, self.embed_dim)], 1)
+            v = cat([v, self.bias_v.expand(n, 1, self.embed_dim)], 1)
+            added += 1
+        if self.add_zero_attn:
+            nothing = wrap(np.zeros((n, 1, self.embed_dim), k.dtype))
+            k, v = cat([k, nothing], 1), cat([v, nothing], 1)
+            added += 1
+        q, k, v = (x.reshape((n, x.shape[1], self.num_heads, self.head_dim)).transpose(1, 2) for x in (q, k, v))
+        scores = (q / math.sqrt(self.head_dim)) @ k.transpose(-2, -1)
+        if mask is not None:
+            m = _additive(mask, added, scores.dtype)
+            scores = scores + (m.reshape((n, self.num_heads, *m.shape[1:])) if m.ndim == 3 else m)
+        if padding is not None:
+            scores = scores + _additive(padding, added, scores.dtype)[:, None, None, :]
+        weights = F.dropout(F.softmax(scores, -1), self.dropout, self.training)
+        output = (weights @ v).transpose(1, 2).reshape((n, length, self.embed_dim))
+        return self.out_proj(output), weights
+
+
+def _additive(mask: Any, added: int, dtype: Any) -> Any:
+    array = unwrap(mask)
+    if array.dtype == bool:
+        mask = wrap(np.where(array, -np.inf, 0.0).astype(dtype))
+    return F.pad(mask, (0, added)) if added else mask
+
+
+class TransformerEncoderLayer(Module):
+    """Self-attention and two dense layers, each with dropout, a shortcut and a LayerNorm behind (or before) it."""
+
+    def __init__(
+        self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1, activation: Any = F.relu,
+        layer_norm_eps: float = 1e-5, batch_first: bool = False, norm_first: bool = False, bias: bool = True,
+        device: Any = None, dtype: Any = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype)
+        self.linear1 = Linear(d_model, dim_feedforward, bias, dtype=dtype)
+        self.dropout = Dropout(dropout)
+        self.linear2 = Linear(dim_feedforward, d_model, bias, dtype=dtype)
+        self.norm_first = norm_first
+        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
+        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
+        self.dropout1 = Dropout(dropout)
+        self.dropout2 = Dropout(dropout)
+        if isinstance(activation, str):
+            if activation not in ("relu", "gelu"):
+                raise ValueError(
+                    f"TransformerEncoderLayer expected activation relu, gelu or a function, got {activation!r}"
+                )
+            activation = getattr(F, activation)
+        self.activation = activation
+
+    def forward(
+        self, src: Any, src_mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False
+    ) -> Any:
+        x = src
+        if self.norm_first:
+            x = x + self._attention(self.norm1(x), src_mask, src_key_padding_mask)
+            return x + self._dense(self.norm2(x))
+        x = self.norm1(x + self._attention(x, src_mask, src_key_padding_mask))
+        return self.norm2(x + self._dense(x))
+
+    def _attention(self, x: Any, mask: Any, padding: Any) -> Any:
+        return self.dropout1(self.self_attn(x, x, x, padding, False, mask)[0])
+
+    def _dense(self, x: Any) -> Any:
+        return self.dropout2(self.linear2(self.dropout(self.activation(self.linear1(x)))))
+
+
+class TransformerEncoder(Module):
+    """`num_layers` copies of a layer in a row, with an optional normalisation at the end."""
+
+    def __init__(
+        self, encoder_layer: Any, num_layers: int, norm: Any = None, enable_nested_tensor: bool = True,
+        mask_check: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.layers = ModuleList([copy.deepcopy(encoder_layer) for _ in range(num_layers)])
+        self.num_layers = num_layers
+        self.norm = norm
+
+    def forward(self, src: Any, mask: Any = None, src_key_padding_mask: Any = None, is_causal: Any = None) -> Any:
+        output = src
+        for layer in self.layers:
+            output = layer(output, src_mask=mask, src_key_padding_mask=src_key_padding_mask)
+        return output if self.norm is None else self.norm(output)
