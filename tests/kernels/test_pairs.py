@@ -250,3 +250,15 @@ def test_threads_change_nothing_beyond_rounding_and_one_thread_repeats_itself_ex
     for other in runs[2:]:
         for a, b in zip(runs[0], other):
             close(b, a)
+
+
+@pytest.mark.parametrize("shape", [(3, 17, 5, 7), (2, 16, 4, 4), (2, 48, 9, 11), (5, 20, 16, 1), (1, 33, 7, 30)])
+def test_planes_become_channels_last_without_a_change_of_value(pair, shape):
+    from tinygrad_cnn.kernels.compiled.relayout import channels_last, rows
+
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    for planes in (x, x[::-1], np.repeat(x, 2, axis=1)[:, ::2]):
+        y = channels_last(planes)
+        np.testing.assert_array_equal(y, planes)
+        assert y.strides[1] == 4
+        np.testing.assert_array_equal(rows(planes), planes.transpose(0, 2, 3, 1))

@@ -26,6 +26,7 @@ from ..precision import get_float32_conv_precision
 from ..reference import conv as reference
 from . import batch, depthwise, winograd
 from .plans import Phase, Sweep, WeightSweep
+from .relayout import channels_last
 
 _F32 = np.dtype(np.float32)
 Runner = Callable[[Array, Array], Array]
@@ -34,6 +35,7 @@ Runner = Callable[[Array, Array], Array]
 def correlate(x: Array, w: Array, *, stride: Ints, padding: Pairs, dilation: Ints, groups: int) -> Array:
     """See `kernels.correlate`."""
     if x.dtype == _F32 and w.dtype == _F32:
+        x = channels_last(x)
         precision = get_float32_conv_precision()
         run = _forward(x.shape, x.strides, w.shape, w.strides, stride, padding, dilation, groups, precision)
         if run is not None:
@@ -47,6 +49,7 @@ def correlate_input(
 ) -> Array:
     """See `kernels.correlate_input`."""
     if g.dtype == _F32 and w.dtype == _F32:
+        g = channels_last(g)
         run = _to_input(
             tuple(shape),
             g.shape,
@@ -72,6 +75,7 @@ def correlate_weight(
 ) -> Array:
     """See `kernels.correlate_weight`."""
     if g.dtype == _F32 and x.dtype == _F32:
+        g, x = channels_last(g), channels_last(x)
         run = _to_weight(
             tuple(shape),
             g.shape,

@@ -16,6 +16,7 @@ from ..layout import Array, empty_channels_last, is_channels_last
 from ..reference import elementwise as reference
 from .arrays import dense, grain, like, ours, view, view_doubles, view_integers
 from .native import Task, address
+from .relayout import channels_last
 from .vector import integers
 
 # Below this size NumPy's own loop is done before ours has been called.
@@ -38,6 +39,7 @@ def bias_add(x: Array, bias: Array) -> Array:
 
 def channel_sums(g: Array) -> Array:
     """See `kernels.channel_sums`. Float32 sums of RUN rows, float64 beyond; a fixed number of parts per thread."""
+    g = channels_last(g) if ours(g) else g
     if g.size < SMALL or not ours(g) or not (is_channels_last(g) or (g.ndim == 2 and g.flags.c_contiguous)):
         return reference.channel_sums(g)
     c = g.shape[1]

@@ -157,6 +157,34 @@ def fma(context, a, b, c):
     return vector(vector, vector, vector), generate
 
 
+@intrinsic
+def transpose(context, source, source_step, target, target_step):
+    """Writes 16 vectors, `source_step` bytes apart, as the columns of 16 vectors `target_step` bytes apart."""
+
+    def generate(context, builder, signature, args):
+        source, source_step, target, target_step = args
+        rows = []
+        for i in range(LANES):
+            at = builder.add(source, builder.mul(source_step, _I64(i)))
+            rows.append(builder.load(builder.inttoptr(at, _VEC.as_pointer()), align=4))
+        distance = LANES // 2
+        while distance:  # off-diagonal blocks change places, halves first
+            low = [j - distance + LANES if j & distance else j for j in range(LANES)]
+            high = [j + LANES if j & distance else j + distance for j in range(LANES)]
+            low, high = (ir.Constant(ir.VectorType(ir.IntType(32), LANES), mask) for mask in (low, high))
+            for i in range(LANES):
+                if not i & distance:
+                    a, b = rows[i], rows[i + distance]
+                    rows[i], rows[i + distance] = (builder.shuffle_vector(a, b, mask) for mask in (low, high))
+            distance //= 2
+        for i in range(LANES):
+            at = builder.add(target, builder.mul(target_step, _I64(i)))
+            builder.store(rows[i], builder.inttoptr(at, _VEC.as_pointer()), align=4)
+        return context.get_dummy_value()
+
+    return types.void(*(types.int64,) * 4), generate
+
+
 def _binary(name: str) -> Any:
     @intrinsic
     def apply(context, a, b):
