@@ -1,5 +1,7 @@
 """Names that model files and training scripts use beside layers: they do what they say, or say why not."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -143,3 +145,26 @@ def test_distributions_draw_and_judge() -> None:
     assert mean.grad == 10
     with pytest.raises(ValueError, match="between 0 and 1"):
         Bernoulli(1.5)
+
+
+def test_a_warm_up_derives_from_the_schedulers_old_name() -> None:
+    class WarmUp(tg.optim.lr_scheduler._LRScheduler):  # type: ignore[misc]
+        def get_lr(self) -> list[float]:
+            return [rate * min(1, self.last_epoch / 4) for rate in self.base_lrs]
+
+    optimizer = tg.optim.SGD([nn.Parameter(tg.ones(1))], lr=0.4)
+    schedule = WarmUp(optimizer)
+    rates = []
+    for _ in range(5):
+        rates.append(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+    assert rates == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
+
+
+def test_load_takes_pytorchs_map_location(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pth"
+    tg.save({"net": nn.Linear(2, 1).state_dict(), "acc": 93.5}, path)
+    for where in ("cpu", tg.device("cpu"), lambda storage, _location: storage):
+        found = tg.load(path, map_location=where, weights_only=True)
+        assert found["acc"] == 93.5 and found["net"]["weight"].shape == (1, 2)

@@ -17,6 +17,9 @@ from tinygrad_cnn.optim.lr_scheduler.curves import (
 from tinygrad_cnn.optim.lr_scheduler.cycles import CyclicLR, OneCycleLR
 from tinygrad_cnn.optim.lr_scheduler.plateau import ReduceLROnPlateau
 
+#: The base class's old name, from which many scripts derive a warm-up.
+_LRScheduler = LRScheduler
+
 __all__ = [
     "ChainedScheduler",
     "ConstantLR",
