@@ -93,9 +93,33 @@ def winograd_convolutions(draw):
     return *(laid_out(draw, s, np.float32, rng) for s in (x, w, shape)), geo
 
 
-@settings(BOUNDED, max_examples=25)
-@given(case=winograd_convolutions())
-def test_convolution_of_the_winograd_kind(pair, case):
+@settings(BOUNDED, max_examples=40)
+@given(case=winograd_convolutions(), precision=st.sampled_from(["highest", "high"]))
+def test_convolution_of_the_winograd_kind(pair, case, precision):
+    kernels.set_float32_conv_precision(precision)
+    try:
+        test_convolution.hypothesis.inner_test(pair, case)
+    finally:
+        kernels.set_float32_conv_precision("highest")
+
+
+@st.composite
+def padded_batches(draw):
+    """Stride 1, images enough for a register tile, and much padding in one of the two directions."""
+    k = draw(st.integers(2, 5)), draw(st.integers(2, 5))
+    size = draw(st.integers(k[0], 9)), draw(st.integers(k[1], 9))
+    padding = tuple((draw(st.integers(0, n + 1)), draw(st.integers(0, n + 1))) for n in k)
+    geo = dict(stride=(1, 1), padding=padding, dilation=(1, 1), groups=1)
+    c, o = draw(st.sampled_from([4, 8, 20])), draw(st.sampled_from([5, 16, 40]))
+    x, w = (draw(st.integers(10, 27)), c, *size), (o, c, *k)
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    shape = kernels.geometry.correlate_shape(x, w, **geo)
+    return *(laid_out(draw, s, np.float32, rng) for s in (x, w, shape)), geo
+
+
+@settings(BOUNDED, max_examples=40)
+@given(case=padded_batches())
+def test_convolution_of_a_padded_batch(pair, case):
     test_convolution.hypothesis.inner_test(pair, case)
 
 
