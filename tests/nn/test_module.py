@@ -429,3 +429,24 @@ def test_backward_hooks_without_live_inputs_still_run() -> None:
     layer.register_full_backward_hook(lambda m, gi, go: calls.append((gi, go[0].item())))
     layer(tg.ones(1, 2)).sum().backward()
     assert calls == [((None,), 1.0)]
+
+
+def test_a_convolution_may_derive_from_the_base_that_model_files_import() -> None:
+    from tinygrad_cnn.nn.common_types import _size_2_t
+    from tinygrad_cnn.nn.modules.conv import _ConvNd
+    from tinygrad_cnn.nn.modules.utils import _pair
+
+    class Standardised(_ConvNd):
+        def __init__(self, fan_in: int, fan_out: int, size: _size_2_t, padding: int = 0) -> None:
+            one, none = _pair(1), _pair(0)
+            super().__init__(fan_in, fan_out, _pair(size), one, _pair(padding), one, False, none, 1, True, "zeros")
+
+        def forward(self, x: tg.Tensor) -> tg.Tensor:
+            w = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+            x = F.pad(x, self._reversed_padding_repeated_twice)
+            return F.conv2d(x, w, self.bias, self.stride, 0, self.dilation, self.groups)
+
+    layer = Standardised(2, 3, 3, padding=1)
+    assert layer(tg.ones(1, 2, 4, 4)).shape == (1, 3, 4, 4) and list(layer.state_dict()) == ["weight", "bias"]
+    inside = layer(tg.ones(1, 2, 5, 5))[..., 1:-1, 1:-1] - layer.bias[:, None, None]
+    np.testing.assert_allclose(inside.detach().numpy(), 0, atol=1e-6)

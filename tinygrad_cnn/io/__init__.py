@@ -48,8 +48,10 @@ def load(path: PathLike, map_location: Any = None, *, weights_only: bool = True)
     """What `save` wrote, with arrays as tensors; also any `.npz` of plain arrays and any `.safetensors`.
 
     Which of the two it is, is read from the file. PyTorch's `map_location` and `weights_only` may be given and
-    change nothing: all tensors are on the CPU, and nothing but plain values is ever read. Raises CheckpointError for a file that is missing,
-    truncated, damaged, or neither, and UsageError for a pickle (PyTorch's `.pt`), which could run any code.
+    change nothing: all tensors are on the CPU, and nothing but plain values is ever read.
+
+    Raises CheckpointError for a file that is missing, truncated, damaged, or neither, and UsageError for a pickle
+    (PyTorch's `.pt`), which could run any code.
     """
     from tinygrad_cnn.io.atomic import read_bytes
 

@@ -24,10 +24,11 @@ class _ConvNd(Module):
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any,
-        transposed: bool, output_padding: Any, groups: int, bias: bool, padding_mode: str, dtype: Any,
+        transposed: bool, output_padding: Any, groups: int, bias: bool, padding_mode: str = "zeros", dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        name, d = type(self).__name__, self.dims
+        # Classes of other people's own say by their kernel how many dimensions they have.
+        name, d = type(self).__name__, getattr(self, "dims", None) or len(kernel_size)
         if groups <= 0:
             raise ValueError(f"{name} expected groups of at least 1, got {groups}")
         if in_channels % groups:
@@ -67,6 +68,8 @@ class _ConvNd(Module):
         self.output_padding = ntuple(output_padding, d)
         self.groups = groups
         self.padding_mode = padding_mode
+        if not isinstance(self.padding, str):  # as F.pad takes it
+            self._reversed_padding_repeated_twice = [n for n in reversed(self.padding) for _side in range(2)]
         shape = (in_channels, out_channels // groups) if transposed else (out_channels, in_channels // groups)
         self.weight = Parameter(init.blank((*shape, *self.kernel_size), dtype))
         if bias:
@@ -217,6 +220,9 @@ class ConvTranspose3d(_ConvTranspose):
     """The transpose of a convolution, x (N, C, D, H, W); see `nn.functional.conv_transpose3d`."""
 
     dims = 3
+
+
+_ConvTransposeNd = _ConvTranspose  # PyTorch's name, for isinstance
 
 
 class _LazyConv(LazyMixin):

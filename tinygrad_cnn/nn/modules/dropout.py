@@ -60,3 +60,6 @@ class FeatureAlphaDropout(_Dropout):
 
     def forward(self, input: Any) -> Any:
         return F.feature_alpha_dropout(input, self.p, self.training)
+
+
+_DropoutNd = _Dropout  # PyTorch's name, for isinstance

@@ -19,3 +19,8 @@ _single = _ntuple(1)
 _pair = _ntuple(2)
 _triple = _ntuple(3)
 _quadruple = _ntuple(4)
+
+
+def _reverse_repeat_tuple(t: Iterable[Any], n: int) -> tuple[Any, ...]:
+    """(a, b) -> (b, b, a, a) for n = 2: paddings as `F.pad` takes them."""
+    return tuple(x for x in reversed(tuple(t)) for _ in range(n))
