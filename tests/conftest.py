@@ -5,6 +5,7 @@ imports NumPy, which is when BLAS reads these variables. A variable set by whoev
 """
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -13,6 +14,11 @@ from hypothesis import settings
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault(_variable, "1")
+
+# A shell that starts a job in the background has it ignore Ctrl-C, and what the job starts inherits that;
+# the tests that send Ctrl-C to programs need them to listen.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Set by .ci/run, which installs every tool first: a test that skips there is run by nobody.
 REQUIRE_ALL = "TINYGRAD_CNN_REQUIRE_ALL"
