@@ -58,6 +58,7 @@ MODELS = {
     "cbam": Model("attention", lambda m: m.CBAM(), (2, 3, 16, 16)),
     "convmixer": Model("attention", lambda m: m.ConvMixer(16, 2)),
     "vit": Model("attention", lambda m: m.TinyViT()),
+    "memory": Model("memory", lambda m: m.memory_net(), (2, 3, 8, 8)),
     "wide resnet": Model("attention", lambda m: m.WideResNet()),
 }
 
