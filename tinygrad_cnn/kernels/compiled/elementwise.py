@@ -121,29 +121,33 @@ def add_rows(table, first, last):
 
 @Task
 def sum_rows(table, first, last):
-    """(g, sums (parts, C), C, rows, parts): parts of the rows of g (rows, C), four rows at a time."""
+    """(g, sums (parts, C), C, rows, parts): parts of the rows of g (rows, C). Several rows are added as one long row."""
     t = integers(table)
     c, rows, parts = t[2], t[3], t[4]
     zero = np.float32(0)
-    run = np.zeros(c, np.float32)
+    many = max(1, LONG // 4 // c)
+    width = many * c
+    run = np.zeros(width, np.float32)
     for part in range(first, last):
         sums = view_doubles(t[1] + 8 * part * c, c)
         low, high = rows * part // parts, rows * (part + 1) // parts
-        for start in range(low, high, RUN):
-            stop = min(start + RUN, high)
-            fours = start + (stop - start) // 4 * 4
-            for p in range(start, fours, 4):
+        for start in range(low, high, RUN * many):
+            stop = min(start + RUN * many, high)
+            fours = start + (stop - start) // (4 * many) * (4 * many)
+            for p in range(start, fours, 4 * many):
                 at = t[0] + 4 * p * c
-                r0, r1, r2, r3 = view(at, c), view(at + 4 * c, c), view(at + 8 * c, c), view(at + 12 * c, c)
-                for k in range(c):
+                r0, r1 = view(at, width), view(at + 4 * width, width)
+                r2, r3 = view(at + 8 * width, width), view(at + 12 * width, width)
+                for k in range(width):
                     run[k] += (r0[k] + r1[k]) + (r2[k] + r3[k])
             for p in range(fours, stop):
                 row = view(t[0] + 4 * p * c, c)
                 for k in range(c):
                     run[k] += row[k]
-            for k in range(c):
-                sums[k] += run[k]
-                run[k] = zero
+            for i in range(many):
+                for k in range(c):
+                    sums[k] += run[i * c + k]
+            run[:] = zero
 
 
 @Task

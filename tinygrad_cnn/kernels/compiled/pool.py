@@ -17,7 +17,7 @@ from ..reference import pool as reference
 from ..reference.pool import divisor
 from .arrays import grain, like, ours, view, view_integers
 from .native import Task, address
-from .vector import integers
+from .vector import LANES, integers
 
 
 def max_pool(
@@ -284,6 +284,19 @@ def scatter_2x2(table, first, last):
                 base, below = place * c, (place + width) * c
                 at = ((n * high + i) * wide + j) * c * 4
                 up, where = view(t[0] + at, c), view_integers(t[2] + at, c)
+                if c < LANES:
+                    # Too short a loop for vectors. Which of the four it is cannot be foreseen: masks, no branches.
+                    bits = view_integers(t[0] + at, c)
+                    whole = view_integers(t[1] + 4 * n * height * width * c, height * width * c)
+                    for k in range(c):
+                        v, d = bits[k], where[k] - np.int32(place)
+                        a, b, e, f = int(d == 0), int(d == 1), int(d == width), int(d == width + 1)
+                        whole[base + k] = v & -a
+                        whole[base + c + k] = v & -b
+                        whole[below + k] = v & -e
+                        whole[below + c + k] = v & -f
+                        other |= np.int32(1 - (a | b | e | f))
+                    continue
                 p, q = image[base : base + c], image[base + c : base + 2 * c]
                 r, s = image[below : below + c], image[below + c : below + 2 * c]
                 for k in range(c):
