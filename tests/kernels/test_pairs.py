@@ -79,15 +79,28 @@ def test_convolution(pair, case):
     close(fast.correlate_weight(g, x, **same), plain.correlate_weight(g, x, **same))
 
 
+@pytest.mark.parametrize("channels", [1, 3, 8])
+@pytest.mark.parametrize("stride", [(2, 2), (4, 4), (1, 3), (3, 2)])
+@pytest.mark.parametrize("padding", [((0, 0), (0, 0)), ((2, 1), (2, 2)), ((0, 3), (5, 0))])
+def test_input_gradients_of_strided_convolutions_of_few_channels(pair, channels, stride, padding):
+    rng = np.random.default_rng(channels)
+    x, w = (2, channels, 13, 12), (17, channels, 5, 7)
+    geo = dict(stride=stride, padding=padding, dilation=(1, 1), groups=1)
+    g = rng.standard_normal(kernels.geometry.correlate_shape(x, w, **geo)).astype(np.float32)
+    w = rng.standard_normal(w).astype(np.float32)
+    for w in (w, np.asfortranarray(w)):
+        close(pair[0].correlate_input(g, w, shape=x, **geo), pair[1].correlate_input(g, w, shape=x, **geo))
+
+
 @st.composite
 def winograd_convolutions(draw):
     """3x3 and 5x5 at stride 1 with enough channels and tiles for the minimal filtering."""
     k = draw(st.sampled_from([3, 5]))
     c, o = draw(st.sampled_from([32, 48, 64])), draw(st.sampled_from([32, 48, 64]))
-    size = draw(st.integers(k, 14)), draw(st.integers(k, 14))
+    size = draw(st.integers(k + 2, 16)), draw(st.integers(k + 2, 16))
     padding = tuple((draw(st.integers(0, k)), draw(st.integers(0, k))) for _ in range(2))
     geo = dict(stride=(1, 1), padding=padding, dilation=(1, 1), groups=1)
-    x, w = (draw(st.integers(2, 9)), c, *size), (o, c, k, k)
+    x, w = (draw(st.integers(4, 9)), c, *size), (o, c, k, k)
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     shape = kernels.geometry.correlate_shape(x, w, **geo)
     return *(laid_out(draw, s, np.float32, rng) for s in (x, w, shape)), geo

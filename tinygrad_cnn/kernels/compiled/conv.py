@@ -24,7 +24,7 @@ from ..geometry import Ints, Pairs, correlate_shape
 from ..layout import Array, empty_channels_last
 from ..precision import get_float32_conv_precision
 from ..reference import conv as reference
-from . import batch, depthwise, winograd
+from . import batch, depthwise, strided, winograd
 from .plans import Phase, Sweep, WeightSweep
 from .relayout import channels_last
 
@@ -171,6 +171,9 @@ def _to_input(
         return _whole(x, lambda g, w, dx: winograd.correlate(size, g, reference.mirror(w, 1), dx, pads))
     if batch.suits(_deep(g), (deep_w[1], deep_w[0], *deep_w[2:]), shape[2:], **{**geo, "padding": pads}):
         return _whole(x, lambda g, w, dx: batch.correlate(g, reference.mirror(w, 1), dx, pads))
+    if strided.suits(shape, deep_w, **geo):
+        steps = _deep(g_steps, 0)
+        return _whole(x, strided.correlate_input(shape, (_deep(g), steps), deep_w, stride=stride, padding=padding))
     phases, empty = [], []
     for start in product(range(min(stride[0], shape[2])), range(min(stride[1], shape[3]))):
         sides = [_residue(start[i], deep_w[2 + i], stride[i], padding[i][0], dilation[i]) for i in (0, 1)]
