@@ -22,7 +22,7 @@ def printed(code):
 
 
 def test_there_are_examples():
-    assert len(EXAMPLES) == 3 and sum(bool(output) for _code, output in EXAMPLES) == 2
+    assert len(EXAMPLES) == 4 and sum(bool(output) for _code, output in EXAMPLES) == 2
 
 
 @pytest.mark.parametrize(("code", "output"), [pair for pair in EXAMPLES if pair[1]])
@@ -41,6 +41,19 @@ def test_the_cnn_learns_the_digits():
     assert "for epoch in range(6):" in code
     found = printed(code.replace("range(6)", "range(1)"))
     assert float(found.split("%")[0]) > 85
+
+
+def test_the_pictures_it_shows_and_the_pages_it_names_exist():
+    root = Path(__file__).resolve().parents[2]
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (root / target).exists(), target
+
+
+def test_the_page_is_one_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (code,) = [code for code, _ in EXAMPLES if "net.html" in code]
+    printed(code)
+    assert [path.name for path in tmp_path.iterdir()] == ["net.html"]
 
 
 def test_every_command_data_set_and_network_is_listed_and_exists():
