@@ -87,9 +87,10 @@ def test_input_gradients_of_strided_convolutions_of_few_channels(pair, channels,
     x, w = (2, channels, 13, 12), (17, channels, 5, 7)
     geo = dict(stride=stride, padding=padding, dilation=(1, 1), groups=1)
     g = rng.standard_normal(kernels.geometry.correlate_shape(x, w, **geo)).astype(np.float32)
-    w = rng.standard_normal(w).astype(np.float32)
-    for w in (w, np.asfortranarray(w)):
-        close(pair[0].correlate_input(g, w, shape=x, **geo), pair[1].correlate_input(g, w, shape=x, **geo))
+    rows = rng.standard_normal(w).astype(np.float32)
+    for weight in (rows, np.asfortranarray(rows)):
+        expected = pair[1].correlate_input(g, weight, shape=x, **geo)
+        close(pair[0].correlate_input(g, weight, shape=x, **geo), expected)
 
 
 @st.composite

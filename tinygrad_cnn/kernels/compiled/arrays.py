@@ -7,9 +7,10 @@ the flags."""
 from __future__ import annotations
 
 import numpy as np
-from numba import carray, njit
+from numba import carray
 
 from ..layout import Array
+from .jit import njit
 from .vector import doubles, floats, short_integers
 
 # Numbers a thread should have to touch before it gets a share: a few microseconds of a plain pass.

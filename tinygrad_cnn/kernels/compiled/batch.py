@@ -15,11 +15,11 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
-from numba import njit
 
 from ..geometry import Ints, Pairs
 from ..layout import Array, channels_to_last
 from . import sweep
+from .jit import njit
 from .native import Task, address
 from .plans import WORTH_A_THREAD
 from .sweep import FLOAT, PANEL, PANEL_BYTES, strip
@@ -61,7 +61,7 @@ def correlate(x: Array, w: Array, y: Array, padding: Pairs) -> None:
     groups = max(1, n // TOGETHER)
     entries = (
         n, groups, rows.strides[0], address(rows), rows.strides[1], height, width, c, padding[0][0], padding[1][0],
-        k_h, k_w, address(weights), o, address(y), y.strides[0], y.strides[2], y.strides[3], y.shape[2], y.shape[3],
+        k_h, k_w, address(weights), o, address(y), y.strides[0], y.strides[2], y.strides[3], y.shape[2], y.shape[3], 1,
     )  # fmt: skip
     work = n * y.shape[3] * k_h * k_w * c * o
     correlate_rows.run(entries, groups * y.shape[2], max(1, groups * WORTH_A_THREAD // work))
@@ -80,7 +80,7 @@ def correlate_rows(table, first, last):
         low, high = n * group // groups, n * (group + 1) // groups
         correlate_row(
             i, high - low, t[3] + low * image, image, t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11], t[12], t[13],
-            t[14] + low * t[15], t[15], t[16], t[17], t[19], start.ctypes.data, scratch.ctypes.data,
+            t[14] + low * t[15], t[15], t[16], t[17], t[19], t[20], start.ctypes.data, scratch.ctypes.data,
         )  # fmt: skip
     start[0] = 0  # alive to here, like scratch: the loops know them by address only
     scratch[0] = 0
@@ -89,7 +89,7 @@ def correlate_rows(table, first, last):
 @njit(nogil=True, cache=True)
 def correlate_row(
     i, images, source, image, row, height, width, channels, low_h, low_w, k_h, k_w, weights, outputs, target,
-    target_image, target_row, target_pixel, out_w, table, scratch,
+    target_image, target_row, target_pixel, out_w, one, table, scratch,
 ):  # fmt: skip
     """Output row i of some images. The taps of one kernel row are neighbours in the image and in the weights:
     one run."""
@@ -108,7 +108,7 @@ def correlate_row(
             else:
                 for u in range(u_low, u_high):
                     strip(
-                        images, source + (i + u - low_h) * row + (j + v_low - low_w) * pixel, image, FLOAT, table, 1,
+                        images, source + (i + u - low_h) * row + (j + v_low - low_w) * pixel, image, FLOAT, table, one,
                         (v_high - v_low) * channels, packed + (u * k_w + v_low) * channels * PANEL_BYTES, at,
                         target_image, lanes, u > u_low, scratch,
                     )  # fmt: skip

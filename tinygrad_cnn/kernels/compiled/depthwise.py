@@ -11,12 +11,12 @@ Nothing is padded: each row knows which of the kernel's rows touch the image. Ca
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from .. import threads
 from ..geometry import Ints, Pairs
 from ..layout import Array, channels_to_last
 from . import depthwise3x3
+from .jit import njit
 from .native import Task, address
 from .tiles import FLOAT, VECTOR_BYTES
 from .vector import LANES, fma, integers, load, splat, store

@@ -10,8 +10,8 @@ registers for a whole row. Rows and columns outside the image are zeros. Called 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from .jit import njit
 from .tiles import FLOAT, VECTOR_BYTES
 from .vector import fma, load, prefetch, splat, store
 

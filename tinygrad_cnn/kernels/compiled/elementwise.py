@@ -121,7 +121,7 @@ def add_rows(table, first, last):
 
 @Task
 def sum_rows(table, first, last):
-    """(g, sums (parts, C), C, rows, parts): parts of the rows of g (rows, C). Several rows are added as one long row."""
+    """(g, sums (parts, C), C, rows, parts): parts of the rows of g (rows, C); several rows are added as one."""
     t = integers(table)
     c, rows, parts = t[2], t[3], t[4]
     zero = np.float32(0)

@@ -22,10 +22,10 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 
 from ..layout import Array
 from ..reference import linalg as reference
+from .jit import njit
 from .native import Task, address
 from .sweep import pack_weights
 from .tiles import FLOAT, PANEL_BYTES, VECTOR_BYTES, exact_tile, lanes_tile, rows_tile, strip

@@ -30,6 +30,7 @@ from numba.extending import intrinsic
 
 from .. import threads
 from ..layout import Array
+from . import jit
 
 # Times a worker gives way to others before it goes to sleep, and its looks into the box between: 100 to 200
 # microseconds.
@@ -45,7 +46,7 @@ class Task:
     of 64-bit words: addresses of arrays and their sizes. `run` cuts a job into shards."""
 
     def __init__(self, function: Callable[[Any, Any, Any], None]) -> None:
-        self.compiled = njit(nogil=True, cache=True, error_model="numpy")(function)
+        self.compiled = jit.njit(nogil=True, cache=True, error_model="numpy")(function)
         self.__doc__ = function.__doc__
         self._address = 0
 

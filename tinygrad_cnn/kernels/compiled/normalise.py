@@ -13,12 +13,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from .. import threads
 from ..layout import Array, is_channels_last
 from ..reference import normalise as reference
 from .arrays import grain, like, ours, view, view_doubles
+from .jit import njit
 from .native import Task, address
 from .vector import integers
 

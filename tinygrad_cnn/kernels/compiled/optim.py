@@ -134,7 +134,10 @@ def _plain(arrays: Arrays) -> bool:
     p = arrays[0]
     shape = p.shape
     for a in arrays:
-        if a.dtype is not _F32 or a.shape != shape or not (a.flags.carray or a is arrays[1] and a.flags.c_contiguous):
+        flags = a.flags
+        if a.dtype is not _F32 or a.shape != shape:
+            return False
+        if not flags.carray and not (a is arrays[1] and flags.c_contiguous):
             return False
     return True
 

@@ -36,11 +36,11 @@ class Phase(NamedTuple):
     stride: Ints
     start: Ints
     step: Ints
-    count: Ints
+    counts: Ints
 
     def reach(self, i: int) -> int:
         """One past the last padded input position this phase reads along dimension i, from its own first."""
-        return (self.count[i] - 1) * self.stride[i] + max(t[i] for t in self.taps) + 1
+        return (self.counts[i] - 1) * self.stride[i] + max(t[i] for t in self.taps) + 1
 
 
 class Sweep:
@@ -70,7 +70,7 @@ class Sweep:
             offsets, count = merged(p.taps, c, c_all, block.row)
             self.keep += [at, offsets]
             panel_bytes = len(p.taps) * c * PANEL * FLOAT
-            rows, columns = p.count
+            rows, columns = p.counts
             source_row, target_row = block.row * p.stride[0], s_h * p.step[0]
             # Pixels without a gap between rows are one long row.
             gapless = (
@@ -87,7 +87,7 @@ class Sweep:
                 self.packs.append((i * group_step, (lane, channel, address(at), len(at), c, o), total))
                 total += panels * panel_bytes
         self.packed_size, self.panels = total // FLOAT, panels
-        work = n * o * c * sum(len(p.taps) * p.count[0] * p.count[1] for p in phases) * groups
+        work = n * o * c * sum(len(p.taps) * p.counts[0] * p.counts[1] for p in phases) * groups
         self.images, self.grain = n, grain(n, work)
         self.pack_grain = max(1, 200_000 // max(1, int(np.prod(w_shape)) // panels))
         self.block, self.rest = block.entries(), (len(phases), groups, c, o)

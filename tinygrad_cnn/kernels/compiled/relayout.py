@@ -22,7 +22,7 @@ PIXELS = 64
 
 
 def channels_last(x: Array) -> Array:
-    """Float32 x (N, C, H, W), copied to channels-last memory if it is a stack of at least LANES planes; else as it is."""
+    """Float32 x (N, C, H, W), copied to channels-last memory if it is a stack of LANES planes or more; else x."""
     if x.ndim != 4 or x.shape[1] < LANES or x.strides[1] == FLOAT:
         return x
     n, c, height, width = x.shape

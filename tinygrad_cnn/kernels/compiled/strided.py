@@ -22,7 +22,8 @@ def suits(x: Ints, w: Ints, *, stride: Ints, padding: Pairs, dilation: Ints, gro
     """Whether this way applies to an input of shape x, and pays: the lanes of S columns fit a panel."""
     if groups != 1 or any(d != 1 for d in dilation) or stride[1] == 1 or x[3] % stride[1]:
         return False
-    return all(k >= s for k, s in zip(w[2:], stride, strict=True)) and 1 < x[1] * stride[1] <= PANEL and x[2] >= stride[0]
+    reached = all(k >= s for k, s in zip(w[2:], stride, strict=True))
+    return reached and x[1] * stride[1] <= PANEL and x[2] >= stride[0]
 
 
 def correlate_input(

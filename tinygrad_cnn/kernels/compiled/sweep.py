@@ -11,8 +11,9 @@ in bytes. Called by `conv` and `winograd`, from shards.
 from __future__ import annotations
 
 import numpy as np
-from numba import carray, njit
+from numba import carray
 
+from .jit import njit
 from .native import Task
 from .tiles import FLOAT, PANEL_BYTES, VECTOR_BYTES, lanes_tile, strip, wide_strip
 from .vector import (

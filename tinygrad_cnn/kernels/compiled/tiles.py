@@ -10,8 +10,7 @@ single vector holds those that exist, the tile is half as wide. All addresses an
 
 from __future__ import annotations
 
-from numba import njit
-
+from .jit import njit
 from .vector import LANES, PANEL, ROWS, VECTORS, load_float, store_float, tile
 
 FLOAT = 4
@@ -88,7 +87,7 @@ def lanes_tile(rows, lanes, a, row_a, step_a, offsets, segments, count, b, c, ro
 
 @njit(nogil=True, cache=True)
 def exact_tile(rows, lanes, a, row_a, step_a, offsets, segments, count, b, c, row_c, add, scratch):
-    """`rows_tile` that writes just `lanes` columns of c (by way of `scratch`, a tile, where they are no whole vectors)."""
+    """`rows_tile` that writes just `lanes` columns of c (by way of the tile `scratch`, unless they are whole vectors)."""
     if lanes == PANEL:
         rows_tile(rows, a, row_a, step_a, offsets, segments, count, b, c, row_c, add)
     elif lanes == LANES:

@@ -23,10 +23,10 @@ from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
-from numba import njit
 
 from ..geometry import Ints, Pairs
 from ..layout import Array
+from .jit import njit
 from .native import Task, address
 from .sweep import GROUP
 from .tiles import FLOAT, PANEL_BYTES, VECTOR_BYTES, rows_tile, strip
