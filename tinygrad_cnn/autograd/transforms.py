@@ -15,7 +15,7 @@ from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.backward import gradients
 from tinygrad_cnn.autograd.graph import Node, reachable
 from tinygrad_cnn.autograd.handle import Handle, make_leaf, unwrap, wrap
-from tinygrad_cnn.autograd.op import identity
+from tinygrad_cnn.autograd.multilinear import identity
 from tinygrad_cnn.autograd.saved import saved_tensors, saved_values
 from tinygrad_cnn.autograd.tree import flatten
 from tinygrad_cnn.autograd.versions import tick
