@@ -143,7 +143,7 @@ def _plain(arrays: Arrays) -> bool:
 
 
 def _treatable(i: int, arrays: Arrays) -> tuple[Array, ...] | None:
-    """Arrays of one parameter in one memory order (the gradient may be copied), or None if the pass cannot take them."""
+    """Arrays of one parameter in one memory order (the gradient may be copied); None if the pass cannot take them."""
     p, g, *state = arrays
     if any(a.dtype != np.float32 or a.shape != p.shape for a in arrays) or not alike(p, *state):
         return None

@@ -87,7 +87,7 @@ def lanes_tile(rows, lanes, a, row_a, step_a, offsets, segments, count, b, c, ro
 
 @njit(nogil=True, cache=True)
 def exact_tile(rows, lanes, a, row_a, step_a, offsets, segments, count, b, c, row_c, add, scratch):
-    """`rows_tile` that writes just `lanes` columns of c (by way of the tile `scratch`, unless they are whole vectors)."""
+    """`rows_tile` that writes just `lanes` columns of c (through the tile `scratch` if they are no whole vectors)."""
     if lanes == PANEL:
         rows_tile(rows, a, row_a, step_a, offsets, segments, count, b, c, row_c, add)
     elif lanes == LANES:
