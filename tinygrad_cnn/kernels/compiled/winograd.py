@@ -33,11 +33,11 @@ from .tiles import FLOAT, PANEL_BYTES, VECTOR_BYTES, rows_tile, strip
 from .vector import LANES, PANEL, ROWS, integers, load, load_float, splat, store, store_float
 from .winograd_transforms import DATA, KERNEL, RESULT, transform
 
-# Rows left free between positions: at distances that are powers of two all would share a few cache sets.
+# Rows left free between positions, whose number is odd: at distances that are multiples of a power of two all would
+# share a few cache sets.
 SPACE = 1
-# Transformed tiles of one shard's block, inputs and products together: about a second-level cache; but
-# enough tiles at a time that the weights, which all of them read, are worth fetching.
-BLOCK_BYTES, BLOCK_TILES = 1 << 19, 4 * ROWS
+# Transformed tiles of one shard's block, inputs and products together: about a second-level cache.
+BLOCK_BYTES = 3 << 18
 # Transformed input that the shards of a weight gradient share, and the tiles that one product takes.
 SHARED_BYTES, TILES = 3 << 20, 128
 TERMS = 64  # channels that are summed at a time
@@ -61,7 +61,7 @@ def scheme(
             out = x[2 + i] + sum(padding[i]) - k[i] + 1
             tiles *= -(-out // m)
             waste *= -(-out // m) * m / out
-        if tiles >= 32 and waste <= (2 if size == 6 else 1.5):
+        if tiles >= 2 * size * size and waste <= (2 if size == 6 else 1.5):
             return size
     return None
 
@@ -96,7 +96,7 @@ def correlate(size: int, x: Array, w: Array, y: Array, padding: Pairs) -> None:
     tasks.prepare.run(
         (address(w), *w.strides, c, o, address(weights), weights[0].nbytes), c, max(1, 4096 // o)
     )
-    step = max(BLOCK_TILES, BLOCK_BYTES // (positions * FLOAT * (c + panels * PANEL)) // ROWS * ROWS)
+    step = max(ROWS, BLOCK_BYTES // (positions * FLOAT * (c + panels * PANEL)) // ROWS * ROWS)
     entries = (
         step, high, wide, x.shape[2], x.shape[3], padding[0][0], padding[1][0], c, panels, o, address(rows),
         *rows.strides[:3], address(weights), address(y), y.shape[2], y.shape[3], y.strides[0], y.strides[2],
@@ -118,9 +118,10 @@ def correlate_weight(size: int, g: Array, x: Array, dw: Array, padding: Pairs) -
     rows, upstream = _rows(x), _rows(g)
     step = min(tiles, max(TILES, SHARED_BYTES // (positions * FLOAT * (c + o))))
     step = -(-tiles // -(-tiles // step))
-    inputs = np.empty((positions, step, c + LANES), np.float32)
+    odd = step | 1
+    inputs = np.empty((positions, odd, c + LANES), np.float32)
     # Lanes beyond the last output are multiplied too, and dropped.
-    packed = (np.empty if o % PANEL == 0 else np.zeros)((positions, panels, step, PANEL), np.float32)
+    packed = (np.empty if o % PANEL == 0 else np.zeros)((positions, panels, odd, PANEL), np.float32)
     sums = np.empty((positions, panels, c + SPACE, PANEL), np.float32)
     from_input = (address(inputs), inputs[0].nbytes, inputs.strides[1])
     from_upstream = (address(packed), packed[0].nbytes, packed[0, 0].nbytes)
@@ -337,16 +338,17 @@ def _tasks(size: int, r: int) -> SimpleNamespace:
         its image, row and pixel steps, weights, target, out H, out W, and the target's steps)."""
         t = integers(table)
         many = min(t[0], last - first)
+        odd = many | 1
         channels, panels = t[7], t[8]
-        inputs = np.empty(positions * many * (channels + LANES), np.float32)
-        products = np.empty(positions * many * (panels * PANEL + LANES), np.float32)
+        inputs = np.empty(positions * odd * (channels + LANES), np.float32)
+        products = np.empty(positions * odd * (panels * PANEL + LANES), np.float32)
         scratch = np.empty(positions * LANES, np.float32)
         start = np.zeros(1, np.int64)
         input_row, product_row = (channels + LANES) * FLOAT, panels * PANEL_BYTES + VECTOR_BYTES
         correlate_tiles(
             size, m, first, last, many, t[1], t[2], t[3], t[4], t[5], t[6], channels, panels, t[9], t[10], t[11],
-            t[12], t[13], t[14], t[15], t[16], t[17], t[18], t[19], t[20], inputs.ctypes.data, many * input_row,
-            input_row, products.ctypes.data, many * product_row, product_row, start.ctypes.data,
+            t[12], t[13], t[14], t[15], t[16], t[17], t[18], t[19], t[20], inputs.ctypes.data, odd * input_row,
+            input_row, products.ctypes.data, odd * product_row, product_row, start.ctypes.data,
             scratch.ctypes.data,
         )  # fmt: skip
         inputs[0] = products[0] = scratch[0] = 0
