@@ -14,8 +14,8 @@ compiled_only = pytest.mark.skipif(not find_spec("numba"), reason="the NumPy ker
 
 # Batch, channels, outputs, size, kernel, padding: the tiles of 4, of 6, the sweep and the tile over a batch.
 SIZES = {
-    "3x3": (2, 64, 64, 16, 3, 1),
-    "3x3, odd size": (3, 32, 48, 13, 3, 1),
+    "3x3": (6, 64, 64, 16, 3, 1),
+    "3x3, odd size": (5, 32, 48, 13, 3, 1),
     "3x3, many channels": (4, 256, 64, 8, 3, 1),
     "3x3, few tiles": (2, 64, 64, 4, 3, 1),
     "5x5": (4, 32, 64, 12, 5, 0),
