@@ -98,10 +98,10 @@ def winograd_convolutions(draw):
     """3x3 and 5x5 at stride 1 with enough channels and tiles for the minimal filtering."""
     k = draw(st.sampled_from([3, 5]))
     c, o = draw(st.sampled_from([32, 48, 64])), draw(st.sampled_from([32, 48, 64]))
-    size = draw(st.integers(k + 2, 16)), draw(st.integers(k + 2, 16))
+    size = draw(st.integers(k + 5, 16)), draw(st.integers(k + 5, 16))
     padding = tuple((draw(st.integers(0, k)), draw(st.integers(0, k))) for _ in range(2))
     geo = dict(stride=(1, 1), padding=padding, dilation=(1, 1), groups=1)
-    x, w = (draw(st.integers(4, 9)), c, *size), (o, c, k, k)
+    x, w = (draw(st.integers(8, 14)), c, *size), (o, c, k, k)
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     shape = kernels.geometry.correlate_shape(x, w, **geo)
     return *(laid_out(draw, s, np.float32, rng) for s in (x, w, shape)), geo
