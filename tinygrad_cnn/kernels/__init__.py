@@ -46,6 +46,7 @@ __all__ = [
     "bias_relu_max_pool2x2_input",
     "blas_info",
     "channel_sums",
+    "channels_last",
     "correlate",
     "correlate_input",
     "correlate_weight",
@@ -260,6 +261,11 @@ def bias_add(x: Array, bias: Array) -> Array:
 def channel_sums(g: Array) -> Array:
     """The sum (C,) of g (N, C, ...) over all axes but 1: the gradient of `bias_add`'s bias."""
     return (_chosen or _choose()).channel_sums(g)
+
+
+def channels_last(x: Array) -> Array:
+    """x (N, C, H, W), in the memory order that the convolutions want: a copy where that saves them making their own."""
+    return (_chosen or _choose()).channels_last(x)
 
 
 def relu(x: Array) -> Array:

@@ -54,9 +54,14 @@ def _sum_to_channels(g: Any) -> Any:
     return np.sum(g, axis=(0, *range(2, len(g.shape))))
 
 
+def _handed_on(g: Any) -> Any:
+    # Both gradients of the convolution below read it: one change of memory order instead of two.
+    return kernels.channels_last(g) if type(g) is np.ndarray else g
+
+
 bias_add = Multilinear(
     "bias_add", kernels.bias_add,
-    lambda g, _x, _b: g,
+    lambda g, _x, _b: _handed_on(g),
     lambda g, _x, _b: _sum_to_channels(g),
     joint=True, formula="x + b[c]", local=("1", "1, summed over all positions of the channel"),
     doc="x (N, C, …) plus one number per channel, b (C,).",

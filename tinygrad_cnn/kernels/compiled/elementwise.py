@@ -16,8 +16,9 @@ from ..layout import Array, empty_channels_last, is_channels_last
 from ..reference import elementwise as reference
 from .arrays import dense, grain, like, ours, view, view_doubles, view_integers
 from .native import Task, address
-from .relayout import channels_last
-from .vector import integers
+from .relayout import channels_last as turned
+from .tiles import VECTOR_BYTES
+from .vector import LANES, integers, load, load_float, splat, store
 
 # Below this size NumPy's own loop is done before ours has been called.
 SMALL = 4_000
@@ -37,10 +38,22 @@ def bias_add(x: Array, bias: Array) -> Array:
     return y
 
 
+def channels_last(x: Array) -> Array:
+    """See `kernels.channels_last`."""
+    return turned(x) if ours(x) else x
+
+
 def channel_sums(g: Array) -> Array:
     """See `kernels.channel_sums`. Float32 sums of RUN rows, float64 beyond; a fixed number of parts per thread."""
-    g = channels_last(g) if ours(g) else g
-    if g.size < SMALL or not ours(g) or not (is_channels_last(g) or (g.ndim == 2 and g.flags.c_contiguous)):
+    if g.size < SMALL or not ours(g):
+        return reference.channel_sums(g)
+    if g.ndim > 2 and g.flags.c_contiguous and g.size >= 4 * LANES * g.shape[0] * g.shape[1]:
+        n, c = g.shape[:2]
+        parts = max(1, min(threads.get_num_threads(), n // grain(n, g.size)))
+        sums = np.zeros((parts, c))
+        sum_planes.run((address(g), address(sums), c, g.size // (n * c), n, parts), parts)
+        return sums.sum(0).astype(g.dtype)
+    if not (is_channels_last(g) or (g.ndim == 2 and g.flags.c_contiguous)):
         return reference.channel_sums(g)
     c = g.shape[1]
     count = g.size // c
@@ -148,6 +161,39 @@ def sum_rows(table, first, last):
                 for k in range(c):
                     sums[k] += run[i * c + k]
             run[:] = zero
+
+
+@Task
+def sum_planes(table, first, last):
+    """(g, sums (parts, C), C, pixels, N, parts): parts of the images of g (N, C, pixels); a plane is summed in 64
+    columns."""
+    t = integers(table)
+    c, pixels, images, parts = t[2], t[3], t[4], t[5]
+    step = 4 * VECTOR_BYTES
+    lanes = np.empty(LANES, np.float32)
+    zero = splat(np.float32(0))
+    for part in range(first, last):
+        sums = view_doubles(t[1] + 8 * part * c, c)
+        for n in range(images * part // parts, images * (part + 1) // parts):
+            for k in range(c):
+                start = t[0] + (n * c + k) * pixels * 4
+                end = start + pixels * 4
+                s0 = s1 = s2 = s3 = zero
+                at = start
+                while at + step <= end:
+                    s0 = s0 + load(at)
+                    s1 = s1 + load(at + VECTOR_BYTES)
+                    s2 = s2 + load(at + 2 * VECTOR_BYTES)
+                    s3 = s3 + load(at + 3 * VECTOR_BYTES)
+                    at += step
+                store(lanes.ctypes.data, (s0 + s1) + (s2 + s3))
+                total = 0.0
+                for i in range(LANES):
+                    total += lanes[i]
+                while at < end:
+                    total += load_float(at)
+                    at += 4
+                sums[k] += total
 
 
 @Task
