@@ -32,9 +32,9 @@ from .. import threads
 from ..layout import Array
 from . import jit
 
-# Times a worker gives way to others before it goes to sleep, and its looks into the box between: 100 to 200
-# microseconds.
-SPIN, LOOKS = 300, 100
+# Times a worker gives way to others before it goes to sleep, and its looks into the box between: some 2 milliseconds,
+# longer than the step of a small network. Waking costs more than such a step's largest kernel.
+SPIN, LOOKS = 3_000, 100
 WORDS = 8
 POSTED, DONE, FUNCTION, TABLE, FIRST, LAST, ASLEEP, _ = range(0, 8 * WORDS, 8)
 SIGNATURE = types.void(types.int64, types.int64, types.int64)

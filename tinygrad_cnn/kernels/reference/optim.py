@@ -7,11 +7,14 @@ place, gradients never. Called by `tinygrad_cnn.optim` through `kernels`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from ..layout import Array
+
+# Numbers of each array that are worked on at a time.
+PIECE = 1 << 15
 
 
 def sgd(
@@ -64,12 +67,32 @@ def adam(
         g = _regularised(p, g, 0.0 if decoupled else weight_decay, maximize)
         if decoupled:
             p *= 1 - lr * weight_decay
-        m[i][...] += (1 - beta1) * (g - m[i])
-        v[i][...] = beta2 * v[i] + (1 - beta2) * (g * g)
-        second = v[i]
-        if amsgrad_state is not None:
-            second = np.maximum(amsgrad_state[i], v[i], out=amsgrad_state[i])
-        p -= (rate * m[i] / (np.sqrt(second) / float(root) + eps)).astype(p.dtype, copy=False)
+        top = v[i] if amsgrad_state is None else amsgrad_state[i]
+        for p_, g_, m_, v_, top_ in _pieces(p, g, m[i], v[i], top):
+            d = np.empty_like(p_)
+            m_ += np.multiply(np.subtract(g_, m_, out=d), 1 - beta1, out=d)
+            v_ *= beta2
+            v_ += np.multiply(np.multiply(g_, g_, out=d), 1 - beta2, out=d)
+            if top_ is not v_:
+                np.maximum(top_, v_, out=top_)
+            np.sqrt(top_, out=d)
+            d /= float(root)
+            d += eps
+            np.divide(m_, d, out=d)
+            d *= rate
+            p_ -= d
+
+
+def _pieces(*arrays: Array) -> Iterator[Sequence[Array]]:
+    """The arrays, which have one shape, a stretch at a time that stays in the cache; whole where they are small, or
+    lie in another order. An array that comes twice comes twice."""
+    if arrays[0].size <= PIECE or not all(a.flags.c_contiguous for a in arrays):
+        yield arrays
+        return
+    flat = {id(a): a.reshape(-1) for a in arrays}
+    for start in range(0, arrays[0].size, PIECE):
+        piece = {key: a[start : start + PIECE] for key, a in flat.items()}
+        yield [piece[id(a)] for a in arrays]
 
 
 def rmsprop(
