@@ -18,7 +18,9 @@ from tinygrad_cnn.autograd.versions import tick
 
 ndarray = np.ndarray
 _new = object.__new__
-_F64 = np.dtype(np.float64)
+_F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
+#: The code object that made the last node directly: a user's loop comes back to the same one.
+_outside: list[Any] = [None]
 
 
 class Elementwise(Op):
@@ -137,16 +139,22 @@ def _binary(op: Elementwise) -> Callable[..., Any]:
         if now.on_record is not None:
             return op(a, b)
         out = forward(x, y)
-        if type(out) is not ndarray or out.dtype is _F64:
-            out = op._settle(np.asarray(out), (x, y))
+        if type(out) is not ndarray:
+            out = np.asarray(out)
+        dtype = out.dtype
+        if dtype is not _F32:
+            if dtype is _F64:
+                out = op._settle(out, (x, y))
+                dtype = out.dtype
+            elif dtype.kind != "f":
+                return wrap(out)
         if first is None:
             if second is None:
                 return wrap(out)
             keep = keep_second
         else:
             keep = keep_first if second is None else keep_both
-        dtype = out.dtype
-        if not now.grad or dtype.kind != "f":
+        if not now.grad:
             return wrap(out)
         # Slot by slot instead of Node(...) and wrap(...): a third of this function's time would be calls.
         node = _new(Node)
@@ -160,8 +168,11 @@ def _binary(op: Elementwise) -> Callable[..., Any]:
         frame = _getframe(1)
         node.code = code = frame.f_code
         node.lasti = frame.f_lasti
-        if _inside.get(code.co_filename) is not False:
-            node.code, node.lasti = calling_site() or (None, 0)
+        if code is not _outside[0]:
+            if _inside.get(code.co_filename) is False:
+                _outside[0] = code
+            else:
+                node.code, node.lasti = calling_site() or (None, 0)
         node.scope = now.scope
         node.extra = None
         result: Any = _new(handle._tensor_type)
