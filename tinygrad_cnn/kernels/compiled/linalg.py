@@ -29,7 +29,7 @@ from .jit import njit
 from .native import Task, address
 from .sweep import pack_weights
 from .tiles import FLOAT, PANEL_BYTES, VECTOR_BYTES, exact_tile, lanes_tile, rows_tile, strip
-from .vector import PANEL, ROWS, integers, load, load_float, store, store_float
+from .vector import LANES, PANEL, ROWS, integers, load, load_float, store, store_float, transpose
 
 # Multiplications below which NumPy is done sooner (and BLAS stays in one thread), and that are worth a thread.
 SMALL, WORTH_A_THREAD = 60_000, 600_000
@@ -96,7 +96,7 @@ def _way(m: int, k: int, n: int, a: tuple[int, int], b: tuple[int, int]) -> tupl
 def _cost(rows: int, k: int, columns: int, left_step: int, right_step: int, transposed: bool) -> float:
     """Of `rows` x k times k x `columns`, the right one packed."""
     panels = -(-columns // PANEL)
-    cost = rows * k * panels + k * columns * (0.1 if right_step == FLOAT else 1.5)
+    cost = rows * k * panels + k * columns * (0.1 if right_step == FLOAT else 0.25)
     if left_step != FLOAT and rows * k * FLOAT > PACKED_BYTES:
         cost += rows * k  # large, and read across its rows
     return cost + (rows * columns * 1.5 if transposed else 0)
@@ -109,6 +109,15 @@ def pack_panel(right, row, column, k, lanes, packed, start):
         for i in range(k):
             for j in range(0, PANEL_BYTES, VECTOR_BYTES):
                 store(packed + i * PANEL_BYTES + j, load(right + i * row + j))
+    elif row == FLOAT and lanes == PANEL:
+        whole = k // LANES * LANES
+        for i in range(0, whole, LANES):
+            for j in range(0, PANEL, LANES):
+                source = right + j * column + i * FLOAT
+                transpose(source, column, packed + i * PANEL_BYTES + j * FLOAT, PANEL_BYTES)
+        pack_weights(
+            right + whole * FLOAT, column, row, start, 1, k - whole, lanes, 0, 1, packed + whole * PANEL_BYTES
+        )
     else:
         pack_weights(right, column, row, start, 1, k, lanes, 0, 1, packed)
 

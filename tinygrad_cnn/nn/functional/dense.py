@@ -21,7 +21,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
 
     Raises ValueError when the last dimension is not the weight's.
     """
-    x, w = input.shape, weight.shape
+    x, w = unwrap(input).shape, unwrap(weight).shape  # plain tuples: this is the hot path of small networks
     if len(w) == 1:
         y = input @ weight
         return y if bias is None else y + bias
@@ -35,7 +35,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
             "linear",
             f"{w[-1]} input features, got {x[-1] if len(x) else 'a scalar'}: input {tuple(x)}, weight {tuple(w)}{hint}",
         )
-    if bias is not None and tuple(bias.shape) != (w[0],):
+    if bias is not None and unwrap(bias).shape != (w[0],):
         raise wrong_shape("linear", f"a bias of shape ({w[0]},), got {tuple(bias.shape)}: weight {tuple(w)}")
     y = ops.linear(input, weight)
     if bias is None:
