@@ -67,8 +67,8 @@ def load(file: str, package: str) -> types.ModuleType:
     """The file as a module whose `torch` is the given package (``"torch"`` or ``"tinygrad_cnn"``)."""
     source = (FILES / f"{file}.py").read_text(encoding="utf-8")
     if package != "torch":
-        source = re.sub(r"^import torch$", f"import {package} as torch", source, flags=re.M)
-        source = re.sub(r"^(import|from) torch\b", rf"\1 {package}", source, flags=re.M)
+        source = re.sub(r"^( *)import torch$", rf"\1import {package} as torch", source, flags=re.M)
+        source = re.sub(r"^( *)(import|from) torch\b", rf"\1\2 {package}", source, flags=re.M)
     module = types.ModuleType(f"{file}_on_{package}")
     exec(compile(source, f"{file}.py", "exec"), module.__dict__)
     return module
