@@ -58,7 +58,7 @@ class Op:
         self.choice = tuple(choice)
         self.is_view = view
         self.__doc__ = doc or f"{self.formula}, a primitive; differentiable."
-        self._keep: dict[Any, tuple[bool, ...]] = {}
+        self._keep: dict[tuple[bool, ...], tuple[bool | None, ...]] = {}
         REGISTRY[name] = self
 
     def __repr__(self) -> str:
@@ -98,7 +98,8 @@ class Op:
             return out, params
         if type(out) is not ndarray:
             out = np.asarray(out)
-        out = self._settle(out, arrays)
+        if self.kind == "elementwise":
+            out = self._settle(out, arrays)
         if live and modes.state.now.grad and out.dtype.kind in "fc":
             return wrap(out, self.record(out, arrays, tuple(parents), params)), params
         return wrap(out), params
@@ -110,12 +111,16 @@ class Op:
         self, out: ndarray, arrays: Sequence[Any], parents: tuple[Node | None, ...], params: dict[str, Any]
     ) -> Node:
         """Make the node of a result, keeping just the values that the rules of the live inputs need."""
-        key = (*[parent is not None for parent in parents],)
-        keep = self._keep.get(key)
+        live = tuple([parent is not None for parent in parents])
+        keep = self._keep.get(live)
         if keep is None:
-            keep = self._keep[key] = self.keeps(key)
-        values = (out, *arrays)
-        saved = tuple([value if wanted else None for value, wanted in zip(values, keep, strict=True)])
+            keep = self.keeps(live)
+            # Where nothing is kept, one tuple of Nones serves every node.
+            keep = self._keep[live] = keep if True in keep else (None,) * len(keep)
+        if True in keep:
+            saved = (out if keep[0] else None, *[x if k else None for x, k in zip(arrays, keep[1:])])
+        else:
+            saved = keep
         now = modes.state.now
         node = Node(self, parents, params, saved, out.shape, out.dtype, calling_site(3), now.scope)
         if now.on_record is not None:
