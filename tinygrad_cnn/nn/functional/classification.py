@@ -38,6 +38,8 @@ def cross_entropy(
         return _soft_cross_entropy(input, target, w, reduction, label_smoothing)
     rows, t, shape = _rows_and_targets("cross_entropy", input, target, ignore_index)
     loss = ops.cross_entropy_rows(rows, target=t, ignore_index=ignore_index)
+    if reduction == "mean" and w is None and not label_smoothing and t.size and _all_count(t, classes, ignore_index):
+        return loss.mean()
     counted = t != ignore_index
     if label_smoothing:
         logp = activation.log_softmax(rows, 1)
@@ -104,8 +106,8 @@ def _rows_and_targets(
         )  # fmt: skip
     classes = x[0] if len(x) == 1 else x[1]
     t = t.astype(np.int64, copy=False)
-    bad = ((t < 0) | (t >= classes)) & (t != ignore_index)
-    if bad.any():
+    bad = None if _all_count(t, classes) else ((t < 0) | (t >= classes)) & (t != ignore_index)
+    if bad is not None and bad.any():
         at = tuple(int(i) for i in np.argwhere(bad)[0])
         place = f" at {at[0] if len(at) == 1 else at}" if at else ""
         raise IndexError(
@@ -118,6 +120,14 @@ def _rows_and_targets(
         return input, t, expected
     rows = input.permute((0, *range(2, len(x)), 1)).reshape((-1, classes))
     return rows, t.reshape(-1), expected
+
+
+def _all_count(t: np.ndarray, classes: int, ignore_index: int = -1) -> bool:
+    """Whether all int64 targets are classes, and none is to be ignored.
+
+    One pass over them: a negative one, read as unsigned, is larger than any class.
+    """
+    return not 0 <= ignore_index < classes and (not t.size or int(t.view(np.uint64).max()) < classes)
 
 
 def _class_weight(name: str, weight: Any, classes: int) -> np.ndarray | None:
