@@ -46,7 +46,8 @@ def main() -> None:
                 answer = peak(task, asked["count"])
         except Exception as problem:  # the driver decides what a contestant's failure means
             traceback.print_exc()
-            answer = {"absent": f"{type(problem).__name__}: {problem}"}
+            first = str(problem).splitlines()[:1]
+            answer = {"absent": f"{type(problem).__name__}: {' '.join(first)}"}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
