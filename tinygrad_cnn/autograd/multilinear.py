@@ -64,9 +64,7 @@ class Multilinear(Op):
         if self.joint:
             xs = [np.zeros(s.shape, s.dtype) for s in map(_first, node.parents, saved[1:])]
         xs[i] = t
-        if not self.choice:
-            return self(*xs, **node.params)
-        # The choices are in the params: with them the op is linear.
+        # Its choices, if it makes any, are in the params: with them the op is linear.
         return self(*xs, **node.params)
 
     def structure(self, node: Node, i: int) -> str:
