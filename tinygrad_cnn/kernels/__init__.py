@@ -42,8 +42,8 @@ __all__ = [
     "batch_norm_forward",
     "batch_statistics",
     "bias_add",
+    "bias_relu",
     "bias_relu_max_pool2x2",
-    "bias_relu_max_pool2x2_input",
     "blas_info",
     "channel_sums",
     "channels_last",
@@ -61,6 +61,7 @@ __all__ = [
     "max_pool",
     "relu",
     "relu_input",
+    "relu_max_pool2x2_input",
     "rmsprop",
     "scatter_windows",
     "set_float32_conv_precision",
@@ -278,17 +279,22 @@ def relu_input(g: Array, y: Array) -> Array:
     return (_chosen or _choose()).relu_input(g, y)
 
 
+def bias_relu(x: Array, bias: Array) -> Array:
+    """relu(bias_add(x, bias)) in one pass."""
+    return (_chosen or _choose()).bias_relu(x, bias)
+
+
 def bias_relu_max_pool2x2(x: Array, bias: Array) -> tuple[Array, Array]:
     """(y, indices) of max_pool(relu(x + bias)) with 2x2 windows at stride 2, in one pass over x (N, C, H, W).
 
-    y and indices are all that the backward pass of the three ops needs: see `bias_relu_max_pool2x2_input`.
+    y and indices are all that the backward pass of pooling and ReLU needs: see `relu_max_pool2x2_input`.
     """
     return (_chosen or _choose()).bias_relu_max_pool2x2(x, bias)
 
 
-def bias_relu_max_pool2x2_input(g: Array, y: Array, indices: Array, *, shape: Ints) -> tuple[Array, Array]:
-    """(dx of `shape`, dbias (C,)) from the upstream gradient of y and the forward's two results."""
-    return (_chosen or _choose()).bias_relu_max_pool2x2_input(g, y, indices, shape=shape)
+def relu_max_pool2x2_input(g: Array, y: Array, indices: Array, *, shape: Ints) -> Array:
+    """The gradient (`shape`) of ReLU's input from that of y = max_pool(relu(input)), in one pass."""
+    return (_chosen or _choose()).relu_max_pool2x2_input(g, y, indices, shape=shape)
 
 
 # Optimisers -------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from ..geometry import Ints
 from ..layout import Array, empty_channels_last, is_channels_last
 from ..reference import elementwise as reference
 from .arrays import dense, grain, like, ours, view, view_doubles, view_integers
+from .jit import njit
 from .native import Task, address
 from .relayout import channels_last as turned
 from .tiles import VECTOR_BYTES
@@ -35,6 +36,16 @@ def bias_add(x: Array, bias: Array) -> Array:
     y, b = np.empty_like(x), np.ascontiguousarray(bias)
     count = x.size // x.shape[1]
     add_rows.run((address(x), address(y), address(b), len(b)), count, grain(count, x.size))
+    return y
+
+
+def bias_relu(x: Array, bias: Array) -> Array:
+    """See `kernels.bias_relu`."""
+    if x.size < SMALL or not ours(x, bias) or not is_channels_last(x):
+        return reference.bias_relu(x, bias)
+    y, b = np.empty_like(x), np.ascontiguousarray(bias)
+    count = x.size // x.shape[1]
+    add_clip_rows.run((address(x), address(y), address(b), len(b)), count, grain(count, x.size))
     return y
 
 
@@ -94,25 +105,22 @@ def bias_relu_max_pool2x2(x: Array, bias: Array) -> tuple[Array, Array]:
     return y, indices
 
 
-def bias_relu_max_pool2x2_input(g: Array, y: Array, indices: Array, *, shape: Ints) -> tuple[Array, Array]:
-    """See `kernels.bias_relu_max_pool2x2_input`."""
+def relu_max_pool2x2_input(g: Array, y: Array, indices: Array, *, shape: Ints) -> Array:
+    """See `kernels.relu_max_pool2x2_input`."""
     if (
         not ours(g, y)
         or not is_channels_last(y)
         or indices.dtype != np.int32
         or not is_channels_last(indices)
     ):
-        return reference.bias_relu_max_pool2x2_input(g, y, indices, shape=shape)
+        return reference.relu_max_pool2x2_input(g, y, indices, shape=shape)
     n, c, height, width = shape
     dx = empty_channels_last(tuple(shape), g.dtype)
     g = like(y, g)
-    parts = max(1, min(threads.get_num_threads(), n // grain(n, dx.size)))
-    sums = np.zeros((parts, c))
-    entries = (
-        address(g), address(y), address(indices), address(dx), address(sums), n, parts, c, height, width,
-    )  # fmt: skip
-    bias_relu_pool_input.run(entries, parts)
-    return dx, sums.sum(0).astype(g.dtype)
+    relu_pool_input.run(
+        (address(g), address(y), address(indices), address(dx), c, height, width), n, grain(n, dx.size)
+    )
+    return dx
 
 
 @Task
@@ -122,14 +130,37 @@ def add_rows(table, first, last):
     t = integers(table)
     c = t[3]
     many = max(1, LONG // c)
-    bias, run = view(t[2], c), np.empty(many * c, np.float32)
-    for i in range(many):
-        run[i * c : (i + 1) * c] = bias
+    run = repeated(t[2], c, many)
     for p in range(first, last, many):
         count = min(many, last - p) * c
         row, out = view(t[0] + 4 * p * c, count), view(t[1] + 4 * p * c, count)
         for k in range(count):
             out[k] = row[k] + run[k]
+
+
+@Task
+def add_clip_rows(table, first, last):
+    """(x, y, bias, C): `add_rows`, and what is below zero set to zero on the way."""
+    t = integers(table)
+    c = t[3]
+    many = max(1, LONG // c)
+    run = repeated(t[2], c, many)
+    zero = np.float32(0)
+    for p in range(first, last, many):
+        count = min(many, last - p) * c
+        row, out = view(t[0] + 4 * p * c, count), view(t[1] + 4 * p * c, count)
+        for k in range(count):
+            v = row[k] + run[k]
+            out[k] = zero if v <= zero else v
+
+
+@njit(nogil=True, cache=True)
+def repeated(address, c, many):
+    """The c numbers at an address, `many` times over."""
+    once, run = view(address, c), np.empty(many * c, np.float32)
+    for i in range(many):
+        run[i * c : (i + 1) * c] = once
+    return run
 
 
 @Task
@@ -251,39 +282,32 @@ def bias_relu_pool(table, first, last):
 
 
 @Task
-def bias_relu_pool_input(table, first, last):
-    """(g, y, indices, dx, sums, N, parts, C, H, W): parts of the batch. Writes all four positions of each
-    window, so that dx need not be zeroed before."""
+def relu_pool_input(table, first, last):
+    """(g, y, indices, dx, C, H, W): images. Writes all four positions of each window, so that dx need not be zeroed
+    before. Zero is added to g as the honest scatter does, which makes a -0 a 0."""
     t = integers(table)
-    images, parts, c, height, width = t[5], t[6], t[7], t[8], t[9]
+    c, height, width = t[4], t[5], t[6]
     high, wide = height // 2, width // 2
     zero = np.float32(0)
-    run = np.zeros(c, np.float32)
-    for part in range(first, last):
-        sums = view_doubles(t[4] + 8 * part * c, c)
-        for n in range(images * part // parts, images * (part + 1) // parts):
-            image = view(t[3] + 4 * n * height * width * c, height * width * c)
-            if height % 2:
-                image[(height - 1) * width * c :] = zero
-            for i in range(high):
-                if width % 2:
-                    for row in (2 * i, 2 * i + 1):
-                        image[((row + 1) * width - 1) * c : (row + 1) * width * c] = zero
-                for j in range(wide):
-                    place = 2 * i * width + 2 * j
-                    base, below = place * c, (place + width) * c
-                    at = ((n * high + i) * wide + j) * c * 4
-                    up, out, where = view(t[0] + at, c), view(t[1] + at, c), view_integers(t[2] + at, c)
-                    p, q = image[base : base + c], image[base + c : base + 2 * c]
-                    r, s = image[below : below + c], image[below + c : below + 2 * c]
-                    for k in range(c):
-                        v = up[k] if out[k] > zero else zero
-                        d = where[k] - np.int32(place)
-                        p[k] = v if d == 0 else zero
-                        q[k] = v if d == 1 else zero
-                        r[k] = v if d == width else zero
-                        s[k] = v if d == width + 1 else zero
-                        run[k] += v
-            for k in range(c):
-                sums[k] += run[k]
-                run[k] = zero
+    for n in range(first, last):
+        image = view(t[3] + 4 * n * height * width * c, height * width * c)
+        if height % 2:
+            image[(height - 1) * width * c :] = zero
+        for i in range(high):
+            if width % 2:
+                for row in (2 * i, 2 * i + 1):
+                    image[((row + 1) * width - 1) * c : (row + 1) * width * c] = zero
+            for j in range(wide):
+                place = 2 * i * width + 2 * j
+                base, below = place * c, (place + width) * c
+                at = ((n * high + i) * wide + j) * c * 4
+                up, out, where = view(t[0] + at, c), view(t[1] + at, c), view_integers(t[2] + at, c)
+                p, q = image[base : base + c], image[base + c : base + 2 * c]
+                r, s = image[below : below + c], image[below + c : below + 2 * c]
+                for k in range(c):
+                    v = up[k] + zero if out[k] > zero else zero
+                    d = where[k] - np.int32(place)
+                    p[k] = v if d == 0 else zero
+                    q[k] = v if d == 1 else zero
+                    r[k] = v if d == width else zero
+                    s[k] = v if d == width + 1 else zero
