@@ -2,7 +2,7 @@
 
 POINT is `batch` (after the COUNTth optimiser step of this process), `write` (when half of the COUNTth file
 is written), `sync` (written and synced, not yet renamed), `rename` (just renamed). No handler of the process
-gets to run.
+gets to run. With `interrupt` it is Ctrl-C instead, after the COUNTth optimiser step.
 """
 
 import os
@@ -20,7 +20,7 @@ def tick():
     global left
     left -= 1
     if left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGINT if point == "interrupt" else signal.SIGKILL)
 
 
 class FileSystem:
@@ -68,7 +68,7 @@ step = optim.Optimizer.step
 
 def counted(self, *args):
     result = step(self, *args)
-    if point == "batch":
+    if point in ("batch", "interrupt"):
         tick()
     return result
 

@@ -96,7 +96,7 @@ def test_on_a_terminal_a_bar_shows_loss_accuracy_and_speed(digits_folder, tmp_pa
         ["-m", "tinygrad_cnn", "train", "--model", "lenet5", "--data", "mnist", "--data-dir", str(digits_folder),
          "--epochs", "3", "--batch-size", "10", "--out", str(tmp_path / "run")],
         env={**os.environ, "TINYGRAD_CNN_KERNELS": "reference", "TERM": "xterm-256color", "COLUMNS": "110"},
-        dimensions=(40, 110), encoding="utf-8", timeout=60,
+        dimensions=(40, 110), encoding="utf-8", timeout=300,
     )  # fmt: skip
     child.expect(r"epoch 1/3")
     child.expect(r"loss \d\.\d+\s+acc")
@@ -116,7 +116,7 @@ def test_a_dumb_terminal_gets_rows_and_no_bar(digits_folder, tmp_path):
         ["-m", "tinygrad_cnn", "train", "--model", "mlp", "--data", "mnist", "--data-dir", str(digits_folder),
          "--epochs", "1", "--out", str(tmp_path / "run")],
         env={**os.environ, "TINYGRAD_CNN_KERNELS": "reference", "TERM": "dumb"},
-        dimensions=(40, 110), encoding="utf-8", timeout=60,
+        dimensions=(40, 110), encoding="utf-8", timeout=300,
     )  # fmt: skip
     child.expect(pexpect.EOF)
     assert "\x1b[" not in child.before and "test accuracy" in child.before

@@ -2,9 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -68,27 +65,11 @@ def test_a_killed_run_is_continued_to_the_same_end(kills, whole, digits_folder, 
 
 def test_an_interrupt_saves_says_how_to_go_on_and_that_works(whole, digits_folder, tmp_path, process):
     folder = tmp_path / "run"
-    running = subprocess.Popen(
-        [sys.executable, "-u", "-m", "tinygrad_cnn", *map(str, options(digits_folder, folder))],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=KILLED.parents[2],
-        env={**process_environment()},
-    )  # fmt: skip
-    while not (folder / "last.npz").exists() and running.poll() is None:
-        time.sleep(0.01)
-    running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=60)
-    assert running.returncode == 130, out + err
-    assert "stopping after this batch" in err and "Traceback" not in err
-    assert f"tinygrad-cnn train --resume --out {folder}" in out
+    done = process(KILLED, "interrupt", 7, "--", *options(digits_folder, folder), check=130)
+    assert "stopping after this batch" in done.stderr and "Traceback" not in done.stderr
+    assert f"tinygrad-cnn train --resume --out {folder}" in done.stdout
     process("-m", "tinygrad_cnn", "train", "--resume", "--out", folder, check=0)
     assert_same_end(folder, whole)
-
-
-def process_environment():
-    import os
-
-    root = str(KILLED.parents[2])
-    return {**os.environ, "PYTHONPATH": root, "TINYGRAD_CNN_KERNELS": "reference", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def test_a_finished_run_resumed_only_measures_again(whole, process):

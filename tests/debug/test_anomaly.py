@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_cnn as tg
+from tests.debug.conftest import PATIENCE, environment
 from tinygrad_cnn import nn
 from tinygrad_cnn.debug import AnomalyError, anomaly
 
@@ -159,7 +160,7 @@ def test_one_command_names_the_line(kind, tmp_path):
     here = next(k for k, line in enumerate(script.read_text().splitlines(), 1) if line.endswith("# HERE"))
     out = subprocess.run(
         [sys.executable, "-m", "tinygrad_cnn", "debug", "--anomaly", "-c", "c", str(script)],
-        capture_output=True, text=True, input="", timeout=60,
+        capture_output=True, text=True, input="", timeout=PATIENCE, env=environment(),
     )  # fmt: skip
     assert f"train.py:{here}" in out.stdout and "backward: " in out.stdout and "because" in out.stdout, (
         out.stdout + out.stderr

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from tests.debug.conftest import PATIENCE
+
 PROGRAM = '''
 import gc, sys
 import numpy as np
@@ -66,5 +68,5 @@ assert before == imported == used
 
 
 def test_a_training_step_runs_the_same_instructions_with_the_debugger_imported_or_used_before():
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,12 +1,13 @@
 """The transcripts in the docs are real: the same commands on the same scripts show the same things."""
 
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.debug.conftest import PATIENCE, environment
 
 README = Path(__file__).parents[2] / "README.md"
 PAGE = README.parent / "docs" / "debugger.md"
@@ -26,8 +27,8 @@ def page_script():
 def debug(folder, script, options, commands):
     return subprocess.run(
         [sys.executable, "-m", "tinygrad_cnn", "debug", *options, script],
-        input="\n".join(commands) + "\n", capture_output=True, text=True, cwd=folder, timeout=90, encoding="utf-8",
-        env={**os.environ, "PYTHONPATH": str(README.parent), "PYTHONIOENCODING": "utf-8"},
+        input="\n".join(commands) + "\n", capture_output=True, text=True, encoding="utf-8", cwd=folder,
+        timeout=PATIENCE, env=environment(PYTHONPATH=str(README.parent)),
     )  # fmt: skip
 
 

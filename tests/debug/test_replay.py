@@ -7,6 +7,7 @@ import sys
 import pytest
 
 import tinygrad_cnn as tg
+from tests.debug.conftest import PATIENCE, environment
 from tinygrad_cnn.debug import BackwardSession, Interpreter, Replay
 from tinygrad_cnn.errors import DataError, UsageError
 
@@ -105,6 +106,6 @@ def test_what_needs_arrays_says_so(recorded):
 def test_the_command_line_opens_it(recorded):
     done = subprocess.run(
         [sys.executable, "-m", "tinygrad_cnn", "debug", "--replay", str(recorded[1]), "-c", "bk", "-c", "st"],
-        capture_output=True, text=True, input="q\n", timeout=60, encoding="utf-8",
+        capture_output=True, text=True, input="q\n", timeout=PATIENCE, encoding="utf-8", env=environment(),
     )  # fmt: skip
     assert done.returncode == 0 and "start of the recorded pass" in done.stdout and "upstream" in done.stdout

@@ -1,7 +1,6 @@
 """The terminal debugger, driven through a pseudo-terminal as a person would, and without one."""
 
 import io
-import os
 import subprocess
 import sys
 
@@ -9,6 +8,8 @@ import pytest
 from rich.console import Console
 
 import tinygrad_cnn as tg
+from tests.debug.conftest import PATIENCE
+from tests.debug.conftest import environment as with_paths
 from tinygrad_cnn.autograd.backward_pass import BackwardPass
 from tinygrad_cnn.debug import BackwardSession, Terminal, open_session, post_mortem, set_trace, unset_trace
 from tinygrad_cnn.debug.terminal import QuitDebugger
@@ -58,8 +59,8 @@ def script(tmp_path):
 
 
 def environment(**more):
-    env = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "COLORTERM", "COLUMNS")}
-    return {**env, "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8", "OPENBLAS_NUM_THREADS": "1", **more}
+    env = {k: v for k, v in with_paths().items() if k not in ("NO_COLOR", "COLORTERM", "COLUMNS")}
+    return {**env, "TERM": "xterm-256color", **more}
 
 
 def command(*words):
@@ -72,18 +73,33 @@ def run(*words, text="", **more):
         input=text,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=PATIENCE,
         env=environment(**more),
         encoding="utf-8",
     )
     return done.returncode, done.stdout, done.stderr
 
 
-def test_a_person_breaks_in_the_second_convolution_looks_steps_back_and_goes_on(script):
-    words = command("--break", "conv2", str(script), "--lr", "3")
-    child = pexpect.spawn(
-        words[0], words[1:], env=environment(), dimensions=(40, 80), timeout=30, encoding="utf-8"
+def spawn(*words, **more):
+    """The debugger in a pseudo-terminal of 80 columns."""
+    first, *rest = command(*words)
+    size = (40, 80)
+    return pexpect.spawn(
+        first, rest, env=environment(**more), dimensions=size, timeout=PATIENCE, encoding="utf-8"
     )
+
+
+def interrupt(child, answer):
+    """Ctrl-C until it is answered: one that comes just before a program begins to read a line may be lost."""
+    for _ in range(PATIENCE // 10):
+        child.sendcontrol("c")
+        if child.expect_exact([answer, pexpect.TIMEOUT], timeout=10) == 0:
+            return
+    raise TimeoutError(f"Ctrl-C was never answered by {answer!r}")
+
+
+def test_a_person_breaks_in_the_second_convolution_looks_steps_back_and_goes_on(script):
+    child = spawn("--break", "conv2", str(script), "--lr", "3")
     said = io.StringIO()
     child.logfile_read = said
     child.expect_exact("(grad) ")
@@ -107,8 +123,7 @@ def test_a_person_breaks_in_the_second_convolution_looks_steps_back_and_goes_on(
     child.sendline(" conv2")
     child.expect("made of|∂L/∂")
     child.expect_exact("(grad) ")
-    child.sendcontrol("c")
-    child.expect_exact("q leaves the program")
+    interrupt(child, "q leaves the program")
     child.sendline("cl")
     child.expect_exact("Deleted breakpoint 1")
     child.expect_exact("(grad) ")
@@ -123,9 +138,8 @@ def test_a_person_breaks_in_the_second_convolution_looks_steps_back_and_goes_on(
 
 
 def test_a_debugged_script_trains_exactly_as_without(script):
-    env = environment(PYTHONPATH=os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")]))
     plain = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, timeout=90, env=env
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=PATIENCE, env=environment()
     ).stdout
     code, out, err = run("-c", "n 5", "-c", "back 3", "-c", "n", "-c", "c", str(script))
     assert code == 0, err
@@ -151,10 +165,7 @@ def test_a_poor_terminal_is_enough(script, more):
 
 
 def test_a_dumb_terminal_gets_no_control_codes(script):
-    words = command(str(script), "-x")
-    child = pexpect.spawn(
-        words[0], words[1:], env=environment(TERM="dumb"), dimensions=(40, 80), timeout=30, encoding="utf-8"
-    )
+    child = spawn(str(script), "-x", TERM="dumb")
     child.expect_exact("(grad) ")
     assert "\x1b[3" not in child.before and "upstream" in child.before
     child.sendline("q")

@@ -17,7 +17,7 @@ def run(code, **env):
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         env={**os.environ, "PYTHONPATH": os.getcwd(), **env},
     )
 

@@ -68,7 +68,7 @@ def test_many_python_threads_may_call_at_once():
     for caller in callers:
         caller.start()
     for caller in callers:
-        caller.join(60)
+        caller.join()
     assert len(right) == 800 and all(right)
 
 
@@ -87,7 +87,7 @@ def test_a_forked_child_makes_workers_of_its_own():
         raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     """
     ran = subprocess.run(
-        [sys.executable, "-c", code], timeout=60,
+        [sys.executable, "-c", code], timeout=600,
         env={**os.environ, "PYTHONPATH": os.getcwd(), "TINYGRAD_CNN_KERNELS": "compiled"},
     )  # fmt: skip
     assert ran.returncode == 0

@@ -36,7 +36,7 @@ def test_shards_cover_the_range_exactly_once(n):
 
 def test_shards_run_in_different_threads_at_once():
     kernels.set_num_threads(2)
-    meet = threading.Barrier(2, timeout=10)
+    meet = threading.Barrier(2, timeout=300)
     threads.run_shards(lambda start, stop: meet.wait(), 2)
 
 
@@ -84,7 +84,7 @@ def test_many_threads_may_call_at_once():
     for caller in callers:
         caller.start()
     for caller in callers:
-        caller.join(30)
+        caller.join()
     assert totals == [True] * 200
 
 
@@ -118,7 +118,7 @@ def test_a_forked_child_makes_its_own_pool():
         raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     """
     ran = subprocess.run(
-        [sys.executable, "-c", code], timeout=60, env={**os.environ, "PYTHONPATH": os.getcwd()}
+        [sys.executable, "-c", code], timeout=600, env={**os.environ, "PYTHONPATH": os.getcwd()}
     )
     assert ran.returncode == 0
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from tests.debug.conftest import PATIENCE
 from tinygrad_cnn.debug.dap.adapter import Adapter
 from tinygrad_cnn.debug.dap.messages import NOBODYS
 from tinygrad_cnn.debug.dap.protocol import read_message
@@ -21,8 +22,6 @@ from tinygrad_cnn.debug.dap.server import Server
 HERE = Path(__file__).parent
 PROGRAMS = HERE / "programs"
 SCHEMA = json.loads((HERE / "debugAdapterProtocol.json").read_text())
-#: No answer for so long (in seconds) means that none will come.
-PATIENCE = 30
 
 
 @functools.cache

@@ -1,7 +1,6 @@
 """The suite in `node/`: the adapter against the client that Microsoft tests debug adapters with."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -11,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.debug.conftest import PATIENCE, environment
 from tests.debug.dap.conftest import check
 
 SUITE = Path(__file__).parent / "node"
 
-pytestmark = [pytest.mark.node, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.node, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def packages():
     with tempfile.TemporaryDirectory(prefix="tinygrad-cnn-node-") as folder:
         shutil.copy(SUITE / "package.json", folder)
         command = ["npm", "install", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             pytest.skip(f"npm could not install the test client: {done.stderr.strip()[-500:]}")
         yield Path(folder) / "node_modules"
@@ -38,13 +38,13 @@ def packages():
 
 def test_the_adapter_passes_the_suite_of_a_real_client_and_every_message_is_valid(packages, tmp_path):
     log = tmp_path / "messages.jsonl"
-    environment = {
-        **os.environ, "NODE_PATH": str(packages), "PYTHON": sys.executable, "DAP_LOG": str(log),
-        "PYTHONPATH": os.getcwd(), "OPENBLAS_NUM_THREADS": "1",
+    variables = {
+        **environment(), "NODE_PATH": str(packages), "PYTHON": sys.executable, "DAP_LOG": str(log),
+        "PATIENCE": str(PATIENCE),
     }  # fmt: skip
     done = subprocess.run(
         ["node", "--test-reporter=tap", str(SUITE / "suite.js")],
-        env=environment, capture_output=True, text=True, check=False, timeout=500,
+        env=variables, capture_output=True, text=True, check=False,
     )  # fmt: skip
     said = done.stdout + done.stderr
     assert done.returncode == 0, said

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.debug.dap.conftest import alive, frame
+from tests.debug.dap.conftest import PATIENCE, alive, frame
 from tinygrad_cnn.debug.dap.adapter import Adapter
 from tinygrad_cnn.debug.dap.messages import NOBODYS
 from tinygrad_cnn.debug.dap.protocol import MAX_BODY, MAX_HEADER, ProtocolError, Writer, read_message
@@ -72,7 +72,7 @@ class TestFrames:
     def test_a_message_cut_off_ends_the_conversation(self, client, cut):
         client.write(frame(b'{"type": "request", "seq": 1, "command": "initialize"}')[:cut])
         client.close()
-        assert client.server.wait(10)
+        assert client.server.wait(PATIENCE)
 
     def test_messages_may_arrive_in_any_pieces(self, client):
         for byte in frame(
@@ -142,6 +142,8 @@ class TestFrames:
     )
     def test_what_is_written_is_read_again(self, value):
         stream = io.BytesIO()
-        Writer(stream).send({"value": value})
+        writer = Writer(stream)
+        writer.send({"value": value})
+        writer.close()
         stream.seek(0)
         assert read_message(stream) == {"seq": 1, "value": value}

@@ -72,11 +72,12 @@ class Adapter:
         spawn: runs a function in the thread that is to be the program's; a new one unless given
         program: an already running program to attach to, for `debug.listen`
         on_attached: called when a client is ready and the program may go on
+        drain: returns when what the program wrote by other ways than Python's streams has been sent
     """
 
     def __init__(
         self, send: Send, spawn: launching.Spawn | None = None, *, program: Program | None = None,
-        on_attached: Callable[[], None] | None = None,
+        on_attached: Callable[[], None] | None = None, drain: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self.send = send
         self.attachable = program is not None
@@ -92,6 +93,7 @@ class Adapter:
         self.stepping, self.console = Stepping(self), Console(self)
         self._spawn = spawn or _spawn_thread
         self._on_attached = on_attached
+        self._drain = drain
         self._initialized = self._configured = self._over = False
         self._launch: launching.Launch | None = None
         self._started: str | None = None
@@ -118,6 +120,9 @@ class Adapter:
         except UserError as error:
             raise RequestError(str(error)) from None
         return result if isinstance(result, Reply) else Reply(result)
+
+    def begin(self) -> None:
+        self.program.begin()
 
     def interrupt(self) -> None:
         self.program.interrupt()
@@ -204,6 +209,7 @@ class Adapter:
                 body["text"] = FILTERS[name][0]
         if hit:
             body["hitBreakpointIds"] = hit
+        self._drain()
         self.send("stopped", body)
 
     def log(self, text: str) -> None:
@@ -249,6 +255,7 @@ class Adapter:
         finally:
             self.running = False
             self.exit_code = code
+            self._drain()
             self.send("thread", {"reason": "exited", "threadId": THREAD})
             self.send("exited", {"exitCode": code})
             self.send("terminated")

@@ -18,7 +18,7 @@ import time
 
 from tinygrad_cnn.debug.dap.adapter import Adapter
 from tinygrad_cnn.debug.dap.program import BREATH, Program
-from tinygrad_cnn.debug.dap.serve import HOST, bind
+from tinygrad_cnn.debug.dap.serve import GRACE, HOST, bind
 from tinygrad_cnn.debug.dap.server import Server
 from tinygrad_cnn.errors import UsageError
 
@@ -69,7 +69,7 @@ class _Listener:
         if self.adapter is not None and self.server is not None:
             self.adapter.send("terminated")
             # Time for the client to say goodbye; a process that ends cuts the connection anyway.
-            self.server.wait(0.5)
+            self.server.wait(GRACE)
         self.program.leave_here()
 
 

@@ -1,15 +1,17 @@
 """What the program writes, as `output` events: nothing of it may reach the protocol's own stream.
 
-`Captured` takes over `sys.stdout` and `sys.stderr`. `own_streams` does the same a level below, for the file
+`captured` takes over `sys.stdout` and `sys.stderr`. `own_streams` does the same a level below, for the file
 descriptors of a process whose standard streams *are* the protocol: what C code or a child process writes
 comes through a pipe, and `input()` finds its end at once.
 """
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import io
 import os
+import select
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +19,9 @@ from typing import Any, BinaryIO
 
 #: So many characters of an unfinished line wait for its end.
 MAX_HELD = 8192
+
+#: No pipe holds more bytes, so one such read empties it.
+PIPE = 1 << 20
 
 #: Called with a category ("stdout", "stderr", "console") and text.
 Sink = Callable[[str, str], None]
@@ -90,6 +95,18 @@ def captured(sink: Sink) -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
+def _own_streams_again() -> None:
+    """A forked child has no thread that sends: it writes to the descriptors, which belong to `own_streams`."""
+    if isinstance(sys.stdout, _Stream):
+        sys.stdout = sys.__stdout__
+    if isinstance(sys.stderr, _Stream):
+        sys.stderr = sys.__stderr__
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_own_streams_again)
+
+
 class Descriptor:
     """A file descriptor to read from or write to, without a lock that could be held at the interpreter's end.
 
@@ -127,10 +144,11 @@ class Descriptor:
         """Nothing is held back."""
 
 
-def own_streams(sink: Sink) -> tuple[BinaryIO, BinaryIO]:
+def own_streams(sink: Sink) -> tuple[BinaryIO, BinaryIO, Callable[[], None]]:
     """Take the process's standard input and output away from everybody else; gives them to the protocol.
 
-    What is still written to descriptor 1 goes to `sink`; descriptor 0 is at its end.
+    What is still written to descriptor 1 goes to `sink`; descriptor 0 is at its end. The function that comes
+    third returns when `sink` has got everything that was written by then.
     """
     sys.stdout.flush()
     reader, writer = os.dup(0), os.dup(1)
@@ -140,14 +158,40 @@ def own_streams(sink: Sink) -> tuple[BinaryIO, BinaryIO]:
     out, into = os.pipe()
     os.dup2(into, 1)
     os.close(into)
-    threading.Thread(target=_pump, args=(out, sink), name="dap_output", daemon=True).start()
-    return Descriptor(reader), Descriptor(writer)  # type: ignore[return-value]
+    pump = _Pump(out, sink)
+    threading.Thread(target=pump.run, name="dap_output", daemon=True).start()
+    return Descriptor(reader), Descriptor(writer), pump.drain  # type: ignore[return-value]
 
 
-def _pump(fd: int, sink: Sink) -> None:
-    import codecs
+class _Pump:
+    """Hands on what comes out of a pipe, in a thread of its own, and at once when somebody has to know."""
 
-    decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-    while data := os.read(fd, 65536):
-        if text := decode(data):
-            sink("stdout", text)
+    def __init__(self, fd: int, sink: Sink) -> None:
+        self._fd, self._sink = fd, sink
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self._lock = threading.Lock()
+
+    def run(self) -> None:
+        if os.name == "nt":  # whose `select` knows no pipes, so a stop may overtake them
+            while self._read():
+                pass
+            return
+        while select.select([self._fd], [], []):
+            with self._lock:
+                if self._more() and not self._read():
+                    return
+
+    def drain(self) -> None:
+        if os.name != "nt":
+            with self._lock:
+                if self._more():
+                    self._read()
+
+    def _more(self) -> bool:
+        return bool(select.select([self._fd], [], [], 0)[0])
+
+    def _read(self) -> bool:
+        data = os.read(self._fd, PIPE)
+        if text := self._decode(data):
+            self._sink("stdout", text)
+        return bool(data)

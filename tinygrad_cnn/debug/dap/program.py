@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import queue
 import sys
 import threading
@@ -38,7 +39,10 @@ class Interrupted(BaseException):
 
 
 class Terminated(SystemExit):
-    """Ends the program where it stands."""
+    """Ends the program where it stands, as a failure."""
+
+    def __init__(self, code: int = 1) -> None:
+        super().__init__(code)
 
 
 class Events(Protocol):
@@ -100,10 +104,12 @@ class Program:
         self.frames: list[FrameType] = []
         self.passes = 0
         self._thread: int | None = None
+        self._process = 0
         self._jobs: queue.SimpleQueue[_Job | Move] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._stopped = False
         self._busy = False
+        self._interrupted = False
         self._listening = False
         self._failed_at: int | None = None
         self._watching = ExitStack()
@@ -112,7 +118,7 @@ class Program:
 
     def attach_here(self) -> None:
         """Watch the calling thread from now on: its nodes keep values and stacks, its passes stop."""
-        self._thread = threading.get_ident()
+        self._thread, self._process = threading.get_ident(), os.getpid()
         self._watching.enter_context(keep_values(stack=True))
         self._watching.enter_context(attached(self._run_pass))
         self._listening = not self._stays
@@ -128,6 +134,9 @@ class Program:
 
     def _run_pass(self, work: BackwardPass, run: Callable[[BackwardPass], None]) -> None:
         """What `BackwardPass.run` does on the watched thread."""
+        if os.getpid() != self._process:  # a forked child, in which no thread answers the client
+            run(work)
+            return
         if not self._listening:
             if not self._stays:
                 self.leave_here()
@@ -250,6 +259,8 @@ class Program:
     def _do(self, job: _Job) -> None:
         try:
             with self._lock:
+                if self._interrupted:  # before it began
+                    raise Interrupted
                 self._busy = True
             job.result = job.fn()
         except Interrupted:
@@ -305,9 +316,15 @@ class Program:
         """Stop at the next node, of this pass or the next."""
         self.breakpoints.pause_requested = True
 
-    def interrupt(self) -> None:
-        """Break off the function that `call` is running, if any."""
+    def begin(self) -> None:
+        """A new request: what was interrupted was the one before."""
         with self._lock:
+            self._interrupted = False
+
+    def interrupt(self) -> None:
+        """Break off the function that `call` is running or about to run, if any."""
+        with self._lock:
+            self._interrupted = True
             if self._busy and self._thread is not None:
                 _raise_in(self._thread, Interrupted)
 

@@ -8,12 +8,18 @@ are limited before anything is read, and each fault says whether the stream can 
 from __future__ import annotations
 
 import json
+import queue
 import threading
+import time
 from typing import Any, BinaryIO
 
 #: Longest header block and longest body that are read, in bytes. Editors send some kilobytes.
 MAX_HEADER = 8 * 1024
 MAX_BODY = 16 * 1024 * 1024
+#: So many messages may wait to be written; who sends more waits.
+MAX_UNWRITTEN = 10_000
+#: How long a client may take, in seconds, to read what was sent before the end.
+LINGER = 3.0
 
 
 class ProtocolError(Exception):
@@ -51,40 +57,48 @@ def read_message(stream: BinaryIO) -> dict[str, Any] | None:
 
 
 class Writer:
-    """Puts messages on a stream, numbered in the order of writing; any thread may call `send`.
+    """Puts messages on a stream, numbered in the order of sending; any thread may call `send`.
 
-    Once the other side has gone, `send` gives False and stays quiet: that the client vanished is noticed by
-    whoever reads.
+    A thread of its own does the writing: the program's thread may be interrupted at any bytecode, and half a
+    message would spoil the conversation. Once the other side has gone, `send` gives False and stays quiet:
+    that the client vanished is noticed by whoever reads.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        self._lock = threading.Lock()
-        self._seq = 0
+        self._waiting: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()  # whose `put` is one step
         self.closed = False
+        self._thread = threading.Thread(target=self._write, name="dap_write", daemon=True)
+        self._thread.start()
 
     def send(self, message: dict[str, Any]) -> bool:
-        """Number the message and write it; False when the stream is closed."""
-        with self._lock:
-            if self.closed:
-                return False
-            self._seq += 1
-            # ASCII only: a lone surrogate in somebody's string must not break the encoding.
-            body = json.dumps({"seq": self._seq, **message}, allow_nan=False, separators=(",", ":")).encode(
-                "ascii"
-            )
-            try:
-                self._stream.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
-                self._stream.flush()
-            except (OSError, ValueError):  # ValueError: the file object was closed under us
-                self.closed = True
-                return False
+        """Number the message and write it, soon; False when the stream is closed."""
+        if self.closed:
+            return False
+        # ASCII only: a lone surrogate in somebody's string must not break the encoding.
+        body = json.dumps(message, allow_nan=False, separators=(",", ":")).encode("ascii")
+        while self._waiting.qsize() > MAX_UNWRITTEN and not self.closed:
+            time.sleep(0.001)  # the client is slower than the program prints
+        self._waiting.put(body)
         return True
 
     def close(self) -> None:
-        """Send nothing from now on."""
-        with self._lock:
-            self.closed = True
+        """Send nothing from now on; what was sent is written when this returns, if the client reads it."""
+        self.closed = True
+        self._waiting.put(None)
+        self._thread.join(LINGER)
+
+    def _write(self) -> None:
+        seq = 0
+        while (body := self._waiting.get()) is not None:
+            seq += 1
+            whole = b'{"seq":%d,%b' % (seq, body[1:])
+            try:
+                self._stream.write(b"Content-Length: %d\r\n\r\n%b" % (len(whole), whole))
+                self._stream.flush()
+            except (OSError, ValueError):  # ValueError: the file object was closed under us
+                self.closed = True
+                return
 
 
 def _read_header(stream: BinaryIO) -> int | None:

@@ -37,11 +37,11 @@ def serve_stdio() -> int:
         if adapter is not None:
             adapter.output(category, text)
 
-    reader, writer = own_streams(sink)
+    reader, writer, drain = own_streams(sink)
     server = Server(reader, writer)
     # What this thread, the main one, has to do: run the script, and at last end.
     jobs: queue.SimpleQueue[Callable[[], Any] | None] = queue.SimpleQueue()
-    adapter = Adapter(server.send_event, jobs.put)
+    adapter = Adapter(server.send_event, jobs.put, drain=drain)
     server.start(adapter)
     threading.Thread(target=_end, args=(server, adapter, jobs), name="dap_end", daemon=True).start()
     while True:

@@ -38,6 +38,9 @@ class Handler(Protocol):
     def handle(self, command: str, arguments: Any) -> Reply:
         """Do a request. Raises RequestError with the reason when it cannot be done."""
 
+    def begin(self) -> None:
+        """A request is next: interruptions from here on mean it, and no longer the one before."""
+
     def interrupt(self) -> None:
         """Break off the request that is at work, if it can be; from the reader's thread."""
 
@@ -162,6 +165,7 @@ class Server:
                     cancelled = seq in self._cancelled
                     self._cancelled.discard(seq)
                     self._current = seq
+                    self.handler.begin()  # under the lock: a `cancel` finds both changed or neither
                 if cancelled:
                     self._writer.send(messages.failure(request, "cancelled", id=3))
                 else:

@@ -1,5 +1,6 @@
 // The adapter, driven by the client that Microsoft tests debug adapters with. test_node.py runs this, with
-// PYTHON set, and validates every message that arrived here (DAP_LOG) against the protocol's schema.
+// PYTHON and PATIENCE (seconds) set, and validates every message that arrived here (DAP_LOG) against the
+// protocol's schema.
 "use strict";
 
 const assert = require("assert");
@@ -17,11 +18,12 @@ const TINY = path.join(PROGRAMS, "tiny.py");
 const NAN = path.join(PROGRAMS, "nan.py");
 const HOOK = path.join(PROGRAMS, "hook.py");
 const THREAD = { threadId: 1 };
-const PATIENCE = 30000; // milliseconds
+const PATIENCE = 1000 * Number(process.env.PATIENCE); // milliseconds
 
 let client;
 
 function listenTo(client) {
+  client.defaultTimeout = PATIENCE; // of its assertions
   // The client's own timers stay behind when their event has come, and keep node from ending.
   client.waitForEvent = (name) =>
     new Promise((resolve, reject) => {
