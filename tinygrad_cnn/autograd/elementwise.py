@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd import handle, modes
-from tinygrad_cnn.autograd.broadcast import float_dtype, unbroadcast
+from tinygrad_cnn.autograd.broadcast import settle, unbroadcast
 from tinygrad_cnn.autograd.graph import Node, _inside, calling_site
 from tinygrad_cnn.autograd.handle import Handle, wrap
 from tinygrad_cnn.autograd.primitive import NO_PARAMS, Op, Rule, needed, union
@@ -18,7 +18,7 @@ from tinygrad_cnn.autograd.versions import tick
 
 ndarray = np.ndarray
 _new = object.__new__
-_F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
+_F32 = np.dtype(np.float32)
 #: The code object that made the last node directly: a user's loop comes back to the same one.
 _outside: list[Any] = [None]
 
@@ -69,11 +69,10 @@ class Elementwise(Op):
         return method
 
     def _settle(self, out: ndarray, arrays: Sequence[Any]) -> ndarray:
-        # NumPy widens where PyTorch does not: integers become float64, and a 0-d float64 counts in full.
-        if out.dtype is _F64:
-            wanted = float_dtype(arrays)
-            if wanted is not _F64:
-                return out.astype(wanted)
+        dtype = out.dtype
+        for x in arrays:
+            if type(x) is ndarray and x.dtype is not dtype:
+                return settle(out, arrays)
         return out
 
     def factor(self, i: int, node: Node, saved: tuple[Any, ...]) -> Any:
@@ -107,8 +106,10 @@ def _unary(op: Elementwise) -> Callable[..., Any]:
             return op(x)
         array, parent = x.array, x.node
         out = forward(array)
-        if type(out) is not ndarray or out.dtype is _F64:
-            out = op._settle(np.asarray(out), (array,))
+        if type(out) is not ndarray:
+            out = np.asarray(out)
+        if out.dtype is not array.dtype:
+            out = op._settle(out, (array,))
         if parent is None or not now.grad or out.dtype.kind != "f":
             return wrap(out)
         saved = (out if keep_y else None, array if keep_x else None)
@@ -126,9 +127,12 @@ def _binary(op: Elementwise) -> Callable[..., Any]:
 
     def method(a: Any, b: Any) -> Any:
         x, first = a.array, a.node
+        dtype = x.dtype
         y: Any
         if isinstance(b, Handle):
             y, second = b.array, b.node
+            if y.dtype is not dtype:
+                return op(a, b)  # the long way settles what NumPy and PyTorch promote differently
         elif type(b) is float or type(b) is int:
             y, second = b, None
         elif isinstance(b, (ndarray, np.generic, int, float)):
@@ -141,12 +145,11 @@ def _binary(op: Elementwise) -> Callable[..., Any]:
         out = forward(x, y)
         if type(out) is not ndarray:
             out = np.asarray(out)
-        dtype = out.dtype
-        if dtype is not _F32:
-            if dtype is _F64:
+        if dtype is not _F32:  # float32 with itself or a number gives itself
+            if out.dtype is not dtype:
                 out = op._settle(out, (x, y))
                 dtype = out.dtype
-            elif dtype.kind != "f":
+            if dtype.kind != "f":
                 return wrap(out)
         if first is None:
             if second is None:

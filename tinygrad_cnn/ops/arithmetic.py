@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd.broadcast import promoted, settle
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.op import Elementwise
-from tinygrad_cnn.ops.common import Array, like
+from tinygrad_cnn.ops.common import Array, as_float, is_floating, like
 
 # --- the primitives --------------------------------------------------------------------------------
 
@@ -137,13 +138,14 @@ def div(input: Array, other: Array, *, rounding_mode: str | None = None) -> Arra
     if rounding_mode == "trunc":
         a, b = unwrap(input), unwrap(other)
         quotient = np.trunc(np.true_divide(a, b))
-        return like(quotient.astype(np.result_type(a, b), copy=False), input, other)
+        return like(quotient.astype(promoted((a, b)), copy=False), input, other)
     raise ValueError(f"div expected rounding_mode None, 'floor' or 'trunc', got {rounding_mode!r}")
 
 
 def floor_divide(input: Array, other: Array) -> Array:
     """⌊input / other⌋; its gradient is 0, so it records nothing."""
-    return like(np.floor_divide(unwrap(input), unwrap(other)), input, other)
+    a, b = unwrap(input), unwrap(other)
+    return like(settle(np.asarray(np.floor_divide(a, b)), (a, b)), input, other)
 
 
 def pow(input: Array, exponent: Array) -> Array:
@@ -207,7 +209,8 @@ def hypot(input: Array, other: Array) -> Array:
 
 def atan2(input: Array, other: Array) -> Array:
     """The angle of the point (other, input) in (-π, π]."""
-    return atan2_op(input, other)
+    # NumPy computes with half precision for bytes; PyTorch in the default dtype.
+    return atan2_op(input if is_floating(input) or is_floating(other) else as_float(input), other)
 
 
 def logaddexp(input: Array, other: Array) -> Array:

@@ -7,16 +7,23 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd.broadcast import settle
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.ops.common import Array, like
 
+_BOOL = np.dtype(np.bool_)
 
-def _binary(ufunc: np.ufunc, doc: str, *, booleans: bool = False) -> Callable[[Any, Any], Any]:
+
+def _binary(ufunc: np.ufunc, doc: str) -> Callable[[Any, Any], Any]:
     def function(input: Any, other: Any) -> Any:
         tensor = isinstance(input, Handle) or isinstance(other, Handle)
-        result = ufunc(_weak(input), _weak(other))
-        return wrap(np.asarray(result)) if tensor else result
+        a, b = _weak(input), _weak(other)
+        result = ufunc(a, b)
+        if not tensor:
+            return result
+        result = np.asarray(result)
+        return wrap(result if result.dtype is _BOOL else settle(result, (a, b)))
 
     function.__name__ = function.__qualname__ = ufunc.__name__
     function.__doc__ = doc

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd.broadcast import float_dtype
+from tinygrad_cnn.autograd.broadcast import promoted
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.autograd.op import Elementwise, Multilinear, unbroadcast
-from tinygrad_cnn.ops.common import Array, as_float, like, unary
+from tinygrad_cnn.ops.common import Array, as_float, is_floating, like, unary
 
 E = Elementwise
 _LN2, _LN10 = math.log(2), math.log(10)
@@ -140,7 +140,7 @@ def _whole(forward: Any) -> Any:
     return lambda x: x if np.asarray(x).dtype.kind in "biu" else forward(x)
 
 
-sign = _flat("sign", np.sign, np.sign, formula="sign(x)")
+sign = _flat("sign", lambda x: x if np.asarray(x).dtype == bool else np.sign(x), np.sign, formula="sign(x)")
 floor = _flat("floor", _whole(np.floor), np.floor, formula="⌊x⌋")
 ceil = _flat("ceil", _whole(np.ceil), np.ceil, formula="⌈x⌉")
 trunc = _flat("trunc", _whole(np.trunc), np.trunc, formula="x towards 0")
@@ -228,10 +228,8 @@ def where(condition: Array, input: Array = None, other: Array = None) -> Array:
     result = _where_op(input, other, condition=chosen)
     if isinstance(condition, Handle) and not isinstance(result, Handle):
         result = wrap(np.asarray(result))
-    if isinstance(result, Handle) and result.array.dtype == np.float64:
-        # NumPy widens where PyTorch does not: Python floats become float64, and a 0-d float64 counts in full.
-        return cast(result, float_dtype([unwrap(input), unwrap(other)]))
-    return result
+    # NumPy widens where PyTorch does not: Python floats become float64, and a 0-d array counts in full.
+    return cast(result, promoted((unwrap(input), unwrap(other)))) if isinstance(result, Handle) else result
 
 
 implements(np.where)(where)
@@ -286,7 +284,7 @@ _copysign_op = E(
 
 def copysign(input: Array, other: Array) -> Array:
     """|input| with the sign of `other`."""
-    return _copysign_op(as_float(input), other)
+    return _copysign_op(input if is_floating(other) else as_float(input), other)
 
 
 implements(np.copysign)(copysign)

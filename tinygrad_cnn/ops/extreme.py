@@ -168,7 +168,7 @@ def argmax(
 ) -> Array:
     """Where the (first) maximum is along `dim`, or in the flattened tensor; int64."""
     dim, keepdim = both_names(dim, axis, keepdim, keepdims)
-    return like(np.argmax(unwrap(input), axis=dim, keepdims=keepdim), input)
+    return _place("argmax", np.argmax, input, dim, keepdim)
 
 
 def argmin(
@@ -176,7 +176,15 @@ def argmin(
 ) -> Array:
     """Where the (first) minimum is along `dim`, or in the flattened tensor; int64."""
     dim, keepdim = both_names(dim, axis, keepdim, keepdims)
-    return like(np.argmin(unwrap(input), axis=dim, keepdims=keepdim), input)
+    return _place("argmin", np.argmin, input, dim, keepdim)
+
+
+def _place(name: str, find: Callable[..., Any], input: Array, dim: Any, keepdim: bool) -> Array:
+    x = np.asarray(unwrap(input))
+    axis = None if dim is None else axis_of(dim, x.ndim)
+    if not (x.size if axis is None or not x.ndim else x.shape[axis]):
+        raise IndexError(f"{name} expected at least one entry, got shape {x.shape} with dim={dim}")
+    return like(find(x, axis=axis if x.ndim else None, keepdims=keepdim), input)
 
 
 def any(
@@ -184,7 +192,7 @@ def any(
 ) -> Array:
     """Whether something is non-zero over `dim`."""
     dim, keepdim = both_names(dim, axis, keepdim, keepdims)
-    return like(np.any(unwrap(input), axis=reduced_axes(input, dim), keepdims=keepdim), input)
+    return _truth(np.any, input, dim, keepdim)
 
 
 def all(
@@ -192,7 +200,15 @@ def all(
 ) -> Array:
     """Whether everything is non-zero over `dim`."""
     dim, keepdim = both_names(dim, axis, keepdim, keepdims)
-    return like(np.all(unwrap(input), axis=reduced_axes(input, dim), keepdims=keepdim), input)
+    return _truth(np.all, input, dim, keepdim)
+
+
+def _truth(judge: Callable[..., Any], input: Array, dim: Any, keepdim: bool) -> Array:
+    x = np.asarray(unwrap(input))
+    # No dimensions are all of them in a sum, and none in a judgement: PyTorch's rules, both.
+    axes = () if isinstance(dim, (tuple, list)) and not dim and x.ndim else reduced_axes(input, dim)
+    truth = judge(x, axis=axes, keepdims=keepdim)
+    return like(np.asarray(truth, x.dtype) if x.dtype == np.uint8 else truth, input)
 
 
 def count_nonzero(input: Array, dim: Any = None) -> Array:

@@ -37,7 +37,7 @@ def replace_by(t: Any, new: Any, name: str = "in-place op") -> Any:
     check_recordable(t, name)
     dtype = t.array.dtype
     if value.dtype != dtype:
-        if not np.can_cast(value.dtype, dtype, "same_kind"):
+        if not _fits(value.dtype, dtype):
             raise TypeError(
                 f"{name} gives {value.dtype}, which does not fit into the tensor's {dtype} in place"
             )
@@ -56,7 +56,9 @@ def replace_by(t: Any, new: Any, name: str = "in-place op") -> Any:
         new = setitem_op(t, value, index=(Ellipsis,))
         value, node = new.array, new.node
     if views.observed(t):
-        views.rebase(t, new if isinstance(new, Handle) and new.node is node else wrap(np.asarray(value), node))
+        views.rebase(
+            t, new if isinstance(new, Handle) and new.node is node else wrap(np.asarray(value), node)
+        )
     else:
         views.put(t, np.asarray(value), node)
         t._family = None
@@ -89,13 +91,16 @@ def check_recordable(t: Any, name: str) -> None:
 
 
 def _write(array: ndarray, value: Any, name: str) -> None:
-    try:
-        np.copyto(array, value, casting="same_kind")
-    except TypeError:
-        raise TypeError(
-            f"{name} gives {np.asarray(value).dtype}, which does not fit into the tensor's {array.dtype} in place"
-        ) from None
+    found = np.asarray(value).dtype
+    if not _fits(found, array.dtype):
+        raise TypeError(f"{name} gives {found}, which does not fit into the tensor's {array.dtype} in place")
+    np.copyto(array, value, casting="unsafe")
     versions.bump(array)
+
+
+def _fits(found: np.dtype, wanted: np.dtype) -> bool:
+    """Whether PyTorch puts the one into the other in place: within a kind always, else only upwards."""
+    return np.can_cast(found, wanted, "same_kind") or (found.kind in "iu" and wanted.kind in "iu")
 
 
 def in_place(fn: Callable[..., Any], name: str | None = None) -> Callable[..., Any]:

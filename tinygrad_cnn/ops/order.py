@@ -25,7 +25,9 @@ ndarray = np.ndarray
 
 def _cumsum(x: ndarray, axis: int) -> Any:
     x = np.asarray(x)
-    return np.cumsum(x, axis=axis, dtype=np.int64 if x.dtype.kind in "biu" else None) if x.ndim else x.copy()
+    if x.dtype.kind in "biu":
+        x = x.astype(np.int64)
+    return np.cumsum(x, axis=axis) if x.ndim else x.copy()
 
 
 def _from_behind(g: Any, _x: Any, axis: int) -> Any:
@@ -48,7 +50,9 @@ def cumsum(input: Array, dim: int, *, dtype: Any = None) -> Array:
 
 def _cumprod(x: ndarray, axis: int) -> Any:
     x = np.asarray(x)
-    return np.cumprod(x, axis=axis, dtype=np.int64 if x.dtype.kind in "biu" else None) if x.ndim else x.copy()
+    if x.dtype.kind in "biu":
+        x = x.astype(np.int64)
+    return np.cumprod(x, axis=axis) if x.ndim else x.copy()
 
 
 def _cumprod_vjp(g: ndarray, _y: Any, x: ndarray, axis: int) -> Any:
@@ -115,6 +119,7 @@ def cummin(input: Array, dim: int) -> values_indices:
 def argsort(input: Array, dim: int = -1, descending: bool = False, stable: bool = True) -> Array:
     """The indices that sort along `dim`; equal values keep their order."""
     x = unwrap(input)
+    dim = axis_of(dim, np.ndim(x))
     if not np.ndim(x):
         return like(np.zeros((), np.int64), input)
     if descending:
@@ -168,7 +173,18 @@ def median(input: Array, dim: int | None = None, keepdim: bool = False) -> Any:
     """The lower median; with `dim`, (values, indices)."""
     if dim is None:
         x = np.ravel(unwrap(input))
-        equal = np.equal(input, np.sort(x)[(len(x) - 1) // 2])
+        if not len(x):
+            if x.dtype.kind != "f":
+                raise ValueError(
+                    f"median expected at least one entry, got shape {np.shape(unwrap(input))} of {x.dtype}"
+                )
+            return sum(input) * np.nan
+        middle = np.sort(x)[(len(x) - 1) // 2]
+        if x.dtype.kind != "f":
+            return like(middle, input)
+        if np.isnan(x).any():
+            middle = x.dtype.type(np.nan)
+        equal = like(np.isnan(x) if np.isnan(middle) else x == middle, input).reshape(np.shape(unwrap(input)))
         return sum(where(equal, input, 0)) / np.count_nonzero(unwrap(equal))  # ties share the gradient
     size = np.shape(unwrap(input))[dim] if np.ndim(unwrap(input)) else 1
     return kthvalue(input, (size + 1) // 2, dim, keepdim)
@@ -190,9 +206,16 @@ def quantile(
     ordered = sort(reshape(input, (-1,)) if dim is None else input, axis)[0]
     places = shares.reshape(-1) * (np.shape(unwrap(ordered))[axis] - 1)
     if interpolation not in ("linear", "lower", "higher", "nearest", "midpoint"):
-        raise ValueError(f"quantile expected linear, lower, higher, nearest or midpoint, got {interpolation!r}")
+        raise ValueError(
+            f"quantile expected linear, lower, higher, nearest or midpoint, got {interpolation!r}"
+        )
     low, high = np.floor(places).astype(np.int64), np.ceil(places).astype(np.int64)
-    weight = {"linear": places - low, "lower": 0 * places, "higher": low < places, "midpoint": (low < places) / 2}
+    weight = {
+        "linear": places - low,
+        "lower": 0 * places,
+        "higher": low < places,
+        "midpoint": (low < places) / 2,
+    }
     part = weight.get(interpolation, np.rint(places) - low)
     lead = (slice(None),) * axis
     below, above = ordered[(*lead, low)], ordered[(*lead, high)]
@@ -210,7 +233,8 @@ def diff(input: Array, n: int = 1, dim: int = -1) -> Array:
     axis = axis_of(dim, np.ndim(unwrap(input)))
     lead = (slice(None),) * axis
     for _ in range(n):
-        input = input[(*lead, slice(1, None))] - input[(*lead, slice(None, -1))]
+        later, earlier = input[(*lead, slice(1, None))], input[(*lead, slice(None, -1))]
+        input = later ^ earlier if unwrap(input).dtype == np.bool_ else later - earlier
     return input
 
 
@@ -223,6 +247,9 @@ def unique(
 ) -> Any:
     """The distinct values in order, with the inverse mapping and the counts when asked."""
     distinct: Any = np.unique
+    if dim is not None:
+        dim = axis_of(dim, np.ndim(unwrap(input)))
+        input = input if np.ndim(unwrap(input)) else reshape(input, (1,))
     found = distinct(unwrap(input), return_inverse=return_inverse, return_counts=return_counts, axis=dim)
     if not isinstance(found, tuple):
         return like(found, input)

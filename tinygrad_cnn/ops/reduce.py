@@ -108,15 +108,15 @@ def mean(
     return mean_op(input, axis=reduced_axes(input, dim), keepdims=keepdim)
 
 
-def nansum(input: Array, dim: Any = None, keepdim: bool = False) -> Array:
+def nansum(input: Array, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Array:
     """The sum that counts NaN as 0."""
-    return sum(where(np.isnan(unwrap(input)), 0, input), dim, keepdim)
+    return sum(where(np.isnan(unwrap(input)), 0, input), dim, keepdim, dtype=dtype)
 
 
-def nanmean(input: Array, dim: Any = None, keepdim: bool = False) -> Array:
+def nanmean(input: Array, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Array:
     """The mean over the entries that are not NaN."""
     present = like(~np.isnan(unwrap(input)), input)
-    return nansum(input, dim, keepdim) / sum(present, dim, keepdim)
+    return nansum(input, dim, keepdim, dtype=dtype) / sum(present, dim, keepdim)
 
 
 def _prod(x: ndarray, axis: Any, keepdims: bool) -> Any:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd.handle import unwrap
+from tinygrad_cnn.autograd.broadcast import float_dtype
+from tinygrad_cnn.autograd.handle import Handle, unwrap
 from tinygrad_cnn.autograd.op import Elementwise
 from tinygrad_cnn.ops.common import Array, as_float, unary
 
@@ -202,6 +203,7 @@ def polygamma_array(n: int, x: Any) -> Any:
         with np.errstate(divide="ignore", invalid="ignore"):
             mirrored = _polygamma_right(0, np.where(v < 0, 1 - v, v))
             value = np.where(v < 0, mirrored - math.pi / np.tan(math.pi * v), mirrored)
+            value[(v < 0) & (v == np.floor(v))] = np.nan  # a pole, which the tangent misses by its rounding
         return value.astype(dtype, copy=False)
     return _polygamma_right(n, v).astype(dtype, copy=False)
 
@@ -267,8 +269,11 @@ def logit(input: Array, eps: float | None = None) -> Array:
 
 
 def xlogy(input: Array, other: Array) -> Array:
-    """x · log(y), and 0 where x is 0."""
-    from tinygrad_cnn.ops.elementwise import log, where
+    """x · log(y), and 0 where x is 0 (but for y NaN)."""
+    from tinygrad_cnn.ops.elementwise import cast, log, where
 
-    zero = unwrap(input) == 0
-    return where(zero, 0.0, input * log(where(zero, 1.0, other)))
+    x, y = unwrap(input), unwrap(other)
+    dtype = float_dtype((x, y))
+    zero = (x == 0) & ~np.isnan(y)
+    product = where(zero, 0.0, input * log(where(zero, 1.0, other)))
+    return cast(product, dtype) if isinstance(product, Handle) else product
