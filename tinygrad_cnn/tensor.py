@@ -442,6 +442,15 @@ class Tensor(Handle):
     __invert__ = _cmp.bitwise_not
     __lshift__ = _cmp.bitwise_left_shift
     __rshift__ = _cmp.bitwise_right_shift
+
+    def __rlshift__(self, other: Any) -> Tensor:
+        return _cmp.bitwise_left_shift(other, self)
+
+    def __rrshift__(self, other: Any) -> Tensor:
+        return _cmp.bitwise_right_shift(other, self)
+
+    __ilshift__ = in_place(_cmp.bitwise_left_shift, "<<=")
+    __irshift__ = in_place(_cmp.bitwise_right_shift, ">>=")
     __getitem__ = _idx.getitem
     __setitem__ = set_item
 
