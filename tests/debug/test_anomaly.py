@@ -166,3 +166,13 @@ def test_one_command_names_the_line(kind, tmp_path):
         out.stdout + out.stderr
     )
     assert "done" in out.stdout and out.returncode == 0
+
+
+def test_a_nan_that_data_or_a_parameter_brought_is_not_blamed_on_the_op():
+    linear = nn.Linear(2, 1)
+    with tg.no_grad():
+        linear.weight[0, 1] = float("nan")
+    with anomaly(error=False) as found:
+        linear(tg.ones(1, 2)).sum().backward()
+    assert not found.forward.made and str(found.forward.operands[0]) == "weight[0, 1] = nan"
+    assert "was handed a nan" in found.report()

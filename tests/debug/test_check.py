@@ -6,6 +6,7 @@ import pytest
 import tinygrad_cnn as tg
 from tests.debug.conftest import problem
 from tests.ops import driver
+from tinygrad_cnn.autograd.observe import keep_values
 from tinygrad_cnn.autograd.op import REGISTRY, Elementwise, General, Multilinear
 from tinygrad_cnn.debug import BackwardSession, Interpreter
 from tinygrad_cnn.debug.check import check_all
@@ -117,10 +118,62 @@ def test_checking_changes_nothing(small):
     assert all(p.grad is None for p in list(small.model.parameters())[:2])
 
 
-def test_an_op_whose_input_is_gone_is_not_called_right():
+class Scaled(tg.autograd.Function):
+    """x·k·y, whose gradient for y forgets k."""
+
+    @staticmethod
+    def forward(ctx, x, k, y):
+        ctx.save_for_backward(x, y)
+        ctx.k = k
+        return x * k * y, x + y
+
+    @staticmethod
+    def backward(ctx, g, h):
+        x, y = ctx.saved_tensors
+        return g * ctx.k * y + h, None, g * x + h
+
+
+def test_a_wrong_gradient_of_a_users_function_is_caught_by_the_name_of_its_argument():
+    x, y = (tg.randn(3, requires_grad=True, generator=tg.Generator().manual_seed(k)) for k in (1, 2))
+    product, total = Scaled.apply(x, 2.0, y)
+    s = BackwardSession((product * total).sum())
+    s.goto("Scaled")
+    right, wrong = s.check().inputs
+    assert (right.name, right.ok, wrong.name, wrong.ok) == ("x", True, "y", False)
+
+
+def test_a_users_function_that_takes_no_float64_is_not_checked_and_that_is_said():
+    class Picky(tg.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            if x.dtype != tg.float32:
+                raise TypeError("float32 only")
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2
+
+    s = BackwardSession(Picky.apply(tg.ones(2, requires_grad=True)).sum())
+    s.goto("Picky")
+    assert "float32 only" in s.check().skipped
+
+
+def test_where_values_are_gone_the_rule_is_checked_at_random_ones_and_that_is_said():
     x = tg.tensor([1.0, 2.0], requires_grad=True)
-    y = tg.sqrt(x + 1.0 * 2)
-    s = BackwardSession(y.sum())
-    s.goto("sqrt")
-    found = s.check()
-    assert found.skipped and "keep_values" in str(found)
+    for y in (tg.exp(x + 1.0), tg.sqrt(x + 1.0)):  # the constant is held by nobody
+        s = BackwardSession(y.sum())
+        s.step()
+        found = s.check()
+        assert found.ok and found.guessed == ("x",) and "random values of x" in str(found)
+    with keep_values():
+        s = BackwardSession(tg.exp(x + 1.0).sum())
+    s.step()
+    assert s.check().guessed == ()
+
+
+def test_a_wrong_rule_is_caught_where_values_are_gone(planted):
+    wrong = Elementwise("wrong_exp", np.exp, lambda y, _x: 2 * y, formula="eˣ", local=("2y",))
+    s = BackwardSession(wrong(tg.tensor([1.0, 2.0], requires_grad=True) + 1.0).sum())
+    s.step()
+    assert not s.check()

@@ -208,3 +208,18 @@ def test_nonfinite_goes_to_the_op_that_makes_it():
 def test_several_commands_on_a_line(i):
     run(i, "n ;; n ;; p 5")
     assert i.session.position == 2
+
+
+def test_a_command_that_fails_without_moving_does_not_show_the_stop_again():
+    def bad(g):
+        raise ValueError("no such luck")
+
+    x = tg.tensor([1.0], requires_grad=True)
+    wrong = tg.exp(x)
+    i = Interpreter(BackwardSession(wrong.sum()))
+    i.session.check = bad
+    reply = i.execute("check")
+    assert reply.error and not reply.moved and reply.text == "*** ValueError: no such luck"
+    wrong.register_hook(bad)
+    reply = i.execute("n 2")
+    assert reply.error and reply.moved and "upstream" in reply.text

@@ -117,3 +117,20 @@ def test_a_leaf_and_a_node_not_reached_cannot_be_explained():
         s.explain(exp)
     with pytest.raises(UsageError, match="leaf"):
         s.explain(s.nodes[-1])
+
+
+def test_a_rule_that_gives_another_number_than_the_terms_is_not_hidden():
+    from tinygrad_cnn.autograd.op import REGISTRY, General
+
+    cube = General(
+        "odd_cube", lambda x: x**3, vjp=lambda g, _y, x: (2 * g * x**2,), definition=lambda x: x * x * x
+    )
+    try:
+        s = BackwardSession(cube(tg.tensor([1.0, 2.0], requires_grad=True)).sum())
+        s.step()
+        found = s.explain(index=(1,))
+        assert found.off and found.total == 12 and "but the rule gives 8" in str(found)
+        s.edit(7, input=0)
+        assert not s.explain(index=(1,)).off  # edited by hand: nobody's fault
+    finally:
+        del REGISTRY["odd_cube"]

@@ -288,3 +288,11 @@ def test_a_session_that_is_over_says_so(small):
     for act in (s.step, s.back, lambda: s.goto(1), lambda: s.evaluate("g")):
         with pytest.raises(UsageError, match="over"):
             act()
+
+
+def test_leaves_are_called_as_the_programs_variables():
+    weights, other = (tg.tensor([1.0, 2.0], requires_grad=True) for _ in range(2))
+    other.name = "its own name"
+    s = BackwardSession((weights * other).sum(), scopes=[locals()])
+    assert {s.label(n) for n in s.nodes if n.is_leaf} == {"weights", "its own name"}
+    assert s.goto("weights").kind == "goto"

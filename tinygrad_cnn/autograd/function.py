@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import weakref
 from collections.abc import Sequence
 from typing import Any
@@ -193,6 +194,17 @@ class _FunctionOp(Op):
 
     def keeps(self, live: tuple[bool, ...]) -> tuple[bool, ...]:
         return (False,) * (len(live) + 1)
+
+    def input_name(self, i: int, arity: int) -> str:
+        """What `forward` calls its argument."""
+        names = list(inspect.signature(self.cls.forward).parameters)
+        if "setup_context" not in _names_defined(self.cls):
+            names = names[1:]  # ctx
+        return names[i] if len(names) >= arity else super().input_name(i, arity)
+
+    def given(self, node: Node) -> dict[str, Any]:
+        """The params without what `forward` left in the context."""
+        return {k: v for k, v in node.params.items() if k != "ctx"}
 
     def apply(self, inputs: Sequence[Any], params: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Run the Function again, on other values of its tensor inputs."""

@@ -21,7 +21,7 @@ import numpy as np
 from tinygrad_cnn.autograd.backward_pass import BackwardPass
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import unwrap
-from tinygrad_cnn.autograd.observe import observing, value_of
+from tinygrad_cnn.autograd.observe import leaf_names, observing, value_of
 from tinygrad_cnn.debug.attach import attached, caller_scopes
 from tinygrad_cnn.debug.session import BackwardSession
 
@@ -47,8 +47,8 @@ class Operand:
 class Finding:
     """The first op of one direction whose result was not finite.
 
-    `made` is False when an input held such a number already. `index` is the first bad entry of the result
-    (backward: of the gradient of input `input`).
+    `made` is False when an input held such a number already (forward: data or a parameter). `index` is the first
+    bad entry of the result (backward: of the gradient of input `input`).
     """
 
     phase: str
@@ -74,7 +74,7 @@ class Finding:
             if self.phase == "forward"
             else f"gradient of input {self.input}, entry {at or '()'},"
         )
-        verb = "made" if self.made else "passed on"
+        verb = "made" if self.made else "was handed" if self.phase == "forward" else "passed on"
         lines = [
             f"{self.phase}: {self.op}{under} {verb} {_word(self.value)}: its {what} is {self.value:g}",
             f"    {place}",
@@ -207,22 +207,22 @@ def find_bad_rule(session: BackwardSession) -> Finding | None:
 def _forward_finding(node: Node, out: ndarray) -> Finding:
     at = _first_bad(out)
     operands: list[Operand] = []
-    made = True
+    handed: list[Operand] = []  # by data and parameters, since no node before this one had such a number
     for i, parent in enumerate(node.parents):
         value = _operand_value(node, i, parent)
         if value is None:
             continue
         name = node.op.input_name(i, len(node.parents))
-        if not np.isfinite(value).all():
-            made = False
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
             bad = _first_bad(value)
-            operands.append(Operand(name, bad, float(value[bad])))
+            leaf = None if parent is None else leaf_names([node]).get(parent.seq)
+            handed.append(Operand(leaf or name, bad, float(value[bad])))
         elif node.op.kind == "elementwise":
             operands.append(_broadcast_entry(name, value, out.shape, at))
         elif value.size:
             largest = tuple(int(k) for k in np.unravel_index(int(np.abs(value).argmax()), value.shape))
             operands.append(Operand(f"largest entry {name}", largest, float(value[largest])))
-    return _finding("forward", node, out, at, operands, made, None)
+    return _finding("forward", node, out, at, handed or operands, not handed, None)
 
 
 def _backward_finding(session: BackwardSession, node: Node, i: int, d: ndarray, good: bool) -> Finding:

@@ -6,6 +6,7 @@ rule that is wrong is caught along some direction, and bisection over the entrie
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -42,13 +43,17 @@ class InputCheck:
 
 @dataclass
 class Check:
-    """What `check` found at a node. `ok` is False when a rule disagrees; `skipped` says why nothing was checked."""
+    """What `check` found at a node. `ok` is False when a rule disagrees; `skipped` says why nothing was checked.
+
+    `guessed` names the inputs whose values nothing holds any more: the rule was tried at random ones.
+    """
 
     op: str
     label: str
     place: str
     inputs: list[InputCheck] = field(default_factory=list)
     skipped: str = ""
+    guessed: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -72,6 +77,11 @@ class Check:
                     f"WRONG  ∂L/∂{i.name}[{where}] of {self.op} ({self.label}, {self.place}): "
                     f"its rule gives {i.rule:.6g}, numerical differentiation {i.numerical:.6g}"
                 )
+        if self.guessed:
+            lines.append(
+                f"       (at random values of {', '.join(self.guessed)}: the pass's own are not held any more; "
+                "under the debugger, and in `with autograd.observe.keep_values():`, they are)"
+            )
         return "\n".join(lines)
 
     def __bool__(self) -> bool:
@@ -84,6 +94,7 @@ def check_node(session: BackwardSession, node: Node, *, rtol: float = 1e-4, seed
     The upstream gradient is the session's where it is known, random otherwise. Entries at a kink (a ReLU at
     0, say), where the rule's answer lies between the one-sided slopes, are left out and counted. The
     session is not changed. Entries without a derivative (the slope grows as the step shrinks) count as kinks too.
+    An input that is neither held nor can be computed again gets random values: the rule is checked, if not here.
     """
     place = str(node.where) if node.where is not None else "in the engine"
     out = Check(node.op.name, session.label(node), place)
@@ -95,24 +106,28 @@ def check_node(session: BackwardSession, node: Node, *, rtol: float = 1e-4, seed
     u = rng.standard_normal(node.shape) if g is None or not np.isfinite(g).all() else g.astype(np.float64)
     if not u.any():
         u = rng.standard_normal(node.shape)
-    inputs = _inputs(session, node, rng)
-    if isinstance(inputs, str):
-        out.skipped = inputs
-        return out
-    with modes.no_grad(), np.errstate(all="ignore"):
-        y = forward(node, inputs)
-    if not np.isfinite(y).all() or y.shape != tuple(node.shape):
-        out.skipped = (
-            "its value is not finite"
-            if y.shape == tuple(node.shape)
-            else f"its forward gives shape {y.shape} in float64"
-        )
+    inputs: Any = None
+    # Some ops are of numbers above 0 only.
+    for guess in (
+        lambda shape: np.asarray(rng.normal(size=shape)),
+        lambda shape: np.asarray(rng.uniform(0.5, 1.5, shape)),
+    ):
+        inputs, guessed = _inputs(session, node, guess)
+        if isinstance(inputs, str):
+            out.skipped = inputs
+            return out
+        out.guessed = tuple(guessed)
+        out.skipped = _trouble(node, inputs)
+        if not out.skipped or not guessed:
+            break
+    if out.skipped:
         return out
     pulled = _pull(node, inputs, u)
     for i, parent in enumerate(node.parents):
         if parent is not None:
             out.inputs.append(_Probe(node, inputs, u, i, pulled[i], rtol, rng).run())
-            _compare_precision(out.inputs[-1], node, i, u, pulled[i])
+            if not guessed:
+                _compare_precision(out.inputs[-1], node, i, u, pulled[i])
     return out
 
 
@@ -121,9 +136,24 @@ def check_all(session: BackwardSession, **options: Any) -> list[Check]:
     return [check_node(session, node, **options) for node in session.nodes if node.parents]
 
 
-def _inputs(session: BackwardSession, node: Node, rng: np.random.Generator) -> list[ndarray] | str:
-    """The inputs in float64; a sentence when one that matters is gone."""
+def _trouble(node: Node, inputs: list[ndarray]) -> str:
+    """Why the node cannot be checked at these inputs; empty when it can."""
+    try:
+        with modes.no_grad(), np.errstate(all="ignore"):
+            y = forward(node, inputs)
+    except Exception as error:  # a forward of the user's own, which need not take float64
+        return f"its forward cannot be run again in float64: {type(error).__name__}: {error}"
+    if y.shape != tuple(node.shape):
+        return f"its forward gives shape {y.shape} in float64"
+    return "" if np.isfinite(y).all() else "its value is not finite"
+
+
+def _inputs(
+    session: BackwardSession, node: Node, guess: Callable[[Any], ndarray]
+) -> tuple[list[ndarray] | str, list[str]]:
+    """The inputs in float64, or a sentence when one that matters is gone; and the names of those guessed."""
     out: list[ndarray] = []
+    guessed: list[str] = []
     op = node.op
     keeps = op.keeps(tuple(p is not None for p in node.parents))
     for i, (parent, value) in enumerate(zip(node.parents, recovered_inputs(session, node), strict=True)):
@@ -133,17 +163,21 @@ def _inputs(session: BackwardSession, node: Node, rng: np.random.Generator) -> l
         linear = op.kind == "multilinear" or (op.kind == "elementwise" and not any(keeps))
         if parent is not None and linear:
             # The rule does not depend on this value: any other serves as well.
-            out.append(rng.standard_normal(parent.shape))
+            out.append(guess(parent.shape))
             continue
         blank = node.saved[i + 1] if isinstance(node.saved, tuple) else None
-        if parent is None and (blank is not None or linear):
+        name = op.input_name(i, len(node.parents))
+        if parent is not None:
+            out.append(guess(parent.shape))
+            guessed.append(name)
+        elif blank is not None or linear or op.holds_constants:
             out.append(np.ones(getattr(blank, "shape", node.shape)))
-            continue
-        return (
-            f"the value of input {op.input_name(i, len(node.parents))} is not held any more; run the forward pass "
-            "under the debugger, or in `with autograd.observe.keep_values():`"
-        )
-    return out
+        else:
+            return (
+                f"the value of input {name} is not held any more; run the forward pass under the debugger, or in "
+                "`with autograd.observe.keep_values():`"
+            ), []
+    return out, guessed
 
 
 def _pull(node: Node, inputs: list[ndarray], u: ndarray) -> list[ndarray | None]:

@@ -165,6 +165,7 @@ class Interpreter:
     def _one(self, line: str) -> Reply:
         word, rest = _split(line)
         name = _ALIASES.get(word)
+        before = self.session, self.session.stop, self.session.position
         try:
             if name is None or _is_assignment(rest):
                 return self._python(line)
@@ -174,9 +175,9 @@ class Interpreter:
         except (KeyboardInterrupt, SystemExit):
             raise
         except Exception as error:  # a rule or a hook of the program failed: that is news, not our end
-            return Reply(
-                [*self.show(), error_line(f"{type(error).__name__}: {error}")], error=True, moved=True
-            )
+            moved = before != (self.session, self.session.stop, self.session.position)
+            said = error_line(f"{type(error).__name__}: {error}")
+            return Reply([*(self.show() if moved else ()), said], error=True, moved=moved)
 
     def _python(self, line: str) -> Reply:
         """pdb's habit: what is no command is Python."""

@@ -60,11 +60,19 @@ class Explanation:
     terms: tuple[Term, ...]
     gradient: float
     before: float | None
+    #: Relative error that the dtype's rounding allows.
+    precision: float = 0.0
 
     @property
     def total(self) -> float:
         """The sum of the terms."""
         return float(np.sum([t.product for t in sorted(self.terms, key=lambda t: abs(t.product))]))
+
+    @property
+    def off(self) -> bool:
+        """Whether the rule's own number is another than the terms' sum, beyond what rounding explains."""
+        size = sum(abs(t.product) for t in self.terms) + abs(self.gradient)
+        return bool(np.isfinite(size)) and abs(self.total - self.gradient) > max(self.precision, 1e-7) * size
 
     def __str__(self) -> str:
         return render(self)
@@ -113,6 +121,8 @@ def explain_entry(
     return Explanation(
         node.op.name, session.label(node), node.op.input_name(input, len(node.parents)), session.label(parent), where,
         local.formula, terms, float(pulled[where]), before,
+        np.inf if node is session.node and session.edited_edge(input)  # the rule is not what is handed on
+        else float(np.finfo(node.dtype).eps) * 1000 if node.dtype.kind == "f" else 0.0,
     )  # fmt: skip
 
 
@@ -142,6 +152,8 @@ def render(e: Explanation, *, width: int = 80) -> str:
         " + …" if len(e.terms) > 3 else ""
     )
     lines.append(f"  = {flow} = {e.total:.6g}" if many else f"  = {e.total:.6g}")
+    if e.off:
+        lines.append(f"  but the rule gives {e.gradient:.6g}: `check` tells which of the two is wrong")
     if e.before is not None:
         lines.append(f"  other users had handed back {e.before:.6g}: together {e.before + e.gradient:.6g}")
     return "\n".join(lines)

@@ -8,7 +8,9 @@ import os
 import sys
 import traceback
 import types
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +58,7 @@ def run_script(
         looking = attached(hook)
     with _as_main(path, args) as main:
         try:
-            with keep_values(stack=True), looking as found:
+            with keep_values(stack=True), _without_warnings() if anomaly else nullcontext(), looking as found:
                 exec(code, main.__dict__)
         except QuitDebugger:
             return 0
@@ -80,6 +82,14 @@ def run_script(
         more = f"; never reached: {', '.join(unhit)}" if unhit else ""
         terminal.show([f"{path.name} ended after {hook.passes} backward pass(es){more}"])
     return 0
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Of what the anomaly mode tells better: NumPy's warnings about the engine's own lines."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"tinygrad_cnn\.")
+        yield
 
 
 def _at_anomaly(terminal: Terminal, session: BackwardSession, found: Anomaly) -> None:

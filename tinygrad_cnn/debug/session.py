@@ -22,7 +22,7 @@ from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.backward import backward_roots
 from tinygrad_cnn.autograd.backward_pass import BackwardPass, Lazy
 from tinygrad_cnn.autograd.graph import Node
-from tinygrad_cnn.autograd.handle import unwrap
+from tinygrad_cnn.autograd.handle import Handle, unwrap
 from tinygrad_cnn.autograd.hooks import Hooks, add_hook
 from tinygrad_cnn.autograd.observe import leaf_names, value_of, values_of
 from tinygrad_cnn.autograd.saved import saved_values
@@ -136,7 +136,7 @@ class BackwardSession(Walk):
     ) -> None:
         self._pass = work
         self.nodes: list[Node] = work.order
-        self.names = leaf_names(self.nodes)
+        self.names = _variables(self.nodes, scopes) | leaf_names(self.nodes)
         self.breakpoints = breakpoints if breakpoints is not None else Breakpoints()
         self.watches: list[Watch] = []
         self.user_scopes = list(scopes)
@@ -196,6 +196,10 @@ class BackwardSession(Walk):
     @property
     def create_graph(self) -> bool:
         return self._pass.create_graph
+
+    def edited_edge(self, input: int) -> bool:
+        """Whether what the paused node hands to this input was edited."""
+        return input in self._edge_edits
 
     @property
     def hooked(self) -> bool:
@@ -500,6 +504,18 @@ class BackwardSession(Walk):
         place = "over" if self.closed else f"step {min(self.position + 1, self.total)} of {self.total}"
         node = self.node
         return f"<BackwardSession {place}{f': {self.label(node)}' if node is not None else ''} ({self.stop.text})>"
+
+
+def _variables(nodes: list[Node], scopes: Sequence[Mapping[str, Any]]) -> dict[int, str]:
+    """What the program's own variables call the leaves, by `seq`: the innermost scope's name, the first of several."""
+    leaves = {node.seq for node in nodes if node.is_leaf}
+    found: dict[int, str] = {}
+    for scope in scopes:
+        for name, value in list(scope.items()):
+            node = value.node if isinstance(value, Handle) else None
+            if node is not None and node.seq in leaves and not name.startswith("_"):
+                found.setdefault(node.seq, name)
+    return found
 
 
 def _visit(undo: _Undo) -> Visit:
