@@ -16,6 +16,7 @@ from typing import Any as _Any
 
 from tinygrad_cnn import autograd, cuda
 from tinygrad_cnn import tensor as _tensor_module
+from tinygrad_cnn.autograd.deferred import is_fusion_enabled, set_fusion
 from tinygrad_cnn.autograd.modes import (
     enable_grad,
     get_default_dtype,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn import random as _random
-from tinygrad_cnn.autograd import dispatch, modes, versions
+from tinygrad_cnn.autograd import deferred, dispatch, modes, versions
 from tinygrad_cnn.autograd.backward import backward as _backward
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle, make_leaf, register_tensor_type, unwrap, wrap
@@ -741,3 +741,4 @@ for _name in _RESHAPED_IN_PLACE.split():
     setattr(Tensor, f"{_name}_", _reshaped_in_place(getattr(_shp, _name)))
 Tensor.pad = _pad.pad  # type: ignore[attr-defined]
 register_tensor_type(Tensor)
+deferred.register(Tensor)

@@ -195,6 +195,10 @@ def test_normalisation_and_passes(pair, data):
         close(got, expected)
     mean, invstd = stats[0], (1 / np.sqrt(stats[1] + single(1e-3))).astype(single)
     close(fast.batch_norm_forward(x, w, b, mean, invstd), plain.batch_norm_forward(x, w, b, mean, invstd))
+    for form in pair:
+        got = form.batch_norm_relu(x, w, b, mean, invstd)
+        np.testing.assert_array_equal(got, form.relu(form.batch_norm_forward(x, w, b, mean, invstd)))
+        np.testing.assert_array_equal(form.bias_relu(x, b.astype(dtype)), form.relu(form.bias_add(x, b.astype(dtype))))
     results = zip(
         fast.batch_norm_backward(g, x, w, mean, invstd), plain.batch_norm_backward(g, x, w, mean, invstd)
     )

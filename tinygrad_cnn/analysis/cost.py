@@ -17,6 +17,7 @@ from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle, make_leaf, wrap
 from tinygrad_cnn.autograd.observe import observing
+from tinygrad_cnn.autograd.saved import held
 from tinygrad_cnn.autograd.versions import owner
 
 __all__ = ["Layer", "Summary", "summary"]
@@ -173,7 +174,7 @@ def _saved(nodes: list[Node], parameters: list[Any]) -> int:
     own = {id(owner(p.array)) for p in parameters}
     kept: dict[int, int] = {}
     for node in nodes:
-        values = [*(node.saved or ()), *node.params.values()]
+        values = [*held(node), *node.params.values()]
         for value in values:
             if isinstance(value, np.ndarray):
                 memory = owner(value)

@@ -38,6 +38,11 @@ class Lazy:
     def add_to(self, total: ndarray) -> None:
         raise NotImplementedError
 
+    def through(self, node: Node) -> ndarray | None:
+        """What `node` hands to its only input when this is its upstream gradient, where that is known without
+        laying it out; None where it is not. Asked only while nobody looks."""
+        return None
+
 
 class BackwardPass:
     """The state of one backward pass.
@@ -92,6 +97,7 @@ class BackwardPass:
         create_graph, release = self.create_graph, not (self.retain_graph or self.deferred)
         observe = modes.state.on_backward
         listed = watched or observe is not None
+        unseen = not (listed or self.keep)
         owned, in_place, add = self.owned, not self.keep, np.add
         order = self.order
         # Leaves save nothing; anything changed before the oldest of the others was recorded is no concern.
@@ -107,6 +113,13 @@ class BackwardPass:
                 continue
             if type(g) is not ndarray:
                 if isinstance(g, Lazy):
+                    if unseen and node.extra is None and (captured is None or node.seq not in captured):
+                        d = g.through(node)
+                        if d is not None:
+                            receive(node.parents[0], d)
+                            if release:
+                                node.saved = RELEASED
+                            continue
                     g = g.dense()
                     self.owned.add(node.seq)
                 elif isinstance(g, np.generic):  # what NumPy makes of 0-d arrays
@@ -140,7 +153,7 @@ class BackwardPass:
             if type(saved) is not tuple:
                 saved = saved_values(node)
             if suspicious:
-                check_versions(node)
+                check_versions(node, saved)
             op = node.op
             if create_graph:
                 saved = saved_tensors(node)

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.graph import Node, calling_stack
+from tinygrad_cnn.autograd.saved import peek
 
 
 @contextlib.contextmanager
@@ -55,10 +56,8 @@ def value_of(node: Node) -> np.ndarray | None:
     tensor = node.tensor
     if tensor is not None:
         return tensor.array
-    saved = node.saved
-    if isinstance(saved, tuple) and saved and isinstance(saved[0], np.ndarray):
-        return saved[0]
-    return None
+    saved = peek(node)
+    return saved[0] if saved and isinstance(saved[0], np.ndarray) else None
 
 
 def values_of(nodes: list[Node]) -> dict[int, np.ndarray]:

@@ -40,6 +40,7 @@ __all__ = [
     "batch_norm",
     "batch_norm_backward",
     "batch_norm_forward",
+    "batch_norm_relu",
     "batch_statistics",
     "bias_add",
     "bias_relu",
@@ -218,6 +219,11 @@ def batch_norm_forward(
 ) -> Array:
     """weight * (x - mean) * invstd + bias per channel, in one pass."""
     return (_chosen or _choose()).batch_norm_forward(x, weight, bias, mean, invstd)
+
+
+def batch_norm_relu(x: Array, weight: Array | None, bias: Array | None, mean: Array, invstd: Array) -> Array:
+    """relu(batch_norm_forward(...)) in one pass."""
+    return (_chosen or _choose()).batch_norm_relu(x, weight, bias, mean, invstd)
 
 
 def batch_norm_backward(

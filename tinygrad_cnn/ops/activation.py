@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn import kernels
+from tinygrad_cnn.autograd import deferred
 from tinygrad_cnn.autograd.handle import Handle, unwrap
 from tinygrad_cnn.autograd.op import Elementwise, General
 from tinygrad_cnn.ops.arithmetic import mul_op
@@ -64,6 +65,12 @@ prelu_op = E(
 
 def relu(input: Array, inplace: bool = False) -> Array:
     """max(x, 0). At 0 the gradient is 0."""
+    if type(input) is deferred.kind:
+        fused = deferred.go_on(input, relu_op, (), {})
+        if fused is not None:
+            if inplace and deferred.take_over(input, fused[0]):
+                return input
+            return _maybe_inplace(input, fused[0], inplace)
     return _maybe_inplace(input, relu_op.apply((input,), {})[0], inplace)
 
 

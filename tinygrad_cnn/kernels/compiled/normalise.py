@@ -53,6 +53,19 @@ def batch_norm_forward(
     """See `kernels.batch_norm_forward`."""
     if not ours(x, mean, invstd) or x.ndim < 2:
         return reference.batch_norm_forward(x, weight, bias, mean, invstd)
+    return _normalised(x, weight, bias, mean, invstd, False)
+
+
+def batch_norm_relu(x: Array, weight: Array | None, bias: Array | None, mean: Array, invstd: Array) -> Array:
+    """See `kernels.batch_norm_relu`."""
+    if not ours(x, mean, invstd) or x.ndim < 2:
+        return reference.batch_norm_relu(x, weight, bias, mean, invstd)
+    return _normalised(x, weight, bias, mean, invstd, True)
+
+
+def _normalised(
+    x: Array, weight: Array | None, bias: Array | None, mean: Array, invstd: Array, clipped: bool
+) -> Array:
     x = _ordered(x)
     c = x.shape[1]
     factors = np.empty((3, c), np.float32)
@@ -60,7 +73,7 @@ def batch_norm_forward(
     np.multiply(invstd, 1 if weight is None else weight, out=factors[1])
     factors[2] = 0 if bias is None else bias
     y = np.empty_like(x)
-    entries = (address(x), address(y), address(factors), c, x.size // (len(x) * c), _last(x))
+    entries = (address(x), address(y), address(factors), c, x.size // (len(x) * c), _last(x), clipped)
     scale_shift.run(entries, len(x), grain(len(x), x.size))
     return y
 
@@ -222,10 +235,12 @@ def repeat(values, many):
 
 @Task
 def scale_shift(table, first, last):
-    """(x, y, factors (3, C), C, pixels, channels last): y = (x - mean) * scale + shift."""
+    """(x, y, factors (3, C), C, pixels, channels last, clipped): y = (x - mean) * scale + shift, at least 0 where it
+    is clipped. One loop for both, so that they round alike."""
     t = integers(table)
     c, plane = t[3], t[4]
     mean, scale, shift = view(t[2], c), view(t[2] + 4 * c, c), view(t[2] + 8 * c, c)
+    least = np.float32(0) if t[6] else np.float32(-np.inf)
     if t[5]:
         many = max(1, LONG // c)
         means, scales, shifts = repeat(mean, many), repeat(scale, many), repeat(shift, many)
@@ -233,7 +248,8 @@ def scale_shift(table, first, last):
             count = min(many, last * plane - p) * c
             row, out = view(t[0] + 4 * p * c, count), view(t[1] + 4 * p * c, count)
             for k in range(count):
-                out[k] = (row[k] - means[k]) * scales[k] + shifts[k]
+                d = (row[k] - means[k]) * scales[k] + shifts[k]
+                out[k] = least if d <= least else d
         return
     for n in range(first, last):
         for k in range(c):
@@ -241,7 +257,8 @@ def scale_shift(table, first, last):
             row, out = view(t[0] + at, plane), view(t[1] + at, plane)
             u, v, w = mean[k], scale[k], shift[k]
             for p in range(plane):
-                out[p] = (row[p] - u) * v + w
+                d = (row[p] - u) * v + w
+                out[p] = least if d <= least else d
 
 
 @Task

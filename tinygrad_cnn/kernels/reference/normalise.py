@@ -45,6 +45,12 @@ def batch_norm_forward(
     return y.astype(x.dtype, copy=False)
 
 
+def batch_norm_relu(x: Array, weight: Array | None, bias: Array | None, mean: Array, invstd: Array) -> Array:
+    """See `kernels.batch_norm_relu`."""
+    y = batch_norm_forward(x, weight, bias, mean, invstd)
+    return np.maximum(y, 0, out=y)
+
+
 def batch_norm_backward(
     g: Array, x: Array, weight: Array | None, mean: Array, invstd: Array
 ) -> tuple[Array, Array, Array]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygrad_cnn.kernels import geometry
 from tinygrad_cnn.ops import conv as ops
+from tinygrad_cnn.ops import fused
 from tinygrad_cnn.ops.expect import wrong_shape
 
 _NAMES = {1: "(N, C, L)", 2: "(N, C, H, W)", 3: "(N, C, D, H, W)"}
@@ -177,8 +178,7 @@ def _conv(
     if len(x_shape) == d + 1:
         y = ops.correlate(input.unsqueeze(0), weight, **params)
         return (y if bias is None else ops.bias_add(y, bias)).squeeze(0)
-    y = ops.correlate(input, weight, **params)
-    return y if bias is None else ops.bias_add(y, bias)
+    return fused.correlate(input, weight, bias, params)
 
 
 @lru_cache(4096)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd import deferred
 from tinygrad_cnn.autograd.handle import unwrap, wrap
 from tinygrad_cnn.kernels import geometry
 from tinygrad_cnn.nn.functional.conv import batched, hashable, positive
@@ -28,9 +29,11 @@ def _max_pool(name: str, d: int) -> Callable[..., Any]:
             name, tuple(x.shape), hashable(kernel_size), hashable(stride), hashable(padding), hashable(dilation),
             bool(ceil_mode),
         )  # fmt: skip
+        y, chosen = (type(x) is deferred.kind and deferred.go_on(x, ops.max_pool, (), params)) or ops.max_pool.apply(
+            (x,), params
+        )
         if not return_indices:
-            return _unbatched(ops.max_pool(x, **params), input)
-        y, chosen = ops.max_pool.apply((x,), params)
+            return _unbatched(y, input)
         return _unbatched(y, input), _unbatched(wrap(chosen["indices"].astype(np.int64)), input)
 
     return _named(function, name, f"""Maximum of each window of input {_SHAPES[d]}.

@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd import deferred, modes
 from tinygrad_cnn.autograd.graph import Scope
 from tinygrad_cnn.autograd.handle import Handle
 from tinygrad_cnn.nn.modules.convert import ConvertMixin
@@ -86,9 +86,10 @@ class Module(HookMixin, StateMixin, ConvertMixin):
             scope = self._enter_scope(outer)
         state.scope = scope
         try:
-            if self._hooks is None:
-                return self.forward(*args, **kwargs)
-            return self._hooks.call(self, args, kwargs)
+            result = self.forward(*args, **kwargs) if self._hooks is None else self._hooks.call(self, args, kwargs)
+            if outer is None and type(result) is deferred.kind:
+                deferred.settle(result)  # nothing deferred leaves the outermost module
+            return result
         except (ValueError, RuntimeError, IndexError, TypeError) as error:
             _name_module(error, scope)
             raise
