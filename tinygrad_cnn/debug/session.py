@@ -25,7 +25,7 @@ from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle, unwrap
 from tinygrad_cnn.autograd.hooks import Hooks, add_hook
 from tinygrad_cnn.autograd.observe import leaf_names, value_of, values_of
-from tinygrad_cnn.autograd.saved import saved_values
+from tinygrad_cnn.autograd.saved import lay_out, saved_values
 from tinygrad_cnn.debug.breakpoints import Breakpoints
 from tinygrad_cnn.debug.conditions import Namespace
 from tinygrad_cnn.debug.editing import MISSING, edit_edge, edit_gradient, edit_value, put
@@ -136,6 +136,7 @@ class BackwardSession(Walk):
     ) -> None:
         self._pass = work
         self.nodes: list[Node] = work.order
+        lay_out(self.nodes)  # what fused ops did not write down is looked at now
         self.names = _variables(self.nodes, scopes) | leaf_names(self.nodes)
         self.breakpoints = breakpoints if breakpoints is not None else Breakpoints()
         self.watches: list[Watch] = []
