@@ -7,14 +7,18 @@ place, gradients never. Called by `tinygrad_cnn.optim` through `kernels`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from ..layout import Array
+from .shards import in_shards
 
-# Numbers of each array that are worked on at a time.
-PIECE = 1 << 15
+# Numbers of each array that are worked on at a time: an update is many passes, and only the first should wait for
+# memory.
+PIECE = 1 << 16
 
 
 def sgd(
@@ -31,17 +35,19 @@ def sgd(
     first: bool,
 ) -> None:
     """See `kernels.sgd`."""
-    for i, (p, g) in enumerate(zip(params, grads, strict=True)):
+
+    def update(p: Array, g: Array, b: Array | None = None) -> None:
         g = _regularised(p, g, weight_decay, maximize)
-        if momentum:
-            b = buffers[i]
+        if b is not None:
             if first:
                 b[...] = g
             else:
                 b *= momentum
-                b += (1 - dampening) * g
+                b += (1 - dampening) * g if dampening else g
             g = g + momentum * b if nesterov else b
         p -= lr * g
+
+    _in_pieces(update, params, grads, *([buffers] if momentum else []), passes=4)
 
 
 def adam(
@@ -61,38 +67,31 @@ def adam(
     maximize: bool,
 ) -> None:
     """See `kernels.adam` (Kingma & Ba 2015; decoupled decay: Loshchilov & Hutter 2019)."""
-    rate = lr / (1 - beta1**step)
-    root = np.sqrt(1 - beta2**step)
-    for i, (p, g) in enumerate(zip(params, grads, strict=True)):
+    # p -= lr * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps), the corrections multiplied out of the loop.
+    root = math.sqrt(1 - beta2**step)
+    rate = lr * root / (1 - beta1**step)
+
+    def update(p: Array, g: Array, m: Array, v: Array, top: Array | None = None) -> None:
         g = _regularised(p, g, 0.0 if decoupled else weight_decay, maximize)
-        if decoupled:
+        if decoupled and weight_decay:
             p *= 1 - lr * weight_decay
-        top = v[i] if amsgrad_state is None else amsgrad_state[i]
-        for p_, g_, m_, v_, top_ in _pieces(p, g, m[i], v[i], top):
-            d = np.empty_like(p_)
-            m_ += np.multiply(np.subtract(g_, m_, out=d), 1 - beta1, out=d)
-            v_ *= beta2
-            v_ += np.multiply(np.multiply(g_, g_, out=d), 1 - beta2, out=d)
-            if top_ is not v_:
-                np.maximum(top_, v_, out=top_)
-            np.sqrt(top_, out=d)
-            d /= float(root)
-            d += eps
-            np.divide(m_, d, out=d)
-            d *= rate
-            p_ -= d
+        d = np.subtract(g, m)  # the one array that is made: all passes below write into it
+        d *= 1 - beta1
+        m += d
+        np.multiply(g, g, out=d)
+        d *= 1 - beta2
+        v *= beta2
+        v += d
+        if top is not None:
+            v = np.maximum(top, v, out=top)
+        np.sqrt(v, out=d)
+        d += eps * root
+        np.divide(m, d, out=d)
+        d *= rate
+        p -= d
 
-
-def _pieces(*arrays: Array) -> Iterator[Sequence[Array]]:
-    """The arrays, which have one shape, a stretch at a time that stays in the cache; whole where they are small, or
-    lie in another order. An array that comes twice comes twice."""
-    if arrays[0].size <= PIECE or not all(a.flags.c_contiguous for a in arrays):
-        yield arrays
-        return
-    flat = {id(a): a.reshape(-1) for a in arrays}
-    for start in range(0, arrays[0].size, PIECE):
-        piece = {key: a[start : start + PIECE] for key, a in flat.items()}
-        yield [piece[id(a)] for a in arrays]
+    states = (m, v) if amsgrad_state is None else (m, v, amsgrad_state)
+    _in_pieces(update, params, grads, *states, passes=16)
 
 
 def rmsprop(
@@ -110,22 +109,30 @@ def rmsprop(
     maximize: bool,
 ) -> None:
     """See `kernels.rmsprop`; centred where `grad_avg` is given."""
-    for i, (p, g) in enumerate(zip(params, grads, strict=True)):
+    assert not momentum or buffers is not None, (
+        "rmsprop expected momentum buffers, got None: pass one array per parameter"
+    )
+
+    def update(p: Array, g: Array, s: Array, *others: Array) -> None:
+        rest = list(others)
         g = _regularised(p, g, weight_decay, maximize)
-        s = square_avg[i]
-        s[...] = alpha * s + (1 - alpha) * (g * g)
+        s *= alpha
+        s += (1 - alpha) * (g * g)
         spread = s
         if grad_avg is not None:
-            grad_avg[i][...] += (1 - alpha) * (g - grad_avg[i])
-            spread = s - grad_avg[i] * grad_avg[i]
-        update = g / (np.sqrt(spread) + eps)
+            average = rest.pop(0)
+            average += (1 - alpha) * (g - average)
+            spread = s - average * average
+        step = g / (np.sqrt(spread) + eps)
         if momentum:
-            assert buffers is not None, (
-                "rmsprop expected momentum buffers, got None: pass one array per parameter"
-            )
-            buffers[i][...] = momentum * buffers[i] + update
-            update = buffers[i]
-        p -= lr * update
+            b = rest.pop(0)
+            b *= momentum
+            b += step
+            step = b
+        p -= lr * step
+
+    given = [grad_avg, buffers if momentum else None]
+    _in_pieces(update, params, grads, square_avg, *(state for state in given if state is not None), passes=10)
 
 
 def adagrad(
@@ -142,10 +149,36 @@ def adagrad(
 ) -> None:
     """See `kernels.adagrad` (Duchi et al. 2011)."""
     rate = lr / (1 + (step - 1) * lr_decay)
-    for p, g, s in zip(params, grads, sums, strict=True):
+
+    def update(p: Array, g: Array, s: Array) -> None:
         g = _regularised(p, g, weight_decay, maximize)
         s += g * g
         p -= rate * g / (np.sqrt(s) + eps)
+
+    _in_pieces(update, params, grads, sums, passes=7)
+
+
+def _in_pieces(update: Callable[..., Any], *lists: Sequence[Array], passes: int) -> None:
+    """update(p, g, ...) on pieces of the arrays of parallel lists, in threads where there is much to do."""
+    pieces = [piece for arrays in zip(*lists, strict=True) for piece in _pieces(arrays)]
+
+    def shard(start: int, stop: int) -> None:
+        for piece in pieces[start:stop]:
+            update(*piece)
+
+    in_shards(shard, len(pieces), passes * sum(p.size for p in lists[0]))
+
+
+def _pieces(arrays: Sequence[Array]) -> Iterator[Sequence[Array]]:
+    """Arrays of one shape, a few rows at a time; whole where they are small."""
+    size = arrays[0].size
+    if size <= PIECE:
+        yield arrays
+        return
+    rows = len(arrays[0])
+    step = max(1, PIECE * rows // size)
+    for start in range(0, rows, step):
+        yield [a[start : start + step] for a in arrays]
 
 
 def _regularised(p: Array, g: Array, weight_decay: float, maximize: bool) -> Array:

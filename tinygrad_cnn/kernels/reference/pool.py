@@ -5,12 +5,15 @@ Loops run over the kernel's offsets, each a strided view of the whole input. Arr
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import product
+from typing import Any
 
 import numpy as np
 
 from ..geometry import Ints, Pairs, pool_shape, volume
-from ..layout import Array, accumulator, is_channels_last
+from ..layout import Array, accumulator, is_channels_last, rows
+from .shards import in_shards
 
 
 def max_pool(
@@ -22,37 +25,33 @@ def max_pool(
     )
     size, out = x.shape[2:], shape[2:]
     low = np.array(-np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min, x.dtype)
-    padded = _pad(x, _full_padding(size, out, kernel, stride, padding, dilation), low)
+    pads = _full_padding(size, out, kernel, stride, padding, dilation)
     pitch = _pitch(size)
-    # Where a window begins inside the plane: its index as long as nothing is larger than -inf.
-    first = _plane_index(
-        [
-            _first_inside(m, s, lo, dil)
-            for m, s, (lo, _), dil in zip(out, stride, padding, dilation, strict=True)
-        ],
-        pitch,
-    )
-    y = np.full_like(x, low, shape=shape)
+    # Flat positions: where each window begins (outside the plane, where there is padding), how far from there each
+    # kernel offset is, and how far the first one inside: the choice as long as nothing is larger than -inf.
+    starts = [np.arange(m) * s - lo for m, s, (lo, _) in zip(out, stride, padding, strict=True)]
+    begin = _plane_index(starts, pitch)
+    far = [
+        sum(u * dil * step for u, dil, step in zip(offset, dilation, pitch, strict=True))
+        for offset in product(*map(range, kernel))
+    ]
+    inside = [
+        np.where(start < 0, -(start // dil) * dil, 0) for start, dil in zip(starts, dilation, strict=True)
+    ]
+    first = _plane_index(inside, pitch)
+    y = np.empty_like(x, shape=shape)
     indices = np.empty_like(y, np.int32)
-    indices[...] = first
-    for offset in product(*map(range, kernel)):
-        at = [
-            slice(u * dil, u * dil + (m - 1) * s + 1, s)
-            for u, dil, m, s in zip(offset, dilation, out, stride, strict=True)
-        ]
-        values = padded[(slice(None), slice(None), *at)]
-        better = values > y
-        if x.dtype.kind == "f":
-            better |= values != values  # NaN wins
-        here = _plane_index(
-            [
-                np.arange(m) * s - lo + u * dil
-                for u, dil, m, s, (lo, _) in zip(offset, dilation, out, stride, padding, strict=True)
-            ],
-            pitch,
-        )
-        np.copyto(y, values, where=better)
-        np.copyto(indices, here, where=better)
+
+    def shard(start: int, stop: int) -> None:
+        padded = _pad(x[start:stop], pads, low)
+        values = [padded[at] for at in _each_offset(kernel, stride, dilation, out)]
+        best, chosen = y[start:stop], indices[start:stop]
+        _first_maximum(values, far, first, best, chosen)
+        if best.dtype.kind == "f" and best.size and np.isnan(best.max()):
+            _first_maximum(values, far, first, best, chosen, nan=True)
+        chosen += begin
+
+    in_shards(shard, shape[0], 3 * y.size * volume(kernel))
     return y, indices
 
 
@@ -71,19 +70,25 @@ def scatter_windows(g: Array, indices: Array, *, shape: Ints) -> Array:
     """See `kernels.scatter_windows`."""
     n, c = shape[:2]
     plane = volume(shape[2:])
-    dx = np.zeros(n * c * plane, accumulator(g.dtype))
-    # Position in memory order of the result, which is the order of g: plane by plane, or channels-last.
-    if is_channels_last(g):
-        at = np.moveaxis(indices, 1, -1).astype(np.intp) * c
-        at += np.arange(c)
-        at += (np.arange(n) * (plane * c)).reshape(n, *(1,) * (g.ndim - 1))
-        np.add.at(dx, at.ravel(), np.moveaxis(g, 1, -1).ravel())
-        result = np.moveaxis(dx.reshape(n, *shape[2:], c), -1, 1)
-    else:
-        at = indices.astype(np.intp)
-        at += (np.arange(n * c) * plane).reshape(n, c, *(1,) * (g.ndim - 2))
-        np.add.at(dx, at.ravel(), g.ravel())
-        result = dx.reshape(shape)
+    # Position in memory order of the result: channels-last where that is the order of the choice (g may have been a
+    # flat row for each image, and what comes next goes hand in hand with the forward pass), else plane by plane.
+    last = is_channels_last(indices) or is_channels_last(g)
+    if last:
+        g, indices = rows(g), rows(indices)
+    dx = np.zeros((n, plane * c), accumulator(g.dtype))
+
+    def shard(start: int, stop: int) -> None:
+        at = indices[start:stop].astype(np.intp)
+        if last:
+            at *= c
+            at += np.arange(c)
+        else:
+            at += (np.arange(c) * plane).reshape(c, *(1,) * (g.ndim - 2))
+        at += (np.arange(stop - start) * (plane * c)).reshape(-1, *(1,) * (g.ndim - 1))
+        np.add.at(dx[start:stop].reshape(-1), at.reshape(-1), g[start:stop].reshape(-1))
+
+    in_shards(shard, n, 16 * g.size)
+    result = np.moveaxis(dx.reshape(n, *shape[2:], c), -1, 1) if last else dx.reshape(shape)
     return result.astype(g.dtype, copy=False)
 
 
@@ -104,9 +109,8 @@ def avg_pool(
     acc = accumulator(x.dtype)
     padded = _pad(x, _full_padding(size, out, kernel, stride, pairs, ones), np.zeros((), x.dtype))
     total = np.zeros_like(x, acc, shape=shape)
-    for offset in product(*map(range, kernel)):
-        at = [slice(u, u + (m - 1) * s + 1, s) for u, m, s in zip(offset, out, stride, strict=True)]
-        total += padded[(slice(None), slice(None), *at)]
+    for at in _each_offset(kernel, stride, ones, out):
+        total += padded[at]
     total /= divisor(size, out, kernel, stride, padding, count_include_pad, divisor_override).astype(acc)
     return total.astype(x.dtype, copy=False)
 
@@ -136,9 +140,8 @@ def avg_pool_input(
     padded = np.zeros_like(
         g, acc, shape=(*shape[:2], *(n + lo + hi for n, (lo, hi) in zip(size, full, strict=True)))
     )
-    for offset in product(*map(range, kernel)):
-        at = [slice(u, u + (m - 1) * s + 1, s) for u, m, s in zip(offset, out, stride, strict=True)]
-        padded[(slice(None), slice(None), *at)] += share
+    for at in _each_offset(kernel, stride, ones, out):
+        padded[at] += share
     inside = padded[
         (slice(None), slice(None), *(slice(p, p + n) for p, n in zip(padding, size, strict=True)))
     ]
@@ -170,6 +173,38 @@ def divisor(
     return np.array(np.prod(np.meshgrid(*counts, indexing="ij"), axis=0))
 
 
+def _first_maximum(
+    values: list[Array], far: list[int], first: Array, best: Array, chosen: Array, nan: bool = False
+) -> None:
+    """Writes the largest of `values` to best, and to chosen how far along it was found: `far`, which rises, or `first`
+    where nothing is above -inf. NaN counts as largest only with `nan`, which costs two more passes for each value.
+
+    No masked copies, which take NumPy ten times as long: a later find is always further, so the choice is a maximum
+    too.
+    """
+    np.copyto(best, values[0])
+    chosen[...] = first
+    for value, distance in zip(values[1:], far[1:], strict=True):
+        better = value > best
+        if nan:
+            better |= np.isnan(value)
+        np.maximum(best, value, out=best)
+        np.maximum(chosen, np.multiply(better, distance, dtype=np.int32), out=chosen)
+
+
+def _each_offset(kernel: Ints, stride: Ints, dilation: Ints, out: Ints) -> Iterator[Any]:
+    """For each position inside the kernel, in reading order, the index of what it meets in each window."""
+    for offset in product(*map(range, kernel)):
+        yield (
+            slice(None),
+            slice(None),
+            *(
+                slice(u * dil, u * dil + (m - 1) * s + 1, s)
+                for u, dil, m, s in zip(offset, dilation, out, stride, strict=True)
+            ),
+        )
+
+
 def _full_padding(size: Ints, out: Ints, kernel: Ints, stride: Ints, padding: Pairs, dilation: Ints) -> Pairs:
     """The padding that gives every window, partial ones of ceil_mode too, its full reach."""
     pads = []
@@ -187,11 +222,6 @@ def _pad(x: Array, padding: Pairs, value: Array) -> Array:
     inside = (slice(lo, lo + n) for n, (lo, _) in zip(x.shape[2:], padding, strict=True))
     padded[(slice(None), slice(None), *inside)] = x
     return padded
-
-
-def _first_inside(out: int, stride: int, lo: int, dilation: int) -> Array:
-    start = np.arange(out) * stride - lo
-    return np.where(start < 0, start + -(start // dilation) * dilation, start)
 
 
 def _pitch(size: Ints) -> list[int]:
