@@ -6,9 +6,9 @@ from tinygrad_cnn import viz
 
 PRODUCT = """\
 z = x · y
-z = x · y  6  ∂L 1
-├─ x       2  ∂L 3  1 · 3
-└─ y       3  ∂L 2  1 · 2
+z = x · y  6  grad 1
+├─ x       2  grad 3  1 · 3
+└─ y       3  grad 2  1 · 2
 
 3 values, 2 edges"""
 

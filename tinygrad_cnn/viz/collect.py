@@ -12,11 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd import versions
 from tinygrad_cnn.autograd.graph import RELEASED, reachable
 from tinygrad_cnn.autograd.graph import Node as EngineNode
 from tinygrad_cnn.autograd.handle import Handle
-from tinygrad_cnn.autograd.observe import leaf_names
 from tinygrad_cnn.viz import formula, gradients
 from tinygrad_cnn.viz.description import (
     Description,
@@ -30,14 +28,17 @@ from tinygrad_cnn.viz.description import (
 )  # fmt: skip
 from tinygrad_cnn.viz.equations import write_out
 from tinygrad_cnn.viz.modules import BOXES, Tree, finish
-from tinygrad_cnn.viz.naming import Places
+from tinygrad_cnn.viz.naming import Operand, Places, names_of
 from tinygrad_cnn.viz.summary import summarise
+from tinygrad_cnn.viz.surroundings import Surroundings, place_of
 from tinygrad_cnn.viz.values import known_values
 
 #: Graphs up to this many nodes get pictures and histograms; larger ones numbers only.
 DETAILED = 1_500
 #: All pictures of one description together stay within about so many bytes.
 PICTURE_BYTES = 1_000_000
+#: What the letters of formulas stand for where a network computes.
+_ROLES = {"x": "input", "w": "weight"}
 #: A local gradient's norm is looked for by power iteration only up to this many entries of the Jacobian.
 NORM_ENTRIES = 100_000
 
@@ -52,6 +53,7 @@ class Wish:
     names: Mapping[str, Any] = field(default_factory=dict)
     depth: int | None = None
     boxes: int = BOXES
+    around: Surroundings = field(default_factory=Surroundings)
 
 
 def collect(outputs: Sequence[Handle], wish: Wish) -> Description:
@@ -74,16 +76,18 @@ class _Collector:
         self.places = Places()
         self.tree = Tree()
         self.placed: set[int] = set()
+        self.scopes: dict[int, str | None] = {}
         self.constants: dict[str, str] = {}
         # about two pictures a node (value and gradient), and constants beside them
         self.pixels = min(2304, PICTURE_BYTES * 3 // 4 // (2 * len(self.engine) + 8)) if self.detailed else 0
 
     def description(self) -> Description:
         out = self.out
-        self._names()
+        found = names_of(self.engine, self.places, self.wish.names, self.wish.around)
+        self.named, self.named_arrays, self.lost = found
         if self.wish.values:
-            known = [*self.outputs, *self.wish.names.values()]
-            self.values, notes = known_values(self.engine, known)
+            known = [*self.outputs, *self.wish.names.values(), *self.wish.around.tensors]
+            self.values, notes = known_values(self.engine, known, self._literal)
             out.notes += notes
         for node in self.engine:
             self._node(node)
@@ -95,7 +99,10 @@ class _Collector:
         self._numbers()
         out.nodes = list(self.nodes.values())
         out.edges = list(self.edges.values())
-        out.modules = finish(self.tree, out.nodes, self.wish.depth, self.wish.boxes)
+        out.modules = finish(
+            self.tree, out.nodes, self.wish.depth, self.wish.boxes,
+            self._parameters_by_module(), self.wish.around.module_with,
+        )  # fmt: skip
         out.loss = str(self.roots[0].seq)
         return out
 
@@ -106,32 +113,20 @@ class _Collector:
 
     # --- names and values -----------------------------------------------------------------------
 
-    def _names(self) -> None:
-        self.named: dict[int, str] = leaf_names(self.engine)
-        self.named_arrays: dict[tuple[int, int], str] = {}
-        for name, tensor in self.wish.names.items():
-            if tensor.node is not None:
-                self.named[tensor.node.seq] = name
-            # By the memory's owner: an input that was only reshaped on its way is the same input.
-            self.named_arrays[id(versions.owner(tensor.array)), tensor.array.size] = name
+    def _parameters_by_module(self) -> dict[str, set[int]]:
+        """Which parameters each module's own nodes use, by path."""
+        found: dict[str, set[int]] = {}
         for node in self.engine:
-            if node.name is not None:
-                self.named.setdefault(node.seq, node.name)
-        # A variable's name belongs to the last node that its expression made, and within modules it
-        # would only repeat `x = …` on every line.
-        made = {n.seq: None if (w := n.where) is None else (id(w.code), w.lasti) for n in self.engine}
-        inner = {
-            p.seq for n in self.engine for p in n.parents if p is not None and made[p.seq] == made[n.seq]
-        }
-        for node in self.engine:
-            if (
-                node.seq not in self.named
-                and node.seq not in inner
-                and (node.scope is None or not node.parents)
-            ):
-                variable = self.places.variable(node)
-                if variable is not None:
-                    self.named[node.seq] = variable
+            path = self.scopes.get(node.seq)
+            if path is not None:
+                own = found.setdefault(path, set())
+                own.update(p.seq for p in node.parents if p is not None and self.nodes[str(p.seq)].parameter)
+        return found
+
+    def _literal(self, node: EngineNode, i: int) -> int | float | None:
+        """The number that the source line names as input `i`, of which the op kept nothing."""
+        operand = self.places.operand(node, i)
+        return None if operand is None else operand.number
 
     # --- nodes and edges ------------------------------------------------------------------------
 
@@ -139,10 +134,10 @@ class _Collector:
         key = str(node.seq)
         tensor = node.tensor
         leaf = not node.parents
-        parameter = leaf and type(tensor).__name__ == "Parameter"
+        parameter = leaf and (type(tensor).__name__ == "Parameter" or node.seq in self.lost)
         name = self.named.get(node.seq)
         value = self.values.get(node.seq)
-        module = None if leaf else self.tree.enter(node.scope)
+        module = self.scopes[node.seq] = None if leaf else self.tree.enter(node.scope)
         for i, parent in enumerate(node.parents):
             if parent is None:
                 self._constant(node, i, module)
@@ -169,36 +164,40 @@ class _Collector:
                     owner.module = record.module
 
     def _constant(self, node: EngineNode, i: int, module: str | None) -> None:
-        """An input that wants no gradient, as far as the node knows it."""
-        saved = node.saved[i + 1] if isinstance(node.saved, tuple) and i + 1 < len(node.saved) else None
-        if saved is None:
+        """An input that wants no gradient, as far as the node or its source line knows it."""
+        if node.saved is RELEASED:
             return
-        if isinstance(saved, np.ndarray):
-            place = f"array {id(saved)}"
-        else:
-            place = f"{node.seq}.{i}"
+        saved = node.saved[i + 1] if isinstance(node.saved, tuple) and i + 1 < len(node.saved) else None
+        operand = self.places.operand(node, i)
+        is_value = isinstance(saved, (np.ndarray, numbers.Number))
+        if not is_value and operand is not None and operand.number is not None:
+            saved, is_value = operand.number, True
+        place = f"array {id(saved)}" if isinstance(saved, np.ndarray) else f"{node.seq}.{i}"
         known = self.constants.get(place)
         if known is None:
             known = self.constants[place] = f"{node.seq}.{i}"
-            is_value = isinstance(saved, (np.ndarray, numbers.Number))
-            shape = list(getattr(saved, "shape", ()))
-            name = self._name_of(saved)
-            label = name or (
-                formula.number(float(np.real(saved)), 7) if np.size(saved) == 1 and is_value else "constant"
-            )
+            at = place_of(saved) if isinstance(saved, np.ndarray) else None
+            name = None if at is None else self.named_arrays.get(at)
+            outside = name is not None and at not in self.wish.around.state
             self.nodes[known] = Node(
-                known, "constant", "constant", label, shape, str(getattr(saved, "dtype", type(saved).__name__)),
-                # What has a name came from outside; the rest (a mask, running statistics) is the module's own.
-                name=name, module=None if name else module,
+                known, "constant", "constant", name or self._role(node, i, saved if is_value else None, operand),
+                list(getattr(saved, "shape", ())) if is_value else [],
+                str(getattr(saved, "dtype", type(saved).__name__)) if is_value else "",
+                # A variable came from outside; the rest (a mask, running statistics) is the module's own.
+                name=name, module=None if outside else module,
                 value=self._summary(saved) if is_value and self.wish.values else None,
-                input=isinstance(saved, np.ndarray),
+                input=isinstance(saved, np.ndarray), kept=is_value,
             )  # fmt: skip
         self.edges[node.seq, i] = Edge(f"{node.seq}:{i}", known, str(node.seq), i)
 
-    def _name_of(self, saved: Any) -> str | None:
-        if not isinstance(saved, np.ndarray):
-            return None
-        return self.named_arrays.get((id(versions.owner(saved)), saved.size))
+    def _role(self, node: EngineNode, i: int, value: Any, operand: Operand | None) -> str:
+        """What to call an input that has no name: its number, what the source line says, or what it is to the op."""
+        if value is not None and np.size(value) == 1:
+            return formula.number(float(np.real(value)), 7)
+        if operand is not None:
+            return operand.text
+        letter = node.op.input_name(i, len(node.parents))
+        return _ROLES.get(letter, letter if len(letter) > 2 else "constant")
 
     def _edges(self, node: EngineNode) -> None:
         released = node.saved is RELEASED

@@ -205,7 +205,7 @@ _MARKS = {"same": " ", "changed": "~", "added": "+", "removed": "-"}
 def _table(description: Description, limit: int | None) -> str:
     a, b = description.sides
     shown = description.nodes[::-1]
-    rows = [("", "", f"∂L {a}", f"∂L {b}", "ratio", "")]
+    rows = [("", "", f"grad {a}", f"grad {b}", "ratio", "")]
     for node in shown[:limit]:
         if node.kind == "constant" and node.change == "same":
             continue
@@ -231,7 +231,9 @@ def _size(g: Summary | None) -> str:
         return "–"
     if g.scalar is not None:
         return number(g.scalar)
-    return f"‖{number(g.norm, 4)}‖" if g.norm is not None else "not finite"
+    if g.nan or g.inf or g.norm is None:
+        return "nan" if g.nan else "∞" if g.inf else "empty"
+    return f"‖{number(g.norm, 4)}‖"
 
 
 def _ratio(old: Summary | None, new: Summary | None) -> str:

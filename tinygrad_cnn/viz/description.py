@@ -75,7 +75,7 @@ class Summary:
     `min`, `max`, `mean`, `std` (population) and `norm` (Euclidean) are over its finite entries and None when
     there are none. `zeros` is the share of entries that are exactly 0, from 0 to 1; `nan` and `inf` are
     counts. `data` holds all entries, nested as the array is, when they are few. With one entry `scalar` is
-    the number itself, exact, and of the rest only `norm` is filled. Statistics keep 7 digits.
+    the number itself (as a float64), and of the rest only `norm` is filled. Statistics keep 7 digits.
     """
 
     n: int
@@ -129,6 +129,7 @@ class Node:
         local_formula: the local gradients as text, ``∂y/∂a = b; ∂y/∂b = a``
         params: the op's keyword arguments as short text (stride, padding…)
         leaf, parameter, input, loss: what it is; `input` is a leaf or constant that is no parameter
+        kept: False for an input of which its op kept nothing: then shape, dtype and value are not known
         highlighted: on the path that the user asked for
         alarm: ``"nan"``, ``"inf"`` or ``""``, of value or gradient
         change: of two compared graphs (``kind`` of the description is ``"compare"``): ``"added"``,
@@ -156,6 +157,7 @@ class Node:
     parameter: bool = False
     input: bool = False
     loss: bool = False
+    kept: bool = True
     highlighted: bool = False
     alarm: str = ""
     change: str = ""

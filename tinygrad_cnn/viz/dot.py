@@ -9,8 +9,9 @@ import html
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from tinygrad_cnn.viz.description import Description, Edge, Module, Node, Summary
-from tinygrad_cnn.viz.formula import number, shape_text, size_text
+from tinygrad_cnn.viz.description import Description, Edge, Local, Module, Node, Summary
+from tinygrad_cnn.viz.formula import is_mapping, mapping, number, shape_text, size_text
+from tinygrad_cnn.viz.legend import BACK, kind_of, legend
 from tinygrad_cnn.viz.style import Scale, Theme, theme
 from tinygrad_cnn.viz.view import Box, Line, View, view
 
@@ -23,8 +24,6 @@ LONGEST = 48
 LABELLED = 60
 #: Above this many boxes good placement gives way to an end in sight.
 CROWD = 1500
-#: Which way gradients go, by the direction of the forward pass.
-BACK = {"TB": "↑", "BT": "↓", "LR": "←", "RL": "→"}
 FONT = "Helvetica,Arial,sans-serif"
 
 
@@ -44,8 +43,17 @@ def dot(
     )  # fmt: skip
     if len(shown.boxes) > CROWD:
         out.attr("graph", nslimit="2", mclimit="0.5", splines="line")
-    if description.title:
-        out.attr("graph", label=f"<<B>{clean(description.title, 120)}</B>>", labelloc="t", labeljust="l")
+    scale = Scale([line.norm for line in shown.lines if line.norm is not None])
+    title = f"<B>{clean(description.title, 120)}</B>" if description.title else ""
+    told = (
+        legend(description, shown, scale, colours, LABELLED)
+        if description.options.get("legend", True)
+        else ""
+    )
+    if told:
+        out.attr("graph", label=f"<{told}>", labelloc="b", labeljust="l")
+    elif title:
+        out.attr("graph", label=f"<{title}>", labelloc="t", labeljust="l")
     out.attr("node", shape="box", style="rounded,filled", fontname=FONT, fontsize="11", margin="0.11,0.06",
              fontcolor=colours.ink, penwidth="1.1")  # fmt: skip
     out.attr(
@@ -53,8 +61,16 @@ def dot(
     )
     names = {m.path: f"cluster_{k}" for k, m in enumerate(description.modules)}
     keys = {key: f"b{k}" for k, key in enumerate(shown.boxes)}
+    if (
+        title and told
+    ):  # a graph has one label: the legend is the whole's, the title that of a frame around it
+        out.body.append(
+            f"\tsubgraph cluster_title {{\n\t\tgraph [label=<{title}> labeljust=l labelloc=t "
+            'color="transparent" margin=0]\n'
+        )
     _clusters(out, description, shown, colours, names, keys)
-    scale = Scale([line.norm for line in shown.lines if line.norm is not None])
+    if title and told:
+        out.body.append("\t}\n")
     labelled = len(shown.boxes) <= LABELLED
     for line in shown.lines:
         out.edge(keys[line.tail], keys[line.head], **_line(line, scale, colours, labelled, description))
@@ -79,6 +95,11 @@ def _clusters(
     inner: dict[str | None, list[Module]] = {}
     for opened in shown.open:
         inner.setdefault(opened.parent, []).append(opened)
+    alone = {
+        path for path in map(_path, shown.open)
+        if path not in inner and len(members.get(path, ())) == 1 and members[path][0].node is not None
+    }  # fmt: skip
+    before = description.sides[0] if description.sides else "before"
     stack: list[tuple[str, str | None, Module | None, int]] = [("enter", None, None, 0)]
     lines = out.body
     while stack:
@@ -87,33 +108,50 @@ def _clusters(
             lines.append("\t}\n")
             continue
         if module is not None:
+            if module.path in alone:
+                box = members[module.path][0]
+                out.node(keys[box.key], **_box(box, colours, before, around=module))
+                continue
             fill = colours.module[min(depth - 1, len(colours.module) - 1)]
-            title = f"<B>{clean(module.name or module.cls)}</B>" + (
-                f'  <FONT COLOR="{colours.quiet}">{clean(module.cls)}</FONT>'
-                if module.name and module.name != module.cls
-                else ""
-            )
+            title = _named(module, colours)
+            # As much room again: a line to the middle of a narrow module then passes beside its name.
+            title += "&#160;" * min(2 * _letters(module), 40)
             lines.append(
                 f"\tsubgraph {names[module.path]} {{\n\t\tgraph [label=<{title}> labeljust=l labelloc=t fontsize=12 "
                 f'style="rounded,filled" fillcolor="{fill}" color="{colours.module_line}" penwidth=1 margin=12]\n'
             )
             stack.append(("leave", None, None, 0))
         for box in members.get(path, ()):
-            out.node(
-                keys[box.key], **_box(box, colours, description.sides[0] if description.sides else "before")
-            )
+            out.node(keys[box.key], **_box(box, colours, before))
         stack.extend(("enter", m.path, m, depth + 1) for m in reversed(inner.get(path, ())))
 
 
-def _box(box: Box, colours: Theme, before: str) -> dict[str, str]:
+def _path(module: Module) -> str:
+    return module.path
+
+
+def _named(module: Module, colours: Theme) -> str:
+    """A module's name and, behind it, what it is."""
+    if not module.name or module.name == module.cls or module.cls == "group":
+        return f"<B>{clean(module.name or module.cls)}</B>"
+    return f'<B>{clean(module.name)}</B>&#160;&#160;<FONT COLOR="{colours.quiet}">{clean(module.cls)}</FONT>'
+
+
+def _letters(module: Module) -> int:
+    return len(module.name) + (len(module.cls) + 2 if module.name != module.cls else 0)
+
+
+def _box(box: Box, colours: Theme, before: str, around: Module | None = None) -> dict[str, str]:
+    """Attributes of a box; `around` is the module that has nothing but this node, and no frame of its own."""
     if box.module is not None:
         return _module_box(box.module, box.shape, colours)
     assert box.node is not None
     node = box.node
-    kind = "loss" if node.loss else "parameter" if node.parameter else node.kind
-    fill, border = colours.kinds.get(kind, colours.kinds["leaf"])
+    fill, border = colours.kinds.get(kind_of(node), colours.kinds["leaf"])
     attributes = {"fillcolor": fill, "color": border, "tooltip": _quoted(tooltip(node))}
-    if node.kind == "constant" and node.value is not None and node.value.scalar is not None:
+    if node.kind == "constant" and (
+        not node.kept or node.name is None and node.value is not None and node.value.scalar is not None
+    ):
         attributes |= {
             "label": f"<{clean(node.label)}>",
             "shape": "plaintext",
@@ -123,19 +161,23 @@ def _box(box: Box, colours: Theme, before: str) -> dict[str, str]:
         attributes |= {"margin": "0.03", "height": "0.2", "width": "0.2"}
         return attributes
     rows = [_title(node, colours)]
-    if node.shape:
-        rows.append(f'<FONT COLOR="{colours.quiet}">{shape_text(node.shape)}</FONT>')
+    if around is not None:
+        rows[0] += f'&#160;&#160;<FONT COLOR="{colours.quiet}">{clean(f"{around.name} {around.cls}")}</FONT>'
+    facts = [shape_text(node.shape)] if node.shape else []
+    facts += [node.dtype] if node.dtype not in ("float32", "int64", "bool", "int", "float") else []
+    if facts:
+        rows.append(f'<FONT COLOR="{colours.quiet}">{clean("  ".join(facts))}</FONT>')
     if node.value is not None:
         rows.append(_told("value", node.value))
     if node.gradient is not None:
-        rows.append(f'<FONT COLOR="{colours.ramp[-1]}">{_told("∂L", node.gradient)}</FONT>')
+        rows.append(f'<FONT COLOR="{colours.ramp[-1]}">{_told("grad", node.gradient)}</FONT>')
     if node.alarm:
         rows.append(f'<FONT COLOR="{colours.alarm}"><B>{node.alarm}</B></FONT>')
         attributes |= {"color": colours.alarm, "penwidth": "2.2"}
     if node.change:
         if node.other is not None and node.other.gradient is not None and node.change != "removed":
             rows.append(
-                f'<FONT COLOR="{colours.quiet}">{_told(f"∂L {clean(before, 16)}", node.other.gradient)}</FONT>'
+                f'<FONT COLOR="{colours.quiet}">{_told(f"grad {clean(before, 16)}", node.other.gradient)}</FONT>'
             )
         rows += [clean(change) for change in node.changes[:4]]
         if node.change in colours.changes:
@@ -191,10 +233,28 @@ def _told(what: str, summary: Summary) -> str:
         return f"{what} empty" if not summary.n else f"{what} not finite"
     if summary.data is not None and len(summary.shape) == 1 and summary.n <= 4:
         return f"{what} [" + ", ".join(number(v, 3) for v in summary.data) + "]"
+    if summary.nan or summary.inf:
+        return f"{what}: {_not_finite(summary)}"
     text = f"‖{what}‖ {number(summary.norm, 3)}"
     if summary.zeros >= 0.005:
         text += f", {summary.zeros:.0%} zero" if summary.zeros < 1 else ", all zero"
     return text
+
+
+def _not_finite(summary: Summary) -> str:
+    found = [f"{count:,} {what}" for count, what in ((summary.nan, "nan"), (summary.inf, "∞")) if count]
+    return f"{' and '.join(found)} of {summary.n:,}"
+
+
+def size(summary: Summary) -> str:
+    """How large a gradient is: the number itself, else its norm. A norm over a nan is nan, as in NumPy."""
+    if summary.scalar is not None:
+        return number(summary.scalar)
+    if not summary.n:
+        return "empty"
+    if summary.nan or summary.inf:
+        return "nan" if summary.nan else "∞"
+    return f"‖{number(summary.norm, 3)}‖"
 
 
 def _table(rows: list[str]) -> str:
@@ -231,7 +291,12 @@ def _line(
             attributes["label"] = _edge_label(edge, colours, BACK.get(description.direction, "↑"))
     elif labelled and norm is not None:
         back = BACK.get(description.direction, "↑")
-        rows = [f'<FONT COLOR="{colours.ramp[-1]}">&#160;{back} ‖{number(norm, 3)}‖</FONT>']
+        told = (
+            size(edge.contribution) if len(line.edges) == 1 and edge.contribution else f"‖{number(norm, 3)}‖"
+        )
+        rows = [
+            f'<FONT COLOR="{colours.alarm if line.alarm else colours.ramp[-1]}">&#160;{back} {told}</FONT>'
+        ]
         # A label is put level with its line: across, an empty second row lifts the text above it.
         attributes["label"] = _table(rows + ["&#160;"] * (description.direction in ("LR", "RL")))
     return attributes
@@ -239,22 +304,27 @@ def _line(
 
 def _edge_label(edge: Edge, colours: Theme, back: str) -> str:
     assert edge.local is not None
-    local = edge.local
-    if local.number is not None:
-        text = f"× {number(local.number)}"
-        if local.text not in (number(local.number), "1", "-1"):
-            text = f"× {clean(local.text, 24)} = {number(local.number)}"
-    elif local.structure == "identity":
-        text = "× 1"
-    else:
-        text = f"× {clean(local.text)}" if len(local.text) <= 26 else local.structure
-    rows = [text]
+    rows = [local_label(edge.local)]
     if edge.contribution is not None:
         down = edge.contribution
-        shown = number(down.scalar) if down.scalar is not None else f"‖{number(down.norm, 3)}‖"
-        rows.append(f'<FONT COLOR="{colours.ramp[-1]}">{back} {shown}</FONT>')
+        colour = colours.alarm if down.nan or down.inf else colours.ramp[-1]
+        rows.append(f'<FONT COLOR="{colour}">{back} {size(down)}</FONT>')
     # A hard space keeps the text off its line.
     return _table([f"&#160;{row}" for row in rows])
+
+
+def local_label(local: Local) -> str:
+    """The local gradient in few letters: the factor that g is multiplied with, or what becomes of g."""
+    if local.number is not None:
+        figure = number(local.number)
+        # A formula's own letter tells nothing beside its number.
+        plain = local.text in (figure, "a", "b", "c", "d")
+        return f"× {figure}" if plain else f"× {clean(local.text, 24)} = {figure}"
+    if local.structure == "identity":
+        return "× 1"
+    if len(local.text) > 28:
+        return local.structure
+    return clean(mapping(local.text) if is_mapping(local.text) else f"× {local.text}")
 
 
 # --- text from outside ------------------------------------------------------------------------------
@@ -293,7 +363,8 @@ def _quoted(text: str) -> str:
 
 def tooltip(node: Node) -> str:
     """Formula, numbers, line: what hovering tells in an SVG."""
-    lines = [f"{node.label} · {node.op} · {node.dtype} {shape_text(node.shape)}"]
+    what = f"{node.dtype} {shape_text(node.shape)}" if node.kept else "not kept: no gradient needs its value"
+    lines = [f"{node.label} · {node.op} · {what}"]
     lines += [node.formula] if node.formula else []
     lines += [node.numbers] if node.numbers else []
     lines += [node.local_formula] if node.local_formula else []
@@ -306,7 +377,7 @@ def edge_tooltip(edge: Edge) -> str:
     """Local gradient and its product, as lines."""
     assert edge.local is not None
     local = edge.local
-    lines = [f"local gradient: {local.text} ({local.structure})"]
+    lines = [f"local gradient: {mapping(local.text)} ({local.structure})"]
     lines += [local.numbers] if local.numbers else []
     if edge.numbers:
         lines.append(edge.numbers)
@@ -314,6 +385,6 @@ def edge_tooltip(edge: Edge) -> str:
         s = edge.sample
         where = ", ".join(map(str, s.index))
         lines.append(f"largest: [{where}]  {number(s.upstream)} · {number(s.local)} = {number(s.product)}")
-    if edge.gain is not None:
+    if edge.gain is not None and edge.contribution is not None and not edge.contribution.nan:
         lines.append(f"‖downstream‖ / ‖upstream‖ = {number(edge.gain, 3)}")
     return "\n".join(lines)

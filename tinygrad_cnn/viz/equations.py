@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_cnn.viz.description import Edge, Node
-from tinygrad_cnn.viz.formula import letters, number, substitute
+from tinygrad_cnn.viz.formula import is_mapping, letters, mapping, number, substitute
 
 
 def write_out(op: Any, record: Node, edges: Sequence[Edge | None], sources: Sequence[Node | None]) -> None:
@@ -38,7 +38,9 @@ def write_out(op: Any, record: Node, edges: Sequence[Edge | None], sources: Sequ
             continue
         local, text = edge.local, op.local_text(i)
         local.text = substitute(text, shown) if letters(text) <= shown.keys() else text
-        told.append(f"∂{result}/∂{shown.get(letter, letter)} = {local.text}")
+        # A linear map is no number: the text then says what it makes of the upstream gradient.
+        equals = ":" if is_mapping(local.text) else " ="
+        told.append(f"∂{result}/∂{shown.get(letter, letter)}{equals} {mapping(local.text)}")
         if local.number is not None:
             # A letter alone would only say "3 = 3".
             if letters(text) - {text} and letters(text) <= figures.keys():

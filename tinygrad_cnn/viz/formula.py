@@ -57,6 +57,19 @@ def number(value: float | None, digits: int = 4) -> str:
     return f"{float(text):.10f}".rstrip("0").rstrip(".") if "e" in text else text
 
 
+def mapping(local: str) -> str:
+    """A local gradient as a map of the upstream gradient g where it is one: ``g ↦ g · w``; a factor as it is."""
+    return f"g ↦ {local}" if is_mapping(local) else local
+
+
+def is_mapping(local: str) -> bool:
+    """Whether a local gradient's text says what becomes of g, rather than what g is multiplied with."""
+    return _UPSTREAM.search(local) is not None
+
+
+_UPSTREAM = re.compile(r"(?<![A-Za-z0-9_.])g(?![A-Za-z0-9_(])")
+
+
 def size_text(count: int) -> str:
     """A count of numbers: ``512``, ``51.3 K``, ``1.1 M``."""
     for limit, letter in ((1e9, "G"), (1e6, "M"), (1e4, "K")):

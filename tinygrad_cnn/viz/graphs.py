@@ -20,6 +20,7 @@ from tinygrad_cnn.viz.collect import Wish, collect
 from tinygrad_cnn.viz.description import Description
 from tinygrad_cnn.viz.files import write_bytes, write_text
 from tinygrad_cnn.viz.highlight import mark
+from tinygrad_cnn.viz.surroundings import of_caller
 from tinygrad_cnn.viz.text import text
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def graph(
     theme: str = "auto",
     title: str | None = None,
     grad_outputs: Any = None,
+    legend: bool = True,
 ) -> Graph:
     """Look at the graph behind a loss, or at a model applied to an input.
 
@@ -57,18 +59,19 @@ def graph(
             evaluation mode (for the graph of a training step give its loss)
         input: for a module: what to call it with (a tensor, an array, or a tuple of them)
         input_size: for a module: shape of a random input instead, the batch included, e.g. ``(1, 1, 28, 28)``
-        depth: this many levels of modules start open; None opens levels while all fits into about 80 boxes
+        depth: this many levels of modules start open; None opens levels while all fits into about 60 boxes
         values: show values; those that nothing holds any more are computed again from what is known
         gradients: ``"auto"`` runs a pass if it can, ``"run"`` insists, ``"none"`` does without; or a mapping
             from a node's `seq` to its gradient, from a pass that is under way
         direction: of the forward pass: ``TB`` (top to bottom), ``LR``, ``BT`` or ``RL``
-        names: names to show, as ``{"x": x, "w": w}``
+        names: names to show, as ``{"x": x, "w": w}``; the caller's own variables are known without
         forward_only: neither gradients nor local gradients
         highlight: marks tensors, or nodes that a selector matches (``relu``, ``features.*``,
             ``param:fc.weight``, ``shape:(*,16,*,*)``), and their paths to the loss
         theme: ``light``, ``dark`` or ``auto``, which follows the reader where the format can
         title: heading of the picture; by default what was given
         grad_outputs: upstream gradient of the output; ones by default
+        legend: under SVG, PNG, PDF and DOT, what colours, lines and signs mean
 
     Raises UsageError for an option that does not exist, TypeError for something that has no graph.
     """
@@ -84,7 +87,7 @@ def graph(
     named = _named(names)
     wish = Wish(
         values=values, gradients="none" if forward_only else gradients, names=named, depth=depth,
-        seeds=None if grad_outputs is None else _listed(grad_outputs),
+        seeds=None if grad_outputs is None else _listed(grad_outputs), around=of_caller(),
     )  # fmt: skip
     description = collect(outputs, wish)
     if forward_only:
@@ -94,7 +97,7 @@ def graph(
             node.local_formula = ""
     description.title = own_title if title is None else title
     description.direction, description.theme = direction, theme
-    description.options = {"depth": depth, "values": values, "forward_only": forward_only}
+    description.options = {"depth": depth, "values": values, "forward_only": forward_only, "legend": legend}
     if highlight is not None:
         mark(description, highlight)
     return Graph(description)

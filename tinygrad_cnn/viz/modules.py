@@ -8,7 +8,8 @@ many members is cut into groups of consecutive ones, so that no renderer ever ha
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from tinygrad_cnn.autograd.graph import Scope
 from tinygrad_cnn.viz.description import Module, Node
@@ -18,7 +19,7 @@ MANY = 120
 #: …of this many consecutive ones.
 GROUP = 50
 #: A picture starts with at most about this many boxes: more do not fit on paper or into a head.
-BOXES = 80
+BOXES = 60
 
 _CALL = re.compile(r" \(call \d+\)$")
 
@@ -75,13 +76,19 @@ class Tree:
         return path
 
 
-def finish(tree: Tree, nodes: Sequence[Node], depth: int | None, boxes: int = BOXES) -> list[Module]:
-    """Put the nodes into their modules, cut what is too full, count, and decide what starts open.
+def finish(
+    tree: Tree, nodes: Sequence[Node], depth: int | None, boxes: int, used: Mapping[str, set[int]],
+    variable: Callable[[str, frozenset[int]], str | None],
+) -> list[Module]:  # fmt: skip
+    """Put the nodes into their modules, name and count those, cut what is too full, and decide what starts open.
 
     Sets `node.module` to the group where there is one. `depth` opens that many levels; None opens level by
-    level while the whole shows at most about `boxes` boxes. Gives parents before their children.
+    level while the whole shows at most about `boxes` boxes. `used` gives the parameters that each module's own
+    nodes use, `variable` the name of the outermost module of a class with such parameters. Gives parents
+    before their children.
     """
     modules = tree.modules
+    _name_outermost(modules, used, variable)
     by_id = {node.id: node for node in nodes}
     place = {node.id: k for k, node in enumerate(nodes)}
     outside = Module("", "", "group")
@@ -96,6 +103,43 @@ def finish(tree: Tree, nodes: Sequence[Node], depth: int | None, boxes: int = BO
     _count(ordered, by_id)
     _open(ordered, sum(node.module is None for node in nodes), depth, boxes)
     return ordered
+
+
+def _name_outermost(
+    modules: dict[str, Module], used: Mapping[str, set[int]],
+    variable: Callable[[str, frozenset[int]], str | None],
+) -> None:  # fmt: skip
+    """Two networks of one class are two, one called twice is one: their parameters tell which."""
+    inside: dict[str, set[int]] = {path: set(used.get(path, ())) for path in modules}
+    for module in reversed(_parents_first(modules)):
+        if module.parent is not None:
+            inside[module.parent] |= inside[module.path]
+    found: list[_Outermost] = []
+    for module in modules.values():
+        if module.parent is not None:
+            continue
+        own = inside[module.path]
+        same = next((one for one in found if one.cls == module.cls and one.own & own), None)
+        if same is not None:
+            same.calls += 1
+            module.name = f"{same.name} (call {same.calls})"
+            continue
+        name = variable(module.cls, frozenset(own))
+        if name is None:
+            alike = sum(one.cls == module.cls and bool(one.own) for one in found)
+            name = f"{module.cls} #{alike + 1}" if alike and own else module.cls
+        module.name = name
+        found.append(_Outermost(module.cls, own, name))
+
+
+@dataclass
+class _Outermost:
+    """A network that was called, and how often so far."""
+
+    cls: str
+    own: set[int]
+    name: str
+    calls: int = 1
 
 
 def _first_places(modules: dict[str, Module], place: dict[str, int]) -> dict[str, int]:

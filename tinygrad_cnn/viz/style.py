@@ -75,7 +75,9 @@ class Scale:
     """Gradient size → line width and colour, on a logarithmic scale between the graph's own extremes."""
 
     def __init__(self, norms: list[float]) -> None:
-        logs = [math.log10(v) for v in norms if v > 0 and math.isfinite(v)]
+        sizes = [v for v in norms if v > 0 and math.isfinite(v)]
+        self.smallest, self.largest = min(sizes, default=None), max(sizes, default=0.0)
+        logs = [math.log10(v) for v in sizes]
         high = max(logs, default=0.0)
         # Six decades are enough: what is smaller than a millionth of the largest is drawn as thin as can be.
         self.low = max(min(logs, default=0.0), high - 6)

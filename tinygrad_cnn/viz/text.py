@@ -11,8 +11,8 @@ import unicodedata
 from collections.abc import Sequence
 
 from tinygrad_cnn.viz.description import Description, Edge, Node, Summary
-from tinygrad_cnn.viz.dot import printable
-from tinygrad_cnn.viz.formula import number, size_text
+from tinygrad_cnn.viz.dot import printable, size
+from tinygrad_cnn.viz.formula import mapping, number, size_text
 
 #: Columns of names never grow beyond this.
 WIDEST = 56
@@ -66,7 +66,7 @@ def _rows(description: Description, limit: int | None) -> list[tuple[str, ...]]:
             break
         shown += 1
         rows.append(
-            (key, first + _title(node), _shape(node), _told(node.value), _gradient(node), _how(along))
+            (key, first + _title(node), _shape(node), _value(node), _gradient(node), _how(along))
         )
         children = [(e, oldest[e.from_] is not e) for e in inputs.get(key, ())]
         if not children:
@@ -99,7 +99,8 @@ def _rows(description: Description, limit: int | None) -> list[tuple[str, ...]]:
 def _title(node: Node, short: bool = False) -> str:
     name = printable(node.label, 40)
     if node.kind == "constant":
-        title = name if node.name else f"constant {name}" if name != "constant" else "constant"
+        number_alone = not node.name and node.value is not None and node.value.scalar is not None
+        title = f"constant {name}" if number_alone else name
     elif node.leaf:
         title = name if node.name else f"{name} #{node.id}"
     elif short:
@@ -117,6 +118,10 @@ def _shape(node: Node) -> str:
     return "×".join(map(str, node.shape)) if node.shape else ""
 
 
+def _value(node: Node) -> str:
+    return _told(node.value) if node.kept else "not kept"
+
+
 def _told(summary: Summary | None) -> str:
     if summary is None:
         return ""
@@ -124,17 +129,13 @@ def _told(summary: Summary | None) -> str:
         return number(summary.scalar)
     if summary.norm is None:
         return "not finite" if summary.n else "empty"
+    odd = [f", {count:,} {what}" for count, what in ((summary.nan, "nan"), (summary.inf, "∞")) if count]
     zeros = f", {summary.zeros:.0%} zero" if summary.zeros >= 0.005 else ""
-    return f"{number(summary.min, 3)} … {number(summary.max, 3)}{zeros}"
+    return f"{number(summary.min, 3)} … {number(summary.max, 3)}{zeros}{''.join(odd)}"
 
 
 def _gradient(node: Node) -> str:
-    g = node.gradient
-    if g is None:
-        return ""
-    if g.scalar is not None:
-        return f"∂L {number(g.scalar)}"
-    return f"∂L ‖{number(g.norm, 3)}‖" if g.norm is not None else "∂L not finite"
+    return f"grad {size(node.gradient)}" if node.gradient is not None else ""
 
 
 def _how(edge: Edge | None) -> str:
@@ -142,16 +143,11 @@ def _how(edge: Edge | None) -> str:
         return ""
     if edge.numbers:
         return edge.numbers.split(" = ", 1)[1].rsplit(" = ", 1)[0] if " · " in edge.numbers else ""
-    local = printable(edge.local.text, 28)
+    text = mapping(edge.local.text)
+    local = printable(text if text != edge.local.text else f"× {text}", 32)
     down = edge.contribution
-    arrived = (
-        f"↑ ‖{number(down.norm, 3)}‖ "
-        if down is not None and down.norm is not None and down.scalar is None
-        else ""
-    )
-    return f"{arrived}× {local}" + (
-        f" ({edge.local.structure})" if edge.local.structure != "identity" else ""
-    )
+    arrived = f"↑ {size(down)}  " if down is not None and down.scalar is None else ""
+    return f"{arrived}{local}" + (f" ({edge.local.structure})" if edge.local.structure != "identity" else "")
 
 
 # --- columns ----------------------------------------------------------------------------------------

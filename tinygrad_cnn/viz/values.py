@@ -7,7 +7,7 @@ known and unchanged; a user's own function is never called again, since it may d
 from __future__ import annotations
 
 import numbers
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,13 @@ from tinygrad_cnn.autograd.handle import Handle
 from tinygrad_cnn.autograd.observe import values_of
 from tinygrad_cnn.autograd.op import REGISTRY
 
+#: The number that the source names as input i of a node, of which the op kept nothing; None without one.
+Literal = Callable[[Node, int], int | float | None]
 
-def known_values(nodes: Sequence[Node], tensors: Sequence[Handle]) -> tuple[dict[int, np.ndarray], list[str]]:
+
+def known_values(
+    nodes: Sequence[Node], tensors: Sequence[Handle], literal: Literal
+) -> tuple[dict[int, np.ndarray], list[str]]:
     """Values by `seq`, and sentences on what could not be told truly.
 
     `nodes` in the order of computation; `tensors` are handles that the caller holds on some of them.
@@ -39,7 +44,7 @@ def known_values(nodes: Sequence[Node], tensors: Sequence[Handle]) -> tuple[dict
     with modes.no_grad(), np.errstate(all="ignore"):
         for node in nodes:
             if node.seq not in values and node.parents:
-                inputs = _inputs(node, values, stale)
+                inputs = _inputs(node, values, stale, literal)
                 if inputs is not None:
                     value = _computed_again(node, inputs)
                     if value is not None:
@@ -58,7 +63,7 @@ def _changed_since_used(nodes: Sequence[Node], values: dict[int, np.ndarray]) ->
     return {seq for seq, value in values.items() if versions.changed_since(value, first_use.get(seq, seq))}
 
 
-def _inputs(node: Node, values: dict[int, np.ndarray], stale: set[int]) -> list[Any] | None:
+def _inputs(node: Node, values: dict[int, np.ndarray], stale: set[int], literal: Literal) -> list[Any] | None:
     """The inputs of a node, or None when one is unknown or no longer what it was."""
     if node.saved is RELEASED or REGISTRY.get(node.op.name) is not node.op:
         return None
@@ -66,6 +71,8 @@ def _inputs(node: Node, values: dict[int, np.ndarray], stale: set[int]) -> list[
     for i, parent in enumerate(node.parents):
         if parent is None:
             value = node.saved[i + 1] if i + 1 < len(node.saved) else None
+            if not isinstance(value, (np.ndarray, numbers.Number)):
+                value = literal(node, i)
             if not isinstance(value, (np.ndarray, numbers.Number)) or versions.changed_since(value, node.seq):
                 return None
         else:
