@@ -116,7 +116,7 @@ class BackwardPass:
                     if unseen and node.extra is None and (captured is None or node.seq not in captured):
                         d = g.through(node)
                         if d is not None:
-                            receive(node.parents[0], d)
+                            receive(node.parents[0], d)  # type: ignore[arg-type]  # its only input is live
                             if release:
                                 node.saved = RELEASED
                             continue

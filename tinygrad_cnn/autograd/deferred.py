@@ -6,8 +6,8 @@ start, its array is computed by a *recipe* the moment anybody asks for it. An op
 records its own node; what such a node saved is restored when somebody looks (see `saved`).
 
 Nothing can tell the difference but a clock: reading `.array`, by whatever way, computes it, and the tensor is a
-plain one from then on. Deferred tensors exist only inside the outermost module's call (`Module.__call__` settles what it returns),
-never while an observer (a debugger, `keep_values`, a checkpoint) watches, and not at all after
+plain one from then on. Deferred tensors exist only inside the outermost module's call (`Module.__call__` settles what
+it returns), never while an observer (a debugger, `keep_values`, a checkpoint) watches, and not at all after
 ``set_fusion(False)``. The recipes themselves are in `ops.fused`.
 """
 
@@ -106,7 +106,7 @@ class Recipe:
         return tuple(a for a in (self.z, self._value) if a is not None)
 
 
-_slot: Any = Handle.array
+_slot: Any = vars(Handle)["array"]
 
 
 class Deferred(Handle):
@@ -114,14 +114,14 @@ class Deferred(Handle):
 
     __slots__ = ()
 
-    @property  # type: ignore[misc]
-    def array(self) -> np.ndarray:  # type: ignore[override]
+    @property
+    def array(self) -> np.ndarray:
         return settle(self)
 
     @array.setter
     def array(self, value: np.ndarray) -> None:
         _slot.__set__(self, value)
-        self.__class__ = kind.__base__  # type: ignore[assignment]
+        _make_plain(self)
 
     @property
     def shape(self) -> Size:
@@ -149,7 +149,7 @@ class Deferred(Handle):
 
 
 #: The type of deferred tensors: compare with `type(x) is deferred.kind`, which costs plain tensors nothing.
-kind: type = Deferred
+kind: type[Handle] = Deferred
 
 
 def register(tensor_type: type) -> None:
@@ -193,7 +193,7 @@ def go_on(x: Any, op: Any, inputs: tuple[Any, ...], params: dict[str, Any]) -> A
 def take_over(x: Any, y: Any) -> bool:
     """Make the deferred `x` what the deferred `y`, an op of it, is: the change in place. False where the
     two differ in whether they are part of a graph."""
-    if type(y) is not kind or (x.node is None) != (y.node is None):
+    if not isinstance(y, kind) or (x.node is None) != (y.node is None):
         return False
     _slot.__set__(x, _slot.__get__(y))
     x.node = y.node
@@ -211,5 +211,9 @@ def settle(x: Any) -> np.ndarray:
         if node is not None and node.saved is recipe:
             node.saved = recipe.restore(node)
         _slot.__set__(x, value)
-        x.__class__ = kind.__base__
+        _make_plain(x)
         return value
+
+
+def _make_plain(x: Any) -> None:
+    x.__class__ = kind.__base__

@@ -106,7 +106,9 @@ class Normed(Recipe):
 
     __slots__ = ("bias", "invstd", "mean", "weight")
 
-    def __init__(self, source: Recipe, weight: Any, bias: Any, mean: ndarray, invstd: ndarray) -> None:
+    def __init__(
+        self, source: Recipe, weight: ndarray | None, bias: ndarray | None, mean: ndarray, invstd: ndarray
+    ) -> None:
         super().__init__(source.value())
         self.weight, self.bias, self.mean, self.invstd = weight, bias, mean, invstd
         source.read_by(self)
@@ -135,8 +137,8 @@ def normalised(source: Recipe, x: Any, op: Any, inputs: tuple[Any, ...], params:
     if mean.dtype != source.dtype:
         return None
     invstd = 1 / np.sqrt(var + var.dtype.type(params["eps"]))
-    copies = [None if v is None else v.copy() for v in (weight, bias)]
-    recipe = Normed(source, *copies, mean.copy(), invstd)
+    # Copied, as the bias of a convolution is.
+    recipe = Normed(source, _copy(weight), _copy(bias), mean.copy(), invstd)
     parents = (x.node, *[None if v is None else v.node for v in inputs])
     node = None
     if modes.state.now.grad and any(parent is not None for parent in parents):
@@ -151,6 +153,10 @@ def relu_node(op: Any, x: Any, like: ndarray, saved: Any) -> Node | None:
     node = op.record(like, (None,), (x.node,), {})
     node.saved = saved
     return node
+
+
+def _copy(v: ndarray | None) -> ndarray | None:
+    return None if v is None else v.copy()
 
 
 def _fits(bias: Any, z: ndarray) -> bool:
