@@ -245,6 +245,28 @@ case(
     normal(4, 3, 2),
     normal(4),
 )
+_BAGS = [[0, 2, 1], [4, 4, 3]]
+for _mode in ("sum", "mean", "max"):
+    case(
+        f"embedding_bag:rows, {_mode}",
+        lambda tg, F, w, m=_mode: F.embedding_bag(tg.tensor(_BAGS), w, mode=m, padding_idx=3),
+        normal(5, 3),
+    )
+    case(
+        f"embedding_bag:offsets, {_mode}",
+        lambda tg, F, w, m=_mode: F.embedding_bag(
+            tg.tensor([0, 2, 1, 1, 4]), w, tg.tensor([0, 2, 2, 5]), mode=m, include_last_offset=True
+        ),
+        normal(5, 3),
+    )
+case(
+    "embedding_bag:weighed",
+    lambda tg, F, w, p: F.embedding_bag(
+        tg.tensor([0, 2, 1, 1, 4]), w, tg.tensor([0, 2, 2]), mode="sum", per_sample_weights=p
+    ),
+    normal(5, 3),
+    normal(5),
+)
 case("embedding", lambda tg, F, w: F.embedding(tg.tensor([[0, 2], [2, 4]]), w), normal(5, 3))
 case("cosine_similarity", lambda tg, F, x, y: F.cosine_similarity(x, y), normal(3, 4), normal(3, 4))
 case(
@@ -479,3 +501,42 @@ case(
     probability(3, 4),
 )
 case("smooth_l1_loss:beta 0", lambda tg, F, x, t: F.smooth_l1_loss(x, t, beta=0), normal(3), normal(3))
+
+_CTC = ([[1, 2, 2], [3, 1, 0]], [7, 5], [3, 2])
+for _r in ("mean", "sum", "none"):
+    case(
+        f"ctc_loss:{_r}",
+        lambda tg, F, x, r=_r: F.ctc_loss(F.log_softmax(x, -1), *map(tg.tensor, _CTC), reduction=r),
+        normal(7, 2, 4),
+    )
+case(
+    "ctc_loss:in one row, another blank, one does not fit",
+    lambda tg, F, x: F.ctc_loss(
+        F.log_softmax(x, -1), tg.tensor([1, 0, 0, 0, 1, 1, 1]), (4, 4), (3, 4), 3, "sum", zero_infinity=True
+    ),
+    normal(4, 2, 4),
+)
+case(
+    "ctc_loss:without batch, an empty target",
+    lambda tg, F, x: F.ctc_loss(
+        F.log_softmax(x, -1), tg.zeros(0, dtype=tg.long), tg.tensor(5), tg.tensor(0), reduction="sum"
+    ),
+    normal(5, 3),
+)
+for _mode in ("bilinear", "bicubic"):
+    for _size in ((3, 9), (2, 2), (7, 4)):
+        case(
+            f"interpolate:antialias {_mode} {_size}",
+            lambda tg, F, x, s=_size, m=_mode: F.interpolate(x, size=s, mode=m, antialias=True),
+            normal(1, 2, 7, 5),
+        )
+    case(
+        f"interpolate:antialias {_mode} by a factor",
+        lambda tg, F, x, m=_mode: F.interpolate(x, scale_factor=(0.4, 0.7), mode=m, antialias=True),
+        normal(1, 2, 7, 5),
+    )
+    case(
+        f"interpolate:antialias {_mode} aligned",
+        lambda tg, F, x, m=_mode: F.interpolate(x, size=(3, 4), mode=m, antialias=True, align_corners=True),
+        normal(1, 2, 7, 5),
+    )

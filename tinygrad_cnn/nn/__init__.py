@@ -9,10 +9,11 @@ from typing import Any
 from tinygrad_cnn.nn import functional, init, modules, parallel, parameter, utils
 from tinygrad_cnn.nn.modules import *  # noqa: F403
 from tinygrad_cnn.nn.parallel import DataParallel
-from tinygrad_cnn.nn.parameter import Parameter, UninitializedParameter
+from tinygrad_cnn.nn.parameter import Buffer, Parameter, UninitializedParameter
 
 __all__ = [
     *modules.__all__,
+    "Buffer",
     "Parameter",
     "UninitializedParameter",
     "DataParallel",

@@ -62,6 +62,34 @@ class Parameter(Tensor):
         return _rebuild, (type(self), self.array, self.node is not None, self.name)
 
 
+class Buffer(Tensor):
+    """A tensor that is a module's state but is not learned: assigned to an attribute it registers itself there.
+
+    ``self.mask = nn.Buffer(tensor)`` is ``self.register_buffer("mask", tensor)``; it shares the tensor's memory.
+    """
+
+    __slots__ = ("persistent",)
+
+    def __init__(self, data: Any = None, *, persistent: bool = True) -> None:
+        array = data.array if isinstance(data, Handle) else np.asarray([] if data is None else data)
+        if not isinstance(data, (Handle, np.ndarray)) and (array.dtype.kind == "f" or array.size == 0):
+            array = array.astype(modes.get_default_dtype())
+        self.array = array
+        self.node = self.grad = self.name = None
+        self.persistent = persistent
+
+    def __reduce_ex__(self, _protocol: Any) -> Any:
+        return _rebuild_buffer, (self.array, self.persistent)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        twin = memo[id(self)] = Buffer(self.array.copy(), persistent=self.persistent)
+        return twin
+
+
+def _rebuild_buffer(array: np.ndarray, persistent: bool) -> Buffer:
+    return Buffer(array, persistent=persistent)
+
+
 class UninitializedParameter(Parameter):
     """A parameter of a lazy module whose shape is not known before the first call."""
 

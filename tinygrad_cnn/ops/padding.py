@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd.dispatch import implements
-from tinygrad_cnn.autograd.handle import unwrap
+from tinygrad_cnn.autograd.handle import Handle, unwrap
 from tinygrad_cnn.autograd.op import Multilinear
 from tinygrad_cnn.ops.common import Array
 from tinygrad_cnn.ops.expect import ShapeError
@@ -41,7 +41,7 @@ def pad(input: Array, pad: Sequence[int], mode: str = "constant", value: float |
     `mode`: constant (negative numbers crop), reflect, replicate or circular. Raises ValueError for a list of
     odd length or for more padding than the mode can fill.
     """
-    widths = [int(unwrap(n)) for n in pad]
+    widths = [int(n.item() if isinstance(n, (Handle, ndarray)) else n) for n in pad]
     shape = np.shape(unwrap(input))
     if len(widths) % 2 or len(widths) // 2 > len(shape):
         raise ShapeError(

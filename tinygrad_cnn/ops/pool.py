@@ -166,16 +166,20 @@ def adaptive_average_matrix(n: int, m: int) -> np.ndarray:
 
 
 def interpolation_matrix(
-    n: int, m: int, mode: str, *, align_corners: bool = False, scale: float | None = None
+    n: int, m: int, mode: str, *, align_corners: bool = False, scale: float | None = None, antialias: bool = False
 ) -> np.ndarray:
     """(m, n): row i holds the weights of the inputs from which output i is interpolated.
 
     `mode` is nearest, nearest-exact, linear or cubic; `scale` the factor the caller gave (else m / n), which
-    PyTorch uses for the positions.
+    PyTorch uses for the positions; `antialias` stretches the filter over all inputs that an output stands for.
     """
     matrix = np.zeros((m, n))
     rows = np.arange(m)
     step = 1 / scale if scale else n / m
+    if antialias:
+        if align_corners:
+            step = (n - 1) / (m - 1) if m > 1 else 0.0
+        return _stretched_filter(n, m, step, mode)
     if mode in ("nearest", "nearest-exact"):
         # float32 as in PyTorch: at such products rounding decides which neighbour is nearest
         shifted = (rows + 0.5) if mode == "nearest-exact" else rows
@@ -195,6 +199,24 @@ def interpolation_matrix(
     for offset, weight in weigh(position - base):
         np.add.at(matrix, (rows, np.clip(base + offset, 0, n - 1)), weight)
     return matrix
+
+
+def _stretched_filter(n: int, m: int, step: float, mode: str) -> np.ndarray:
+    """Pillow's resampling: the filter as wide as the step between outputs, cut off at the borders, its sum 1."""
+    wide = max(step, 1.0)
+    reach = (1 if mode == "linear" else 2) * wide
+    centre = (step * (np.arange(m) + 0.5))[:, None]
+    first = np.maximum((centre - reach + 0.5).astype(np.int64), 0)
+    behind = np.minimum((centre + reach + 0.5).astype(np.int64), n)
+    places = np.arange(n)
+    t = np.abs((places - centre + 0.5) / wide)
+    if mode == "linear":
+        weights = np.maximum(1 - t, 0)
+    else:  # Keys' cubic, here with a = -1/2
+        near, far = (1.5 * t - 2.5) * t * t + 1, ((-0.5 * t + 2.5) * t - 4) * t + 2
+        weights = np.where(t < 1, near, np.where(t < 2, far, 0))
+    weights = np.where((places >= first) & (places < behind), weights, 0)
+    return weights / weights.sum(1, keepdims=True)
 
 
 def _linear_weights(t: np.ndarray) -> list[tuple[int, np.ndarray]]:

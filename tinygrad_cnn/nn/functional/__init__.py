@@ -37,6 +37,7 @@ from tinygrad_cnn.nn.functional.dense import (
     dropout2d,
     dropout3d,
     embedding,
+    embedding_bag,
     feature_alpha_dropout,
     feature_dropout,
     linear,
@@ -93,6 +94,7 @@ from tinygrad_cnn.nn.functional.pool import (
     max_unpool3d,
 )  # fmt: skip
 from tinygrad_cnn.nn.functional.sampling import affine_grid, grid_sample, gumbel_softmax
+from tinygrad_cnn.nn.functional.sequence import ctc_loss
 from tinygrad_cnn.nn.functional.vision import (
     channel_shuffle,
     interpolate,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd import versions
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.ops import conv as conv_ops
 from tinygrad_cnn.ops import dense as ops
@@ -64,21 +65,103 @@ def embedding(
     input: Any, weight: Any, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0,
     scale_grad_by_freq: bool = False, sparse: bool = False,
 ) -> Any:  # fmt: skip
-    """Rows of `weight` (rows, size) at the integers of `input`; the row `padding_idx` gets no gradient."""
-    if max_norm is not None or scale_grad_by_freq:
-        raise NotImplementedError("embedding(max_norm=…, scale_grad_by_freq=True) is not there")
-    indices = np.asarray(unwrap(input))
-    if indices.dtype.kind not in "iu":
-        raise TypeError(f"embedding expected integers, got {indices.dtype}: convert them with .long()")
-    rows = weight.shape[0]
-    if indices.size and (indices.min() < 0 or indices.max() >= rows):
-        worst = int(indices.min() if indices.min() < 0 else indices.max())
-        raise IndexError(f"embedding expected integers from 0 to {rows - 1}, got {worst}{where()}")
+    """Rows of `weight` (rows, size) at the integers of `input`; the row `padding_idx` gets no gradient.
+
+    With `max_norm`, rows that are looked up and longer than that are shortened first, in the weight itself.
+    Raises TypeError for indices that are no integers, IndexError for a row that does not exist.
+    """
+    if scale_grad_by_freq:
+        raise NotImplementedError("embedding(scale_grad_by_freq=True) is not there; leave it out")
+    indices = _rows_of("embedding", input, weight)
+    if max_norm is not None:
+        _shorten_rows(weight, indices, max_norm, norm_type)
     y = ops.embedding(weight, indices=indices)
     if padding_idx is None:
         return y
-    padding = (indices == padding_idx % rows)[..., None]
+    padding = (indices == padding_idx % weight.shape[0])[..., None]
     return np.where(padding, unwrap(y), y)
+
+
+def embedding_bag(
+    input: Any, weight: Any, offsets: Any = None, max_norm: float | None = None, norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False, mode: str = "mean", sparse: bool = False, per_sample_weights: Any = None,
+    include_last_offset: bool = False, padding_idx: int | None = None,
+) -> Any:  # fmt: skip
+    """Sums, means or maxima of bags of rows of `weight` (rows, size): (bags, size).
+
+    `input` holds the bags as rows (bags, n), or all of them in one row with `offsets` (bags,), where each begins.
+    Rows `padding_idx` do not count; an empty bag gives zeros. `per_sample_weights`, of the input's shape, weigh
+    the rows of a sum. Raises ValueError for offsets that do not fit, IndexError for a row that does not exist.
+    """
+    if mode not in ("sum", "mean", "max"):
+        raise ValueError(f"embedding_bag expected mode 'sum', 'mean' or 'max', got {mode!r}")
+    if scale_grad_by_freq:
+        raise NotImplementedError("embedding_bag(scale_grad_by_freq=True) is not there; leave it out")
+    if per_sample_weights is not None and (mode != "sum" or per_sample_weights.shape != input.shape):
+        raise wrong_shape(
+            "embedding_bag", f"per_sample_weights of the input's shape {tuple(input.shape)} with mode 'sum', got "
+            f"{tuple(per_sample_weights.shape)} with mode {mode!r}",
+        )  # fmt: skip
+    indices = _rows_of("embedding_bag", input, weight)
+    # Bags of any length become the rows of one matrix, whose ends are filled with what does not count.
+    places, counted = _bags(indices, offsets, include_last_offset)
+    if max_norm is not None:
+        _shorten_rows(weight, indices, max_norm, norm_type)
+    chosen = indices.reshape(-1)[places] if indices.size else np.zeros_like(places)
+    if padding_idx is not None:
+        counted = counted & (chosen != padding_idx % weight.shape[0])
+    rows = ops.embedding(weight, indices=chosen)
+    if mode == "max":
+        lowest = np.where(counted.any(1, keepdims=True), -np.inf, 0.0)[..., None].astype(weight.dtype)
+        return np.where(counted[..., None], rows, lowest).max(1)[0] if places.shape[1] else rows.sum(1)
+    share = counted.astype(weight.dtype)
+    if mode == "mean":
+        share = share / np.maximum(share.sum(1, keepdims=True), 1)
+    if per_sample_weights is not None and places.size:
+        share = per_sample_weights.reshape((-1,))[places] * share
+    return (rows * share[..., None]).sum(1)
+
+
+def _bags(indices: np.ndarray, offsets: Any, include_last: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Where in the flat indices each bag's rows are, (bags, longest), and which of these places count."""
+    if indices.ndim == 2:
+        if offsets is not None:
+            raise wrong_shape("embedding_bag", "no offsets with a 2-d input, whose rows are the bags")
+        return np.arange(indices.size).reshape(indices.shape), np.ones(indices.shape, bool)
+    starts = None if offsets is None else np.asarray(unwrap(offsets))
+    if indices.ndim != 1 or starts is None or starts.ndim != 1:
+        raise wrong_shape("embedding_bag", f"an input (bags, n), or (n,) with offsets (bags,), got {indices.shape}")
+    ends = starts[1:] if include_last else np.append(starts[1:], len(indices))
+    starts = starts[: len(ends)]
+    if len(starts) and (starts[0] != 0 or (ends < starts).any() or ends[-1] > len(indices)):
+        raise wrong_shape(
+            "embedding_bag", f"offsets that rise from 0 to at most {len(indices)}, got {unwrap(offsets).tolist()}"
+        )
+    sizes = ends - starts
+    steps = np.arange(int(sizes.max(initial=0)))
+    counted = steps < sizes[:, None]
+    return np.where(counted, starts[:, None] + steps, 0), counted
+
+
+def _rows_of(name: str, input: Any, weight: Any) -> np.ndarray:
+    indices = np.asarray(unwrap(input))
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"{name} expected integers, got {indices.dtype}: convert them with .long()")
+    rows = weight.shape[0]
+    if indices.size and (indices.min() < 0 or indices.max() >= rows):
+        worst = int(indices.min() if indices.min() < 0 else indices.max())
+        raise IndexError(f"{name} expected integers from 0 to {rows - 1}, got {worst}{where()}")
+    return indices
+
+
+def _shorten_rows(weight: Any, indices: np.ndarray, longest: float, p: float) -> None:
+    used = np.unique(indices)
+    norms = np.linalg.norm(unwrap(weight)[used], p, axis=1)
+    long = norms > longest
+    if long.any():
+        array = unwrap(weight)
+        array[used[long]] *= (longest / (norms[long] + 1e-7))[:, None].astype(array.dtype)
+        versions.bump(array)
 
 
 def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:

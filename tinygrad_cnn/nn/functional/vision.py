@@ -19,10 +19,11 @@ def interpolate(
     """Resample input (N, C, *spatial) to `size`, or by `scale_factor`.
 
     `mode` is nearest, nearest-exact, linear (3-d input), bilinear or bicubic (4-d), trilinear (5-d) or area.
-    `align_corners` puts the corner pixels' centres on each other. Positions follow PyTorch's conventions.
+    `align_corners` puts the corner pixels' centres on each other. `antialias` widens the filter of bilinear and
+    bicubic by the factor an image is made smaller, as Pillow does. Positions follow PyTorch's conventions.
 
-    Raises ValueError for a mode that does not fit the input's dimensions, and unless exactly one of size and
-    scale_factor is given; NotImplementedError for antialias.
+    Raises ValueError for a mode that does not fit the input's dimensions, antialias with other modes, and unless
+    exactly one of size and scale_factor is given.
     """
     spatial = tuple(input.shape[2:])
     d = len(spatial)
@@ -31,10 +32,8 @@ def interpolate(
             "interpolate",
             f"an input (N, C, *spatial) with 1 to 3 spatial dimensions, got {tuple(input.shape)}",
         )
-    if antialias:
-        raise NotImplementedError(
-            "interpolate(antialias=True) is not there: smooth the image before making it smaller"
-        )
+    if antialias and (mode not in ("bilinear", "bicubic") or d != 2):
+        raise wrong_shape("interpolate", f"antialias only with bilinear and bicubic, got mode {mode!r}")
     if (size is None) == (scale_factor is None):
         raise wrong_shape(
             "interpolate", "either size or scale_factor, got " + ("neither" if size is None else "both")
@@ -66,7 +65,7 @@ def interpolate(
     kind = mode if mode.startswith("nearest") else "cubic" if mode == "bicubic" else "linear"
     matrices = tuple(
         None if n == m and s in (None, 1.0) else
-        ops.interpolation_matrix(n, m, kind, align_corners=bool(align_corners), scale=s)
+        ops.interpolation_matrix(n, m, kind, align_corners=bool(align_corners), scale=s, antialias=antialias)
         for n, m, s in zip(spatial, target, scales)
     )  # fmt: skip
     return ops.resample(input, matrices=matrices)

@@ -24,8 +24,9 @@ from tinygrad_cnn.nn.modules.normalization import *  # noqa: F403
 from tinygrad_cnn.nn.modules.padding import *  # noqa: F403
 from tinygrad_cnn.nn.modules.pixelshuffle import ChannelShuffle, PixelShuffle, PixelUnshuffle
 from tinygrad_cnn.nn.modules.pooling import *  # noqa: F403
-from tinygrad_cnn.nn.modules.rnn import GRU, LSTM, RNN, RNNBase
-from tinygrad_cnn.nn.modules.sparse import Embedding
+from tinygrad_cnn.nn.modules.rnn import *  # noqa: F403
+from tinygrad_cnn.nn.modules.sparse import *  # noqa: F403
+from tinygrad_cnn.nn.modules.transformer import *  # noqa: F403
 from tinygrad_cnn.nn.modules.upsampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
 __all__ = [name for name in dir() if name[0].isupper()]

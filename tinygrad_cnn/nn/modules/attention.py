@@ -1,8 +1,7 @@
-"""Attention layers: every position looks at every other (Vaswani et al. 2017)."""
+"""Attention: every position looks at every other (Vaswani et al. 2017). Stacks of it are in `transformer`."""
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Any
 
@@ -11,16 +10,13 @@ import numpy as np
 from tinygrad_cnn.autograd.handle import unwrap, wrap
 from tinygrad_cnn.nn import functional as F
 from tinygrad_cnn.nn import init
-from tinygrad_cnn.nn.modules.container import ModuleList
-from tinygrad_cnn.nn.modules.dropout import Dropout
 from tinygrad_cnn.nn.modules.linear import Linear
 from tinygrad_cnn.nn.modules.module import Module
-from tinygrad_cnn.nn.modules.normalization import LayerNorm
 from tinygrad_cnn.nn.parameter import Parameter
 from tinygrad_cnn.ops.expect import wrong_shape
 from tinygrad_cnn.ops.shape import cat
 
-__all__ = ["MultiheadAttention", "TransformerEncoder", "TransformerEncoderLayer"]
+__all__ = ["MultiheadAttention"]
 
 
 class NonDynamicallyQuantizableLinear(Linear):
@@ -152,65 +148,3 @@ def _additive(mask: Any, added: int, dtype: Any) -> Any:
     if array.dtype == bool:
         mask = wrap(np.where(array, -np.inf, 0.0).astype(dtype))
     return F.pad(mask, (0, added)) if added else mask
-
-
-class TransformerEncoderLayer(Module):
-    """Self-attention and two dense layers, each with dropout, a shortcut and a LayerNorm behind (or before) it."""
-
-    def __init__(
-        self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1, activation: Any = F.relu,
-        layer_norm_eps: float = 1e-5, batch_first: bool = False, norm_first: bool = False, bias: bool = True,
-        device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
-        super().__init__()
-        self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype)
-        self.linear1 = Linear(d_model, dim_feedforward, bias, dtype=dtype)
-        self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, bias, dtype=dtype)
-        self.norm_first = norm_first
-        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
-        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
-        self.dropout1 = Dropout(dropout)
-        self.dropout2 = Dropout(dropout)
-        if isinstance(activation, str):
-            if activation not in ("relu", "gelu"):
-                raise ValueError(
-                    f"TransformerEncoderLayer expected activation relu, gelu or a function, got {activation!r}"
-                )
-            activation = getattr(F, activation)
-        self.activation = activation
-
-    def forward(
-        self, src: Any, src_mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False
-    ) -> Any:
-        x = src
-        if self.norm_first:
-            x = x + self._attention(self.norm1(x), src_mask, src_key_padding_mask)
-            return x + self._dense(self.norm2(x))
-        x = self.norm1(x + self._attention(x, src_mask, src_key_padding_mask))
-        return self.norm2(x + self._dense(x))
-
-    def _attention(self, x: Any, mask: Any, padding: Any) -> Any:
-        return self.dropout1(self.self_attn(x, x, x, padding, False, mask)[0])
-
-    def _dense(self, x: Any) -> Any:
-        return self.dropout2(self.linear2(self.dropout(self.activation(self.linear1(x)))))
-
-
-class TransformerEncoder(Module):
-    """`num_layers` copies of a layer in a row, with an optional normalisation at the end."""
-
-    def __init__(
-        self, encoder_layer: Any, num_layers: int, norm: Any = None, enable_nested_tensor: bool = True,
-        mask_check: bool = True,
-    ) -> None:  # fmt: skip
-        super().__init__()
-        self.layers = ModuleList([copy.deepcopy(encoder_layer) for _ in range(num_layers)])
-        self.num_layers = num_layers
-        self.norm = norm
-
-    def forward(self, src: Any, mask: Any = None, src_key_padding_mask: Any = None, is_causal: Any = None) -> Any:
-        output = src
-        for layer in self.layers:
-            output = layer(output, src_mask=mask, src_key_padding_mask=src_key_padding_mask)
-        return output if self.norm is None else self.norm(output)

@@ -21,7 +21,7 @@ from tinygrad_cnn.autograd.handle import Handle
 from tinygrad_cnn.nn.modules.convert import ConvertMixin
 from tinygrad_cnn.nn.modules.hooks import HookMixin
 from tinygrad_cnn.nn.modules.state import StateMixin
-from tinygrad_cnn.nn.parameter import Parameter
+from tinygrad_cnn.nn.parameter import Buffer, Parameter
 
 Self = TypeVar("Self", bound="Module")
 _MISSING: Any = object()
@@ -134,6 +134,16 @@ class Module(HookMixin, StateMixin, ConvertMixin):
             own["_buffers"].pop(name, None)
             own["_modules"][name] = value
             value._forget_scope()
+        elif isinstance(value, Buffer):
+            if parameters is None:
+                raise AttributeError(
+                    "cannot assign buffer before Module.__init__() call: start with super().__init__()"
+                )
+            own.pop(name, None)
+            if name in own["_buffers"]:
+                own["_buffers"][name] = value
+            else:
+                self.register_buffer(name, value, value.persistent)
         elif parameters is None:
             object.__setattr__(self, name, value)
         elif name in parameters:

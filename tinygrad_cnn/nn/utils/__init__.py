@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import Any
 
+from tinygrad_cnn.nn.utils import rnn
 from tinygrad_cnn.nn.utils.clip_grad import (
     clip_grad_norm,
     clip_grad_norm_,
@@ -18,7 +19,7 @@ from tinygrad_cnn.nn.utils.weight_norm import remove_weight_norm, weight_norm
 __all__ = [
     "clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "fuse_conv_bn_eval",
     "fuse_conv_bn_weights", "get_total_norm", "parameters_to_vector", "parametrizations", "parametrize",
-    "remove_spectral_norm", "remove_weight_norm", "spectral_norm", "vector_to_parameters", "weight_norm",
+    "remove_spectral_norm", "remove_weight_norm", "rnn", "spectral_norm", "vector_to_parameters", "weight_norm",
 ]  # fmt: skip
 
 
