@@ -137,6 +137,37 @@ def test_a_person_breaks_in_the_second_convolution_looks_steps_back_and_goes_on(
     assert "--lr 3" in said.getvalue()  # the script's own arguments
 
 
+def test_control_c_stops_a_running_program_at_its_next_node_and_the_second_ends_it(script):
+    script.write_text(
+        "import tinygrad_cnn as tg\nx = tg.tensor([1.0, 2.0], requires_grad=True)\n(x * 2).sum().backward()\n"
+        "print('running', flush=True)\nwhile True:\n    x.grad = None\n    (x * 3).sum().backward()\n"
+    )
+    child = spawn(str(script))
+    child.expect_exact("(grad) ")
+    child.sendline("c")
+    child.expect_exact("running")
+    child.sendcontrol("c")
+    child.expect(r"backward \d+ · step 1 of 3 · paused")
+    child.expect_exact("(grad) ")
+    child.sendline("n 2")
+    child.expect(r"step 3 of 3")
+    child.expect_exact("(grad) ")
+    child.sendline("p g")
+    child.expect_exact("[3. 3.]")
+    child.sendline("q")
+    child.expect(pexpect.EOF)
+    script.write_text("import sys\nprint('running', flush=True)\nwhile True:\n    pass\n")
+    child = spawn(str(script))
+    child.expect_exact("running")
+    child.sendcontrol("c")
+    child.expect_exact("Ctrl-C again ends the program")
+    child.sendcontrol("c")
+    child.expect_exact("interrupted")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 130
+
+
 def test_a_debugged_script_trains_exactly_as_without(script):
     plain = subprocess.run(
         [sys.executable, str(script)], capture_output=True, text=True, timeout=PATIENCE, env=environment()
@@ -288,6 +319,32 @@ def test_watches_and_breakpoints_outlive_a_pass(script):
     code, out, _ = run(str(script), text="watch norm\nb relu\nc\nc\nc\nq\n")
     assert code == 0
     assert out.count("1: norm = ") >= 4 and "step 0" in out
+
+
+def test_the_passes_are_numbered(script):
+    code, out, _ = run("-c", "b step:2", "-c", "c", "-c", "c", "-c", "q", str(script))
+    assert code == 0 and "\nbackward · step 2 of" in out and "\nbackward 2 · step 2 of" in out
+
+
+def test_pdb_opens_in_the_backward_of_a_users_function_and_outlives_its_error(monkeypatch):
+    class Doubled(tg.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, upstream):
+            raise ValueError("no such luck")
+
+    s = BackwardSession(Doubled.apply(tg.tensor([1.0, 2.0], requires_grad=True)).sum())
+    s.goto("Doubled")
+    terminal, out = talk("pdb", "pdb", "q")
+    monkeypatch.setattr("sys.stdin", io.StringIO("args\nc\nq\n"))
+    monkeypatch.setattr("sys.stdout", io.StringIO())
+    with pytest.raises(QuitDebugger):
+        terminal.interact(s)
+    assert "upstream = " in sys.stdout.getvalue()
+    assert "it raised ValueError: no such luck" in out.getvalue() and "-- back --" in out.getvalue()
 
 
 def test_pdb_opens_inside_the_rule(monkeypatch):

@@ -174,7 +174,7 @@ _part = Multilinear(
 )  # fmt: skip
 
 
-class _FunctionOp(Op):
+class FunctionOp(Op):
     """The op of one Function class. Its node's only parameter is the context."""
 
     kind = "general"
@@ -206,6 +206,11 @@ class _FunctionOp(Op):
         """The params without what `forward` left in the context."""
         return {k: v for k, v in node.params.items() if k != "ctx"}
 
+    def rule(self, g: Any, node: Node) -> tuple[Any, tuple[Any, ...]]:
+        """The user's `backward`, and what it is called with for the gradient `g` of the node."""
+        ctx = node.params["ctx"]
+        return self.cls.backward, (ctx, *_unpacked(g, node.params["shapes"], ctx))
+
     def apply(self, inputs: Sequence[Any], params: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Run the Function again, on other values of its tensor inputs."""
         returned = self.cls.apply(*_filled_in(inputs, params))
@@ -228,10 +233,10 @@ class _FunctionOp(Op):
         return self.pull_all(g, node, saved)[i]
 
     def pull_all(self, g: Any, node: Node, saved: tuple[Any, ...]) -> list[Any]:
-        ctx, shapes = node.params["ctx"], node.params["shapes"]
         record = isinstance(g, Handle)
         with modes.set_grad_enabled(record):
-            grads = self.cls.backward(ctx, *_unpacked(g if record else wrap(g), shapes, ctx))
+            backward, args = self.rule(g if record else wrap(g), node)
+            grads = backward(*args)
         if not isinstance(grads, (tuple, list)):
             grads = (grads,)
         grads = list(grads)
@@ -273,7 +278,7 @@ class _FunctionOp(Op):
         return "general"
 
 
-_ops: dict[type, _FunctionOp] = {}
+_ops: dict[type, FunctionOp] = {}
 
 
 def _record(
@@ -283,7 +288,7 @@ def _record(
     outputs: tuple[Any, ...],
     args: Any,
 ) -> list[Any]:
-    op = _ops.setdefault(cls, _FunctionOp(cls))
+    op = _ops.setdefault(cls, FunctionOp(cls))
     live = [
         o is not None and o.array.dtype.kind == "f" and all(o is not n for n in ctx._no_grad_outputs)
         for o in outputs

@@ -69,11 +69,12 @@ class Attached:
         if work.accumulate:
             self.passes += 1
         stop = self.stop_next and work.accumulate
-        if not stop and not any(bp.enabled for bp in self.breakpoints):
+        watching = self.breakpoints.pause_requested or any(bp.enabled for bp in self.breakpoints)
+        if not stop and not watching:
             run(work)
             return
         session = BackwardSession.of_pass(work, breakpoints=self.breakpoints, scopes=caller_scopes())
-        session.hidden_frames = self.hidden_frames
+        session.hidden_frames, session.number = self.hidden_frames, max(self.passes, 1)
         if stop:
             self.stop_next = False
             self.breakpoints.hit(session)

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from tinygrad_cnn.debug.walking import Walk
 
 
+#: The number of what is no breakpoint: somebody asked the program to stop.
+PAUSE_ID = 0
+
+
 @dataclass
 class Breakpoint:
     """One breakpoint.
@@ -45,6 +49,11 @@ class Breakpoint:
     log: str | None = None
     commands: list[str] = field(default_factory=list)
     owner: str = ""
+
+    @property
+    def reached(self) -> str:
+        """What is said where it stops."""
+        return self.query.text if self.id == PAUSE_ID else f"breakpoint {self.id}: {self.query.text}"
 
     def describe(self) -> str:
         """One line, as `info break` prints it."""
@@ -77,6 +86,9 @@ class Breakpoints:
         self._table: dict[int, Breakpoint] = {}
         #: Messages of log points, oldest first; front ends take them out.
         self.messages: list[str] = []
+        #: Stop at the next node, whatever it is.
+        self.pause_requested = False
+        self._pause = Breakpoint(PAUSE_ID, Query(None, "paused"))
 
     def add(
         self, text: str | Query, *, condition: str | None = None, temporary: bool = False, ignore: int = 0,
@@ -162,6 +174,9 @@ class Breakpoints:
             stop = stop or bp
         if stop is not None and stop.temporary:
             self._table.pop(stop.id, None)
+        if self.pause_requested:
+            self.pause_requested = False
+            return stop or self._pause
         return stop
 
     def _holds(self, bp: Breakpoint, session: Walk, say: bool) -> bool:

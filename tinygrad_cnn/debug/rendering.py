@@ -219,12 +219,10 @@ def to_text(renderables: list[Any], *, width: int = 80) -> str:
 
 
 def _head(state: dict[str, Any]) -> RenderableType:
-    if state["status"] == "closed":
-        title = "backward"
-    elif state["node"] is None:
-        title = f"backward · done, {state['total']} of {state['total']}"
-    else:
-        title = f"backward · step {state['step']} of {state['total']}"
+    title = "backward" if state.get("pass", 1) == 1 else f"backward {state['pass']}"
+    if state["status"] != "closed":
+        done = f"done, {state['total']} of {state['total']}"
+        title += " · " + (done if state["node"] is None else f"step {state['step']} of {state['total']}")
     text = state["stop"]["text"]
     if not text.startswith("step "):
         title += f" · {text}"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import linecache
 import os
+import signal
 import sys
+import threading
 import traceback
 import types
 import warnings
@@ -55,7 +57,7 @@ def run_script(
             callback=lambda session, found: _at_anomaly(terminal, session, found), error=False, warn=False
         )
     else:
-        looking = attached(hook)
+        looking = _stopping_at_ctrl_c(hook, terminal)
     with _as_main(path, args) as main:
         try:
             with keep_values(stack=True), _without_warnings() if anomaly else nullcontext(), looking as found:
@@ -82,6 +84,33 @@ def run_script(
         more = f"; never reached: {', '.join(unhit)}" if unhit else ""
         terminal.show([f"{path.name} ended after {hook.passes} backward pass(es){more}"])
     return 0
+
+
+@contextlib.contextmanager
+def _stopping_at_ctrl_c(hook: Attached, terminal: Terminal) -> Iterator[None]:
+    """`attached`, and Ctrl-C stops at the next node, as in pdb; the second one ends the program.
+
+    A program that handles Ctrl-C itself keeps its handler.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    ours = before is signal.default_int_handler and threading.current_thread() is threading.main_thread()
+
+    def stop(number: int, frame: Any) -> None:
+        table = hook.breakpoints
+        if terminal.talking or table.pause_requested:
+            table.pause_requested = False
+            signal.default_int_handler(number, frame)
+        table.pause_requested = True
+        os.write(2, b"\nstopping at the next node; Ctrl-C again ends the program\n")  # `print` may be at work
+
+    if ours:
+        signal.signal(signal.SIGINT, stop)
+    try:
+        with attached(hook):
+            yield
+    finally:
+        if ours and signal.getsignal(signal.SIGINT) is stop:
+            signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager
@@ -185,8 +214,8 @@ def _as_main(path: Path, args: Sequence[str]) -> Iterator[types.ModuleType]:
 
 def _failed(error: BaseException, hook: Attached, terminal: Terminal) -> int:
     """The script raised: its traceback without our frames, and the node when it was inside a backward pass."""
-    own = (__file__, os.path.join(os.path.dirname(__file__), "attach.py"))
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename not in own]
+    own = os.path.dirname(__file__)
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(own)]
     for frame in frames:
         linecache.checkcache(frame.filename)
     text = "".join(traceback.format_list(frames))

@@ -143,6 +143,8 @@ class BackwardSession(Walk):
         self.user_scopes = list(scopes)
         #: How many of the outermost Python frames belong to whoever started the program, not to it.
         self.hidden_frames = 0
+        #: Which backward pass of the program this is, from 1, where somebody counts them.
+        self.number = 1
         self.closed = False
         self.error: BaseException | None = None
         self._log: list[_Undo] = []

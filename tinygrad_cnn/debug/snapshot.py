@@ -27,7 +27,7 @@ PIXELS = 512
 def describe(session: BackwardSession, *, pixels: int = PIXELS) -> dict[str, Any]:
     """The state at a stop.
 
-        {"status": "paused" | "end" | "closed", "stop": {"kind", "text", "breakpoint"},
+        {"status": "paused" | "end" | "closed", "stop": {"kind", "text", "breakpoint"}, "pass": 1,
          "step": 17, "position": 16, "total": 42, "node": {…} or None, "upstream": summary,
          "inputs": [{"index", "name", "node", "label", "shape", "local", "downstream", "before", "after"}],
          "values": [{"name", "summary"}], "hooks": false, "error": None or text,
@@ -40,7 +40,7 @@ def describe(session: BackwardSession, *, pixels: int = PIXELS) -> dict[str, Any
     node = session.node
     out: dict[str, Any] = {
         "status": "closed" if session.closed else "end" if node is None else "paused",
-        "stop": session.stop._asdict(),
+        "stop": session.stop._asdict(), "pass": session.number,
         "step": session.position + 1, "position": session.position, "total": session.total,
         "node": None, "upstream": None, "inputs": [], "values": [], "hooks": session.hooked, "error": None,
         "edits": [edit.text for edit in session._edits],

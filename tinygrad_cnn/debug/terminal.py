@@ -17,6 +17,8 @@ from rich.console import Console
 from rich.text import Text
 
 from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.function import FunctionOp
+from tinygrad_cnn.autograd.handle import wrap
 from tinygrad_cnn.autograd.saved import saved_values
 from tinygrad_cnn.debug import rendering
 from tinygrad_cnn.debug.commands import Interpreter
@@ -48,12 +50,21 @@ class Terminal:
         self.console = console or make_console()
         self.read = read or _read
         self.interpreter: Interpreter | None = None
+        #: Whether the program stands, and the user speaks.
+        self.talking = False
 
     def interact(self, session: Any) -> None:
         """Talk about a `BackwardSession` or a `Replay` until it is over or the program shall go on.
 
         Raises QuitDebugger on `q` and at the end of the input.
         """
+        self.talking = True
+        try:
+            self._interact(session)
+        finally:
+            self.talking = False
+
+    def _interact(self, session: Any) -> None:
         interpreter = Interpreter(session, file=self.file, maps=maps_of(self.console))
         if self.interpreter is not None:
             session.watches[:] = self.interpreter.watches
@@ -122,7 +133,9 @@ class Terminal:
             self.show(["*** a leaf has no rule"])
             return
         i = live[0]
-        if op.kind == "general":
+        if isinstance(op, FunctionOp):
+            rule, args = op.rule(wrap(g), node)
+        elif op.kind == "general":
             rule, args = op.vjp, (g, *saved)
         elif op.kind == "elementwise":
             rule, args = (op.fused[i], (g, *saved)) if op.fused[i] is not None else (op.rules[i], saved)
@@ -134,11 +147,25 @@ class Terminal:
             self.show([f"*** the local gradient of {op.name} is {rule!r}: there is no code to walk through"])
             return
         self.show([f"-- pdb in the rule of {session.label(node)}; `c` comes back here --"])
-        inner = pdb.Pdb(nosigint=True, readrc=False)
-        inner.prompt = "(Pdb) "
-        with modes.no_grad(), contextlib.suppress(pdb.bdb.BdbQuit):  # type: ignore[attr-defined]
-            value = inner.runcall(rule, *args, **node.params)
-            self.show([f"-- it gave {rendering.shortly(value)} --"])
+        inner = _Pdb(nosigint=True, readrc=False)
+        params = {} if isinstance(op, FunctionOp) else node.params
+        try:
+            with modes.no_grad(), contextlib.suppress(pdb.bdb.BdbQuit):  # type: ignore[attr-defined]
+                value = inner.runcall(rule, *args, **params)
+                self.show(["-- back --" if inner.left else f"-- it gave {rendering.shortly(value)} --"])
+        except Exception as error:
+            self.show([f"-- it raised {type(error).__name__}: {error} --"])
+
+
+class _Pdb(pdb.Pdb):
+    """Python's debugger, which remembers whether it was left by `q`."""
+
+    prompt = "(Pdb) "
+    left = False
+
+    def set_quit(self) -> None:
+        self.left = True
+        super().set_quit()
 
 
 def make_console(file: Any = None) -> Console:

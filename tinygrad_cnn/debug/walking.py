@@ -193,7 +193,7 @@ class Walk:
             if self.node is not None:
                 hit = self.breakpoints.hit(self)
                 if hit is not None:
-                    return self._stopped("breakpoint", f"breakpoint {hit.id}: {hit.query.text}", hit.id)
+                    return self._stopped("breakpoint", hit.reached, hit.id)
         return self._end()
 
     def reverse_continue(self) -> Stop:
@@ -202,7 +202,7 @@ class Walk:
         while self._undo():
             hit = self.breakpoints.hit(self, count=False)
             if hit is not None:
-                return self._stopped("breakpoint", f"breakpoint {hit.id}: {hit.query.text}", hit.id)
+                return self._stopped("breakpoint", hit.reached, hit.id)
         return self._stopped("start", "start of the backward pass")
 
     def goto(self, target: Any) -> Stop:
@@ -248,7 +248,7 @@ class Walk:
                 break
             hit = self.breakpoints.hit(self)
             if hit is not None:
-                return self._stopped("breakpoint", f"breakpoint {hit.id}: {hit.query.text}", hit.id)
+                return self._stopped("breakpoint", hit.reached, hit.id)
             if not node.is_leaf and node.module != path and not node.module.startswith(path + "."):
                 return self._stopped("step", f"backward of {path} is done")
         return self._end()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinygrad_cnn.autograd.graph import Node
-from tinygrad_cnn.debug.breakpoints import Breakpoint, Breakpoints, _hit_test
+from tinygrad_cnn.debug.breakpoints import PAUSE_ID, Breakpoint, Breakpoints, _hit_test
 from tinygrad_cnn.debug.conditions import Namespace, norm
 from tinygrad_cnn.debug.dap.places import place_of
 from tinygrad_cnn.debug.selectors import Query, Selector, check_expression
@@ -23,10 +23,10 @@ from tinygrad_cnn.debug.walking import Walk
 from tinygrad_cnn.errors import UsageError
 
 #: Owners: which request made a breakpoint. The console's have none.
-LINE, FUNCTION, DATA, EXCEPTION, PAUSE = "dap line", "dap function", "dap data", "dap exception", "dap pause"
+LINE, FUNCTION, DATA, EXCEPTION = "dap line", "dap function", "dap data", "dap exception"
 
 _REASONS = {
-    FUNCTION: "function breakpoint", DATA: "data breakpoint", EXCEPTION: "exception", PAUSE: "pause",
+    FUNCTION: "function breakpoint", DATA: "data breakpoint", EXCEPTION: "exception",
 }  # fmt: skip
 
 #: Exception filters: name -> (label, condition, what it means). "raised" is no condition on numbers.
@@ -127,7 +127,6 @@ class EditorBreakpoints(Breakpoints):
     """The table of `debug.breakpoints`, with editors' kinds.
 
     Attributes
-        pause_requested: stop at the next node
         stop_at_errors: whether an exception in a rule or a hook is a stop
         caller: the (path, line) that called `backward`
         session: the session that was asked last; `backwards` whether it goes back, `at_start` whether it
@@ -137,7 +136,6 @@ class EditorBreakpoints(Breakpoints):
 
     def __init__(self) -> None:
         super().__init__()
-        self.pause_requested = False
         self.stop_at_errors = True
         self.caller: tuple[str, int] | None = None
         self.session: BackwardSession | None = None
@@ -145,7 +143,6 @@ class EditorBreakpoints(Breakpoints):
         self.at_start = False
         self.trouble: dict[int, str] = {}
         self._muted = False
-        self._pause = Breakpoint(0, Query(None, "pause"), owner=PAUSE)
 
     def hit(self, session: Walk, *, count: bool = True) -> Breakpoint | None:
         if self._muted or not isinstance(session, BackwardSession):  # recorded passes have no editor
@@ -154,13 +151,12 @@ class EditorBreakpoints(Breakpoints):
         self.at_start = session.last is None and session.node is session.nodes[0]
         try:
             failed = self._failing(session)
-            found = super().hit(session, count=count) if failed is None else failed
+            if failed is None:
+                return super().hit(session, count=count)
         finally:
             self.at_start = False
-        if self.pause_requested:
-            self.pause_requested = False
-            return found or self._pause
-        return found
+        self.pause_requested = False
+        return failed
 
     def _failing(self, session: BackwardSession) -> Breakpoint | None:
         """A breakpoint whose condition cannot be evaluated stops, as in pdb, and says why."""
@@ -198,7 +194,7 @@ class EditorBreakpoints(Breakpoints):
 
     def reason_for(self, id: int | None) -> tuple[str, list[int]]:
         """The protocol's reason for a stop at a breakpoint, and the numbers that the client knows it by."""
-        if id == 0:
+        if id == PAUSE_ID:
             return "pause", []
         for bp in self:
             if bp.id == id:

@@ -217,7 +217,7 @@ def _follow(interpreter: Interpreter, parent: Node | None) -> None:
         if session.node is parent:
             return
         if session.node is not None and (hit := session.breakpoints.hit(session)) is not None:
-            session.stop = Stop("breakpoint", f"breakpoint {hit.id}: {hit.query.text}", hit.id)
+            session.stop = Stop("breakpoint", hit.reached, hit.id)
             return
     _finished_parts(interpreter)
 
