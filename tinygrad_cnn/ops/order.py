@@ -27,7 +27,7 @@ def _cumsum(x: ndarray, axis: int) -> Any:
     x = np.asarray(x)
     if x.dtype.kind in "biu":
         x = x.astype(np.int64)
-    return np.cumsum(x, axis=axis) if x.ndim else x.copy()
+    return np.add.accumulate(x, axis=axis) if x.ndim else x.copy()
 
 
 def _from_behind(g: Any, _x: Any, axis: int) -> Any:
@@ -52,7 +52,7 @@ def _cumprod(x: ndarray, axis: int) -> Any:
     x = np.asarray(x)
     if x.dtype.kind in "biu":
         x = x.astype(np.int64)
-    return np.cumprod(x, axis=axis) if x.ndim else x.copy()
+    return np.multiply.accumulate(x, axis=axis) if x.ndim else x.copy()
 
 
 def _cumprod_vjp(g: ndarray, _y: Any, x: ndarray, axis: int) -> Any:
