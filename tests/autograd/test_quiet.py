@@ -39,7 +39,7 @@ def test_the_engine_says_nothing_of_infinities_and_numpy_what_it_always_says() -
     )
     assert done.stdout == "computed\n"
     lines = [line for line in done.stderr.splitlines() if "Warning" in line]
-    assert lines == ["<string>:22: RuntimeWarning: divide by zero encountered in log"]
+    assert lines == ["<string>:21: RuntimeWarning: divide by zero encountered in log"]
 
 
 def test_numpys_own_setting_still_raises() -> None:
