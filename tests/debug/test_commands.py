@@ -223,3 +223,36 @@ def test_a_command_that_fails_without_moving_does_not_show_the_stop_again():
     wrong.register_hook(bad)
     reply = i.execute("n 2")
     assert reply.error and reply.moved and "upstream" in reply.text
+
+
+def test_a_statement_runs_in_the_program_and_names_of_the_stop_are_not_overwritten():
+    program = {"lr": 0.1, "seen": []}
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    i = Interpreter(BackwardSession((x * x).sum(), scopes=[program]))
+    assert not run(i, "lr = lr / 2").error and program["lr"] == 0.05
+    assert not run(i, "!for k in range(2): seen.append((k, norm))").error and program["seen"] == [
+        (0, 1.0),
+        (1, 1.0),
+    ]
+    assert run(i, "p lr").text == "0.05"
+    assert "`edit` changes" in run(i, "g = 3").text and "ZeroDivisionError" in run(i, "y = 1 / 0").text
+    assert i.session.upstream == 1
+    assert run(Interpreter(BackwardSession((x * x).sum())), "lr = 1").error  # in no program
+
+
+def test_silent_commands_show_no_stop(i):
+    run(i, "b tanh", "commands 1", "silent", "p op", "end")
+    assert run(i, "c").text == "'tanh'"
+
+
+def test_the_list_of_commands_tells_how_each_is_written(i):
+    text = run(i, "help").text
+    for usage in (
+        "n [COUNT]",
+        "b SELECTOR [if",
+        "log SELECTOR ::",
+        "explain [INDEX] [of",
+        "condition NUMBER",
+    ):
+        assert usage in text
+    assert max(map(len, text.splitlines())) <= 80

@@ -134,3 +134,19 @@ def test_a_rule_that_gives_another_number_than_the_terms_is_not_hidden():
         assert not s.explain(index=(1,)).off  # edited by hand: nobody's fault
     finally:
         del REGISTRY["odd_cube"]
+
+
+def test_a_leafs_gradient_is_explained_by_what_each_of_its_users_handed_back():
+    w = tg.tensor([1.0, 2.0], requires_grad=True)
+    (w * 5).sum().backward()
+    s = BackwardSession((w * w * 3 + tg.exp(w)).sum())
+    with pytest.raises(UsageError, match="goto it first"):
+        s.explain(s.nodes[-1])
+    s.goto(w)
+    found = s.explain(index=1)
+    assert [(label.partition("#")[0], number) for label, _, number in found.parts] == [
+        ("exp", pytest.approx(np.exp(2.0), rel=1e-6)), ("mul", 6.0), ("mul", 6.0),
+    ]  # fmt: skip
+    assert found.gradient == pytest.approx(sum(n for _, _, n in found.parts)) and found.before == 5
+    assert "= what its users hand back" in str(found) and ".grad holds 5 of earlier passes" in str(found)
+    assert "what its users" in Interpreter(s).execute("explain").text

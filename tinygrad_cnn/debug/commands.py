@@ -185,6 +185,8 @@ class Interpreter:
         if not expression:
             return Reply()
         try:
+            if self.session.namespace.execute(expression):
+                return Reply()
             return Reply([snapshot.show(self.session.evaluate(expression))])
         except UserError as error:
             word = line.split()[0]
@@ -220,16 +222,20 @@ class Interpreter:
         parts: list[Any] = list(self.session.breakpoints.messages)
         self.session.breakpoints.messages.clear()
         stop = self.session.stop
-        reply = Reply([*parts, *self.show()], moved=True)
+        lines: list[str] = []
         if stop.kind == "breakpoint" and stop.breakpoint is not None:
-            for bp in self.session.breakpoints:
-                if bp.id == stop.breakpoint:
-                    for line in bp.commands:
-                        more = self._one(line)
-                        reply.parts += more.parts
-                        if more.resume or more.quit or more.moved:
-                            reply.resume, reply.quit = more.resume, more.quit
-                            break
+            lines = [
+                line for bp in self.session.breakpoints if bp.id == stop.breakpoint for line in bp.commands
+            ]
+        reply = Reply([*parts, *([] if "silent" in lines else self.show())], moved=True)
+        for line in lines:
+            if line == "silent":
+                continue
+            more = self._one(line)
+            reply.parts += more.parts
+            if more.resume or more.quit or more.moved:
+                reply.resume, reply.quit = more.resume, more.quit
+                break
         return reply
 
     def _leave_finished_parts(self) -> None:

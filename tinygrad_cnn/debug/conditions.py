@@ -9,8 +9,9 @@ The session makes a `Namespace` per stop; breakpoints, watches and the terminal'
 
 from __future__ import annotations
 
+import ast
 import builtins
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,6 +93,30 @@ class Namespace(dict[str, Any]):
         except Exception as error:
             raise UsageError(f"{expression!r}: {type(error).__name__}: {error}") from None
 
+    def execute(self, text: str) -> bool:
+        """Run a statement (``model.eval()`` is an expression, ``lr = 0.1`` is none) in the user's frame.
+
+        False, and nothing done, for what is no statement. What it assigns is the program's: a name of the script or
+        module changes there (before Python 3.13, one of a function does not). Raises UsageError when it fails.
+        """
+        try:
+            code = compile(text.strip(), "<statement>", "exec")
+            if isinstance(ast.parse(text.strip()).body[0], ast.Expr):
+                return False
+        except (SyntaxError, ValueError, IndexError, RecursionError, MemoryError):
+            return False
+        scopes = getattr(self._session, "user_scopes", ())
+        if not scopes:
+            raise UsageError(f"{text!r}: a statement needs a program to run in; expressions work")
+        try:
+            with np.errstate(all="ignore"):
+                exec(code, scopes[-1], _Frame(self, scopes[0]))
+        except UsageError:
+            raise
+        except Exception as error:
+            raise UsageError(f"{text!r}: {type(error).__name__}: {error}") from None
+        return True
+
     def true(self, expression: str) -> bool:
         """Whether the expression holds (arrays: anywhere). Names that do not apply to the node make it false."""
         try:
@@ -110,6 +135,28 @@ class Namespace(dict[str, Any]):
             raise UsageError(
                 f"{expression!r} gave {type(value).__name__}, which is neither true nor false"
             ) from error
+
+
+class _Frame(dict[str, Any]):
+    """Locals of a statement: reads as an expression does, writes into the program's frame."""
+
+    def __init__(self, names: Namespace, scope: MutableMapping[str, Any]) -> None:
+        super().__init__()
+        self._names, self._scope = names, scope
+
+    def __missing__(self, name: str) -> Any:
+        return self._names[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name in NAMES:
+            raise UsageError(
+                f"{name} is {NAMES[name]} here, which `edit` changes; for the program's: globals()"
+            )
+        self._scope[name] = value
+        self._names.pop(name, None)
+
+    def __delitem__(self, name: str) -> None:
+        del self._scope[name]
 
 
 def norm(array: Any) -> float:

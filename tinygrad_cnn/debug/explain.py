@@ -78,20 +78,75 @@ class Explanation:
         return render(self)
 
 
+@dataclass(frozen=True)
+class Received:
+    """∂L/∂leaf[index]: what each user of a leaf handed back, as (label, step, number), and their sum.
+
+    `before` is what its `.grad` holds already, from earlier passes; None for nothing.
+    """
+
+    label: str
+    index: tuple[int, ...]
+    parts: tuple[tuple[str, int, float], ...]
+    gradient: float
+    before: float | None
+
+    def __str__(self) -> str:
+        lines = [f"∂L/∂{self.label}{_index(self.index)} = what its users hand back"]
+        wide = max((len(label) for label, _, _ in self.parts), default=0)
+        lines += [
+            f"  {'+' if k else '='} {number:>11.4g}   from {label:<{wide}}  (step {step})"
+            for k, (label, step, number) in enumerate(self.parts)
+        ]
+        lines.append(f"  = {self.gradient:.6g}")
+        if self.before is not None:
+            lines.append(
+                f"  .grad holds {self.before:.6g} of earlier passes: together {self.before + self.gradient:.6g}"
+            )
+        return "\n".join(lines)
+
+
+def explain_leaf(session: BackwardSession, node: Node, index: Any = None) -> Received:
+    """What arrived at one entry of a leaf (by default the largest), user by user.
+
+    Raises UsageError when nothing has arrived yet or the index is outside.
+    """
+    arrived = session.arrived(node)
+    visits = session.visits()
+    done = next((v for v in visits if v.node is node), None)
+    if done is not None:
+        arrived = done.upstream
+    if arrived is None:
+        raise UsageError(f"no gradient has reached {session.label(node)} yet; goto it first")
+    at = _position(index, arrived)
+    parts = [
+        (session.label(visit.node), session.index_of(visit.node) + 1, float(handed[at]))
+        for visit in visits
+        for parent, handed in zip(visit.node.parents, visit.downstream, strict=False)
+        if parent is node and handed is not None
+    ]
+    grad = None if done is not None or node.tensor is None else node.tensor.grad
+    return Received(
+        session.label(node),
+        at,
+        tuple(parts),
+        float(arrived[at]),
+        None if grad is None else float(grad.array[at]),
+    )
+
+
 def explain_entry(
     session: BackwardSession, node: Node, index: Any = None, input: int | None = None
-) -> Explanation:
+) -> Explanation | Received:
     """Explain ∂L/∂(input)[index] of a node whose upstream gradient is known (the paused one, or one done).
 
-    `input` defaults to the first that wants a gradient, `index` to the entry of the largest.
+    `input` defaults to the first that wants a gradient, `index` to the entry of the largest. Of a leaf, which has
+    no inputs, it is its own gradient that is explained, by what its users handed back.
 
-    Raises UsageError for a leaf, an input without
-    gradient, an index outside, or a node no gradient has reached.
+    Raises UsageError for an input without gradient, an index outside, or a node no gradient has reached.
     """
     if not node.parents:
-        raise UsageError(
-            f"{session.label(node)} is a leaf: its gradient is the sum of what its users hand back; `graph` lists them"
-        )
+        return explain_leaf(session, node, index)
     if input is None:
         input = next((i for i, p in enumerate(node.parents) if p is not None), 0)
     if not 0 <= input < len(node.parents) or node.parents[input] is None:

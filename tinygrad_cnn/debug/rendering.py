@@ -184,11 +184,13 @@ def source_lines(file: str, line: int, *, context: int = 5, text: str = "") -> R
     return out
 
 
-def table(rows: Sequence[tuple[str, ...]], headers: tuple[str, ...]) -> Table:
-    """A plain table without borders."""
+def table(
+    rows: Sequence[tuple[str, ...]], headers: tuple[str, ...], *, widths: Sequence[int | None] | None = None
+) -> Table:
+    """A plain table without borders; `widths` in characters, None for what is left."""
     made = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for header in headers:
-        made.add_column(header, overflow="fold")
+    for k, header in enumerate(headers):
+        made.add_column(header, overflow="fold", width=None if widths is None else widths[k])
     for row in rows:
         made.add_row(*[escape(cell) for cell in row])
     return made
@@ -242,7 +244,9 @@ def _watches(state: dict[str, Any]) -> list[RenderableType]:
 def _cell(title: str, s: dict[str, Any] | None, maps: str, *, to: str = "") -> RenderableType:
     head = Text(title, "bold", overflow="ellipsis", no_wrap=True)
     if to:
-        head.append(f"\nto {to}", "not bold cyan")
+        # Of a long path, the end tells what it is.
+        shown = to if len(to) <= MAP_WIDTH - 3 else f"…{to[-(MAP_WIDTH - 4) :]}"
+        head.append(f"\nto {shown}", "not bold cyan")
     if s is None:
         return Group(head, Text("none", "dim"))
     parts: list[RenderableType] = [head]

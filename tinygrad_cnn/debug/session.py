@@ -34,7 +34,6 @@ from tinygrad_cnn.errors import UsageError
 
 if TYPE_CHECKING:
     from tinygrad_cnn.debug.check import Check
-    from tinygrad_cnn.debug.explain import Explanation
 
 ndarray = np.ndarray
 
@@ -345,8 +344,11 @@ class BackwardSession(Walk):
 
         return check_node(self, node or self._paused(), **options)
 
-    def explain(self, node: Node | None = None, index: Any = None, input: int | None = None) -> Explanation:
-        """One entry of the gradient of an input, as the sum it is; see `explain.explain_entry`."""
+    def explain(self, node: Node | None = None, index: Any = None, input: int | None = None) -> Any:
+        """One entry of the gradient of an input (of a leaf, its own), as the sum it is; see `explain.explain_entry`.
+
+        Returns an `Explanation`, of a leaf a `Received`; `str` writes either out.
+        """
         from tinygrad_cnn.debug.explain import explain_entry
 
         return explain_entry(self, node or self._paused(), index, input)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 from tinygrad_cnn.debug import rendering
 from tinygrad_cnn.debug.commands import COMMANDS, Interpreter, Reply, command, word_of
 from tinygrad_cnn.debug.conditions import NAMES
@@ -9,7 +12,9 @@ from tinygrad_cnn.debug.words.reading import list_breaks
 from tinygrad_cnn.errors import UsageError
 
 
-@command("info", "info break | watch | params | session", "i")
+@command(
+    "info", "i break | watch | params | session: the tables, the leaves' gradients, the memory held", "i"
+)
 def _info(self: Interpreter, rest: str) -> Reply:
     session = self.session
     what = rest.strip()
@@ -55,17 +60,26 @@ def _help(_self: Interpreter, rest: str) -> Reply:
             raise UsageError(f"no command {rest!r}; `help` lists them")
         _, text, aliases = COMMANDS[name]
         return Reply([text, *([f"also: {', '.join(aliases)}"] if aliases else [])])
-    rows = [
-        (usage, ", ".join(aliases), what)
-        for usage, what, aliases in (
-            (*_usage(name, text), aliases) for name, (_, text, aliases) in COMMANDS.items()
-        )
-    ]
+    parts: list[Any] = []
+    for family, title in _FAMILIES.items():
+        rows = [
+            _row(name, text, aliases)
+            for name, (fn, text, aliases) in COMMANDS.items()
+            if fn.__module__.rpartition(".")[2] == family
+        ]
+        parts.append(rendering.table(rows, (title, "also", "what it does"), widths=(23, 16, None)))
     more = "help COMMAND, help names and help selectors say more; anything else is Python; Enter repeats"
-    return Reply([rendering.table(rows, ("command", "also", "what it does")), more])
+    return Reply([*parts, more])
 
 
-def _usage(name: str, text: str) -> tuple[str, str]:
-    """The command's whole name, and what it does."""
-    how, sep, what = text.partition(": ")
-    return name, what if sep else how
+#: The files of `words`, and what their words do.
+_FAMILIES = {
+    "moving": "move", "stopping": "stop there", "looking": "look", "changing": "ask, change", "about": "the debugger",
+}  # fmt: skip
+
+
+def _row(name: str, text: str, aliases: tuple[str, ...]) -> tuple[str, str, str]:
+    """How it is written, its other names, what it does."""
+    usage, what = re.split(r"(?<!:): ", text, maxsplit=1) if re.search(r"(?<!:): ", text) else (name, text)
+    also = [word for word in (name, *aliases) if word != usage.split()[0]]
+    return usage, " ".join(also), what

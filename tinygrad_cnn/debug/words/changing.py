@@ -22,7 +22,7 @@ def _explain(self: Interpreter, rest: str) -> Reply:
     found = re.match(r"^(.*?)\s*\bof\s+(\S+)$", rest)
     if found:
         index, input = found[1], found[2]
-    i = input_number(node, input)
+    i = input_number(node, input) if node.parents else None
     return Reply([str(self.session.explain(node, index_of_text(index), i))])
 
 

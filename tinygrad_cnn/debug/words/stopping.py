@@ -99,7 +99,10 @@ def _condition(self: Interpreter, rest: str) -> Reply:
     return Reply([f"breakpoint {bp.id}: {bp.query.text}"], breakpoints=True)
 
 
-@command("commands", "commands [NUMBER]: read commands to run at a breakpoint, until `end`")
+@command(
+    "commands",
+    "commands [NUMBER]: read commands to run at a breakpoint, until `end`; `silent` hides the stop",
+)
 def _commands(self: Interpreter, rest: str) -> Reply:
     table = self.session.breakpoints
     have = list(table)
