@@ -197,3 +197,18 @@ def test_a_users_function_is_not_called_again():
     graph = draw_all(loss)
     assert calls == ["forward"]
     assert next(n for n in graph.description.nodes if n.name == "x").gradient.data == [2.0, 2.0]
+
+
+def test_in_the_middle_of_a_pass_the_gradients_that_have_arrived_are_shown():
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    h = x * x
+    loss = h.exp().sum()
+    seen = {}
+    for step in backward_steps(loss):
+        seen[step.node.op.name] = viz.graph(loss).description
+    at_exp = {n.op: n.gradient for n in seen["exp"].nodes}
+    assert at_exp["mul"].data == pytest.approx(np.exp([1.0, 4.0]).tolist(), rel=1e-6)
+    assert at_exp["sum"] is None and at_exp["leaf"] is None
+    assert any("step 2 of 4" in note for note in seen["exp"].notes)
+    assert not any("under way" in note for note in viz.graph(loss).description.notes)
+    assert x.grad.tolist() == pytest.approx((2 * np.array([1, 2]) * np.exp([1, 4])).tolist(), rel=1e-6)

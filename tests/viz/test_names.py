@@ -208,3 +208,25 @@ def test_the_legend_tells_what_occurs_and_can_be_left_out():
     plain = viz.graph(z, legend=False, title="mine").dot().source
     assert "handed back" not in plain and "mine" in plain
     assert "mine" in viz.graph(z, title="mine").dot().source
+
+
+def test_several_networks_have_paths_of_their_own():
+    trunk, head, x = nn.Sequential(nn.Linear(3, 4), nn.Tanh()), nn.Linear(4, 2), tg.randn(5, 3)
+    graph = viz.graph(head(trunk(x)).mean())
+    assert [m.path for m in graph.description.modules] == ["trunk", "trunk.0", "trunk.1", "head"]
+    assert {n.module for n in graph.description.nodes if n.parameter} == {"trunk.0", "head"}
+    assert "<B>0.weight</B>" not in graph.dot().source and "[trunk.0]" in graph.text()
+
+
+def test_networks_of_other_names_are_compared_by_their_order():
+    def drawn(rate):
+        tg.manual_seed(0)
+        first, second, x = nn.Linear(3, 4), nn.Linear(4, 2), tg.randn(5, 3)
+        return viz.graph((second(first(x).tanh()) * rate).mean())
+
+    def others():
+        tg.manual_seed(0)
+        encoder, decoder, x = nn.Linear(3, 4), nn.Linear(4, 2), tg.randn(5, 3)
+        return viz.graph((decoder(encoder(x).tanh()) * 2).mean())
+
+    assert viz.compare(drawn(2), others()).counts == {"same": 13, "changed": 0, "added": 0, "removed": 0}

@@ -285,8 +285,15 @@ class _Collector:
                 "has freed them: draw before backward(), or pass retain_graph=True to it"
             )
         found = gradients.left(self.engine)
+        work = gradients.under_way(self.roots)
+        if work is not None:
+            found |= work.grads
+            out.notes.append(
+                f"A backward pass is under way, at step {work.position} of {len(work.order)}: shown are the "
+                "gradients that have arrived and are not handed on yet, and those in .grad."
+            )
         out.gradients = "left" if found else "none"
-        if found:
+        if found and work is None:
             out.notes.append(
                 "A backward pass has freed what the graph saved: only the gradients it left in .grad are shown. "
                 "Draw before backward(), or pass retain_graph=True to it, to see them all."

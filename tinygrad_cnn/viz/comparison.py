@@ -130,11 +130,18 @@ def merged(a: Description, b: Description, labels: tuple[str, str], title: str |
 
 
 def _matched(a: Description, b: Description) -> dict[str, str]:
-    names = {n.name: n.id for n in b.nodes if n.leaf and n.name is not None}
-    pairs = {n.id: names[n.name] for n in a.nodes if n.leaf and n.name is not None and n.name in names}
+    groups_of = _real_module(a), _real_module(b)
+    # Two networks may both have a "weight": the module belongs to the name.
+    named = [
+        {
+            (place.get(n.module or "") if n.parameter else None, n.name): n.id
+            for n in side.nodes if n.leaf and n.name is not None
+        }
+        for side, place in zip((a, b), groups_of, strict=True)
+    ]  # fmt: skip
+    pairs = {old: named[1][key] for key, old in named[0].items() if key in named[1]}
     taken = set(pairs.values())
     groups: dict[str, tuple[list[Node], list[Node]]] = {}
-    groups_of = _real_module(a), _real_module(b)
     for side, (description, skip) in enumerate(((a, pairs), (b, taken))):
         for node in description.nodes:
             if node.id not in skip:
@@ -151,14 +158,21 @@ def _matched(a: Description, b: Description) -> dict[str, str]:
 
 
 def _real_module(description: Description) -> dict[str, str]:
-    """Groups were made up by each graph for itself: their nodes belong to the module around them."""
+    """Groups were made up by each graph for itself: their nodes belong to the module around them. Several
+    networks have the names of variables, which may differ between the graphs: they count by their order."""
     modules = {m.path: m for m in description.modules}
     found = {}
+    tops = [m.path for m in description.modules if m.parent is None]
     for module in description.modules:
         step: str | None = module.path
         while step is not None and modules[step].cls == "group":
             step = modules[step].parent
-        found[module.path] = step or ""
+        name = step or ""
+        for k, top in enumerate(tops if len(tops) > 1 else ()):
+            if name == top or name.startswith(f"{top}."):
+                name = f"{k}{name[len(top) :]}"
+                break
+        found[module.path] = name
     return found
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from tinygrad_cnn.viz.description import Description, Edge, Local, Module, Node, Summary
-from tinygrad_cnn.viz.formula import is_mapping, mapping, number, shape_text, size_text
+from tinygrad_cnn.viz.formula import inside, is_mapping, mapping, number, shape_text, size_text
 from tinygrad_cnn.viz.legend import BACK, kind_of, legend
 from tinygrad_cnn.viz.style import Scale, Theme, theme
 from tinygrad_cnn.viz.view import Box, Line, View, view
@@ -195,9 +195,7 @@ def _box(box: Box, colours: Theme, before: str, around: Module | None = None) ->
 
 
 def _title(node: Node, colours: Theme) -> str:
-    label = node.label
-    if node.parameter and node.module and label.startswith(f"{node.module}."):
-        label = label[len(node.module) + 1 :]  # the cluster around it says the rest
+    label = inside(node.label, node.module) if node.parameter else node.label
     text = f"<B>{clean(label)}</B>"
     if node.name is not None and not node.leaf and node.op != node.name and node.kind != "constant":
         text += f'  <FONT COLOR="{colours.quiet}">{clean(node.op)}</FONT>'

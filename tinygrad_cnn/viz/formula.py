@@ -70,6 +70,16 @@ def is_mapping(local: str) -> bool:
 _UPSTREAM = re.compile(r"(?<![A-Za-z0-9_.])g(?![A-Za-z0-9_(])")
 
 
+def inside(label: str, module: str | None) -> str:
+    """A parameter's name as it is within its module: the frame around it says the rest."""
+    parts = module.split(".") if module else []
+    for k in range(len(parts)):
+        prefix = ".".join(parts[k:]) + "."
+        if label.startswith(prefix) and len(label) > len(prefix):
+            return label[len(prefix) :]
+    return label
+
+
 def size_text(count: int) -> str:
     """A count of numbers: ``512``, ``51.3 K``, ``1.1 M``."""
     for limit, letter in ((1e9, "G"), (1e6, "M"), (1e4, "K")):

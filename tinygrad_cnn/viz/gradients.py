@@ -7,6 +7,7 @@ versions and hooks stay as they are; hooks are not called, since they may count,
 from __future__ import annotations
 
 import contextlib
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -46,6 +47,20 @@ def dense(value: Any) -> np.ndarray:
 def can_run(nodes: Sequence[Node]) -> bool:
     """Whether no node's saved values have been freed yet."""
     return all(node.saved is not RELEASED for node in nodes)
+
+
+def under_way(roots: Sequence[Node]) -> BackwardPass | None:
+    """The backward pass of these outputs that has begun and not ended, if there is one.
+
+    Passes are kept nowhere (that would cost every one of them): the collector of garbage knows them. Asked
+    only when a graph's saved values are partly gone.
+    """
+    wanted = {node.seq for node in roots}
+    for found in gc.get_objects():
+        begun = type(found) is BackwardPass and 0 < found.position < len(found.order) and found.grads
+        if begun and any(node.seq in wanted for node in found.order[: len(wanted)]):
+            return found
+    return None
 
 
 def left(nodes: Sequence[Node]) -> dict[int, np.ndarray]:

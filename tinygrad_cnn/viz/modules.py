@@ -89,6 +89,7 @@ def finish(
     """
     modules = tree.modules
     _name_outermost(modules, used, variable)
+    modules = tree.modules = _several(modules, nodes)
     by_id = {node.id: node for node in nodes}
     place = {node.id: k for k, node in enumerate(nodes)}
     outside = Module("", "", "group")
@@ -130,6 +131,28 @@ def _name_outermost(
             name = f"{module.cls} #{alike + 1}" if alike and own else module.cls
         module.name = name
         found.append(_Outermost(module.cls, own, name))
+
+
+def _several(modules: dict[str, Module], nodes: Sequence[Node]) -> dict[str, Module]:
+    """Where there are several networks, none of them is "the" outermost: each has its name as path."""
+    if sum(module.parent is None for module in modules.values()) < 2:
+        return modules
+    paths: dict[str, str] = {}
+    for module in _parents_first(modules):
+        own = module.path[len(module.parent) + 1 :] if module.parent else module.path
+        wanted = module.name if module.parent is None else f"{paths[module.parent]}.{own}"
+        path, k = wanted, 2
+        while path in paths.values():
+            path, k = f"{wanted} #{k}", k + 1
+        paths[module.path] = path
+    for module in modules.values():
+        module.path = paths[module.path]
+        module.parent = None if module.parent is None else paths[module.parent]
+        module.children = [paths[child] for child in module.children]
+    for node in nodes:
+        if node.module is not None:
+            node.module = paths[node.module]
+    return {module.path: module for module in modules.values()}
 
 
 @dataclass

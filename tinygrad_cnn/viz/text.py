@@ -65,9 +65,7 @@ def _rows(description: Description, limit: int | None) -> list[tuple[str, ...]]:
         if limit is not None and shown >= limit:
             break
         shown += 1
-        rows.append(
-            (key, first + _title(node), _shape(node), _value(node), _gradient(node), _how(along))
-        )
+        rows.append((key, first + _title(node), _shape(node), _value(node), _gradient(node), _how(along)))
         children = [(e, oldest[e.from_] is not e) for e in inputs.get(key, ())]
         if not children:
             continue

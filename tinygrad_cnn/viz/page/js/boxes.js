@@ -38,9 +38,24 @@ const Boxes = (() => {
   /** Room for name and shape side by side, within limits; in steps, so that columns stay calm. */
   function sizeOf(box) {
     if (box.isModule) return { w: 188, h: 74 };
-    const title = textWidth(Format.clip(shortName(box), 40), TITLE);
-    const shape = textWidth(Format.clip(Format.shape(box.record.shape), 24), SMALL);
-    return { w: Math.max(176, Math.min(256, 16 * Math.ceil((44 + title + shape) / 16))), h: 66 };
+    const title = textWidth(Format.clip(shortName(box), 40), TITLE) + opWidth(box);
+    const shape = textWidth(Format.clip(shapeOf(box.record), 24), SMALL);
+    return { w: Math.max(192, Math.min(256, 16 * Math.ceil((44 + title + shape) / 16))), h: 66 };
+  }
+
+  /** What made a value that has a name of its own. */
+  function opOf(r) {
+    return r.name && !r.leaf && r.op !== 'constant' && r.op !== r.name ? r.op : '';
+  }
+
+  function opWidth(box) {
+    const op = opOf(box.record);
+    return op ? 7 + textWidth(Format.clip(op, 16), SMALL) : 0;
+  }
+
+  /** Of an input that its op did not keep, nobody knows the shape. */
+  function shapeOf(r) {
+    return r.kept === false ? '' : Format.shape(r.shape);
   }
 
   function role(node) {
@@ -57,16 +72,19 @@ const Boxes = (() => {
     const { box, w, h } = place;
     const r = box.record;
     const g = group(place, `box node kind-${role(box).replace(/[^a-z]/g, '')}`);
-    const shape = Format.shape(r.shape);
+    const shape = shapeOf(r);
     const shapeText = fit(shape, 0.5 * w, SMALL);
     const room = w - 42 - textWidth(shapeText, SMALL);
-    g.append(
+    const title = fit(shortName(box), room, TITLE);
+    const left = room - textWidth(title, TITLE) - 7;
+    g.append(...[
       body(place, w, h, 9),
       Dom.svg('path', { class: 'stripe', d: `M9 0 H7 A7 7 0 0 0 0 7 V${h - 7} A7 7 0 0 0 7 ${h} H9 Z` }),
-      label({ class: 'title', x: 18, y: 22, text: fit(shortName(box), room, TITLE) }),
+      label({ class: 'title', x: 18, y: 22, text: title }),
+      opOf(r) && left > 18 ? label({ class: 'op', x: 25 + textWidth(title, TITLE), y: 22, text: fit(opOf(r), left, SMALL) }) : null,
       label({ class: 'shape', x: w - 10, y: 22, 'text-anchor': 'end', text: shapeText }),
-    );
-    cells(g, w, h, Format.brief(r.value));
+    ].filter(Boolean));
+    cells(g, w, h, r.kept === false ? 'not kept' : Format.brief(r.value));
     if (r.alarm) {
       const mark = Dom.svg('g', { class: 'alarm', transform: `translate(${w - 26},-9)` });
       mark.append(
@@ -81,8 +99,12 @@ const Boxes = (() => {
 
   /** Inside its module, a parameter needs no module path before its name. */
   function shortName(box) {
-    const prefix = `${box.record.module}.`;
-    return box.label.startsWith(prefix) && box.label.length > prefix.length ? box.label.slice(prefix.length) : box.label;
+    const parts = (box.record.module || '').split('.');
+    for (let k = 0; k < parts.length; k += 1) {
+      const prefix = `${parts.slice(k).join('.')}.`;
+      if (box.label.startsWith(prefix) && box.label.length > prefix.length) return box.label.slice(prefix.length);
+    }
+    return box.label;
   }
 
   function changeMark(change) {
@@ -192,7 +214,7 @@ const Boxes = (() => {
       return Format.clip(`module ${box.name}, ${box.cls || 'group'}, ${Format.plural(box.size, 'node')}, ${open ? 'open' : 'closed'}`, 300);
     }
     const r = box.record;
-    const parts = [box.label === r.op ? r.op : `${box.label}, ${r.op}`, `shape ${Format.shape(r.shape)}`];
+    const parts = [box.label === r.op ? r.op : `${box.label}, ${r.op}`, r.kept === false ? 'value not kept' : `shape ${Format.shape(r.shape)}`];
     if (r.value) parts.push(`value ${Format.brief(r.value)}`);
     if (gradient) parts.push(gradient);
     if (r.module) parts.push(`in ${r.module}`);
@@ -249,7 +271,7 @@ const Boxes = (() => {
     if (item.edges.length > 1) return `${names}: ${item.edges.length} edges`;
     const { local, contribution, numbers } = item.edges[0].record;
     const parts = [names];
-    if (local) parts.push(`local gradient ${local.numbers || local.text || ''} (${local.structure})`);
+    if (local) parts.push(`local gradient ${local.numbers || Format.local(local.text || '')} (${local.structure})`);
     if (numbers || contribution) parts.push(numbers || `hands back ${Format.brief(contribution)}`);
     return parts.join('\n');
   }
@@ -270,8 +292,11 @@ const Boxes = (() => {
     const local = edge.record.local;
     if (!local) return '';
     if (local.number !== undefined && local.number !== null) return `× ${Format.number(local.number, 3)}`;
-    return local.structure === 'identity' ? '× 1' : local.structure || '';
+    if (local.structure === 'identity') return '× 1';
+    // A short factor says more than the word for its kind.
+    const text = local.text || '';
+    return text && text.length <= 12 && Format.local(text) === text ? `× ${text}` : local.structure || '';
   }
 
-  return { sizeOf, node, closed, frame, frameHead, line, pathOf, fit, role, speak, SMALL };
+  return { sizeOf, shapeOf, opOf, node, closed, frame, frameHead, line, pathOf, fit, role, speak, SMALL };
 })();

@@ -62,12 +62,22 @@ const Format = (() => {
   function brief(summary, digits = 4) {
     if (!summary) return '–';
     if (isScalar(summary)) return number(summary.scalar, digits);
+    if (!summary.n) return 'empty';
+    // A norm over a nan is nan, as in NumPy; the panel tells how many there are, and the norm of the rest.
+    if (summary.nan || summary.inf) return summary.nan ? 'nan' : '∞';
     return `‖${number(summary.norm, digits)}‖`;
   }
 
   function isScalar(summary) {
     return summary.scalar !== undefined && summary.scalar !== null;
   }
+
+  /** A factor that g, the upstream gradient, is multiplied with stays as it is; anything else is what becomes of g. */
+  function local(text) {
+    return MAPPING.test(text) ? `g ↦ ${text}` : text;
+  }
+
+  const MAPPING = /(^|[^A-Za-z0-9_.])g(?![A-Za-z0-9_(])/;
 
   /** Size of a summary for colours and sorting: |x| of a scalar, the norm of an array; null when unknown. */
   function magnitude(summary) {
@@ -76,5 +86,5 @@ const Format = (() => {
     return x === null ? null : Math.abs(x);
   }
 
-  return { toNumber, number, shape, count, percent, plural, clip, brief, isScalar, magnitude };
+  return { toNumber, number, shape, count, percent, plural, clip, brief, local, isScalar, magnitude };
 })();

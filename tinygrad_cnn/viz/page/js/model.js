@@ -55,9 +55,15 @@ const Model = (() => {
     settle(root, 0, boxes, containers);
     return {
       description, root, nodes, edges, steps, boxes, containers, edgeById, nodeById: byId, modules,
-      title: description.title || 'Graph', horizontal: ['LR', 'RL'].includes(description.direction), flipped: ['BT', 'RL'].includes(description.direction),
+      title: description.title || outputsOf(nodes), horizontal: ['LR', 'RL'].includes(description.direction), flipped: ['BT', 'RL'].includes(description.direction),
       compare: description.kind === 'compare', sides: description.sides || ['A', 'B'],
     };
+  }
+
+  /** A graph without a title is that of its outputs. */
+  function outputsOf(nodes) {
+    const names = nodes.filter((node) => node.record.loss).map((node) => node.label);
+    return names.length ? `Graph of ${names.slice(0, 3).join(', ')}${names.length > 3 ? ', …' : ''}` : 'Graph';
   }
 
   function moduleBox(record) {

@@ -28,7 +28,7 @@ const Panel = (() => {
     node(box) {
       const r = box.record;
       return [
-        this.head(box, r.name && r.name !== r.op ? r.op : null, this.chips(r)),
+        this.head(box, Boxes.opOf(r) || null, this.chips(r)),
         r.change ? Compare.section(this.model, r) : null,
         this.formula(box),
         this.tensor('Value', 'value', r.value, r),
@@ -52,7 +52,7 @@ const Panel = (() => {
 
     chips(r) {
       const chips = [
-        [Format.shape(r.shape), 'mono'], [r.dtype, 'mono'],
+        [r.kept === false ? 'not kept: no gradient needs its value' : Format.shape(r.shape), 'mono'], [r.dtype, 'mono'],
         [r.loss ? 'loss' : null, 'chip-loss'], [r.parameter ? 'parameter' : r.op === 'constant' ? 'constant' : r.leaf ? 'input' : r.kind, null],
         [r.alarm ? `contains ${r.alarm}` : null, 'chip-alarm'],
       ];
@@ -111,7 +111,7 @@ const Panel = (() => {
         const rest = contribution
           ? Product.row({ edge, contribution }, this.player.gradientOf(box), (to) => this.hub.jump(to)).querySelector('.product')
           : Dom.el('p', { class: 'quiet', text: edge.record.local ? `local gradient ${localText(edge.record.local)}` : 'no gradient is wanted here' });
-        return Dom.el('li', {}, Dom.el('div', { class: 'input-name' }, this.goTo(edge.from), Dom.el('span', { class: 'mono quiet', text: Format.shape(edge.from.record.shape) })), rest);
+        return Dom.el('li', {}, Dom.el('div', { class: 'input-name' }, this.goTo(edge.from), Dom.el('span', { class: 'mono quiet', text: Boxes.shapeOf(edge.from.record) })), rest);
       });
       return section('Inputs: upstream × local → downstream', Dom.el('ol', { class: 'inputs' }, rows),
         edges.length > 24 ? quiet(`and ${edges.length - 24} more inputs`) : null);
@@ -161,7 +161,7 @@ const Panel = (() => {
 
     graph() {
       const { model, player } = this;
-      const loss = model.nodes.find((node) => node.record.loss) || null;
+      const losses = model.nodes.filter((node) => node.record.loss && node.record.value).slice(0, 12);
       const notes = (model.description.notes || []).map((text) => Dom.el('p', { class: 'note', text }));
       const rows = [
         ['nodes', Format.count(model.nodes.length)], ['edges', Format.count(model.edges.length)],
@@ -170,12 +170,16 @@ const Panel = (() => {
       return [
         Dom.el('header', { class: 'panel-head' }, Dom.el('h2', {}, longName(model.title))),
         Dom.el('dl', { class: 'statistics' }, rows.map(([term, text]) => Dom.el('div', {}, Dom.el('dt', { text: term }), Dom.el('dd', { text })))),
-        loss && loss.record.value ? section('Loss', Dom.el('p', { class: 'big-number value', text: Format.brief(loss.record.value, 6) }), Dom.el('p', {}, this.goTo(loss))) : null,
+        losses.length ? section(losses.length > 1 ? 'Outputs; L is their sum' : 'Output L', losses.map((loss) => [
+          Dom.el('p', { class: 'big-number value', text: Format.brief(loss.record.value, 6) }), Dom.el('p', {}, this.goTo(loss))])) : null,
         notes.length ? section('Notes', notes) : null,
         section('How to read it', Dom.el('ul', { class: 'key' },
-          keyRow('value', 'What flowed forward: the number, or ‖norm‖ of an array.'),
-          keyRow('local', 'The local gradient: how much the output moves with this input.'),
+          keyRow('value', 'What flowed forward: the number, or the Euclidean norm ‖·‖ of an array.'),
+          keyRow('local', 'The local gradient: how much the output moves with this input. A linear one is written as what it makes of g, the upstream gradient.'),
           keyRow('gradient', '∂: what flowed back, upstream × local. Thicker lines carry larger gradients.')),
+          Dom.el('h3', { text: 'A box’s edge tells its kind' }),
+          Dom.el('ul', { class: 'key kinds' }, KINDS.filter(([kind]) => model.nodes.some((node) => Boxes.role(node) === kind))
+            .map(([kind, text]) => keyRow(`kind-${kind}`, text))),
           Dom.el('p', { class: 'quiet', text: 'Point at a box to look into it, click to keep it here. Press ? for the keys.' })),
       ];
     }
@@ -185,6 +189,11 @@ const Panel = (() => {
       return Dom.el('button', { class: 'link', type: 'button', on: { click: () => this.hub.jump(box) } }, Dom.name(label));
     }
   }
+
+  const KINDS = [
+    ['parameter', 'parameter (tinted box)'], ['input', 'input that wants a gradient'], ['constant', 'input that wants none (dashed)'],
+    ['elementwise', 'elementwise operation'], ['multilinear', 'linear operation'], ['general', 'other operation'], ['loss', 'the output'],
+  ];
 
   /** Names of up to a line whole, longer ones folded: the full text is always here. */
   function longName(text) {
@@ -200,7 +209,7 @@ const Panel = (() => {
   }
 
   function localText(local) {
-    return local.number !== undefined && local.number !== null ? Format.number(local.number) : `${local.text || ''} (${local.structure})`;
+    return local.number !== undefined && local.number !== null ? Format.number(local.number) : `${Format.local(local.text || '')} (${local.structure})`;
   }
 
   function section(title, ...content) {

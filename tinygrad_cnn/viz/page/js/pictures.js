@@ -84,6 +84,7 @@ const Pictures = (() => {
     let layout = plan(image, room, tall);
     // Rather a few slices that can be seen than all of them as dust.
     for (let tiles = image.tiles - 1; tiles > 0 && layout.scale < 3 && image.channels !== 3; tiles = Math.floor(tiles / 2)) layout = plan({ ...image, tiles }, room, tall);
+    if (layout.w > 2 * room || layout.h > 2 * tall) return null; // a mere line
     paint(canvas, image, layout);
     return canvas;
   }

@@ -61,9 +61,9 @@ const Product = (() => {
     if (!local) return Dom.el('div', { class: 'factor factor-local' }, Dom.el('span', { class: 'factor-title', text: 'local' }), Dom.el('span', { class: 'factor-number', text: '–' }));
     const scalar = local.number !== undefined && local.number !== null;
     const size = local.norm !== undefined && local.norm !== null ? `‖·‖ ${Format.number(local.norm, 3)}` : '';
-    const main = scalar ? Format.number(local.number) : local.structure === 'identity' ? '1' : Format.clip(local.text || local.structure, 60);
+    const main = scalar ? Format.number(local.number) : local.structure === 'identity' ? '1' : Format.clip(Format.local(local.text || local.structure), 60);
     const under = scalar ? Format.clip(local.numbers || local.text || '', 40) : [local.structure, size].filter(Boolean).join(' · ');
-    return Dom.el('div', { class: 'factor factor-local', title: local.text || null },
+    return Dom.el('div', { class: 'factor factor-local', title: Format.local(local.text || '') || null },
       Dom.el('span', { class: 'factor-title', text: 'local' }),
       Pictures.thumbnail(local.factor, `local gradient, ${Format.brief(local.factor)}`),
       Dom.el('span', { class: 'factor-number', data: { role: 'local' }, text: main }),

@@ -5,6 +5,7 @@ const Theme = (() => {
   const system = window.matchMedia('(prefers-color-scheme: dark)');
   const listeners = [];
   let chosen = null;
+  let printing = false;
 
   function start(wanted) {
     if (wanted === 'light' || wanted === 'dark') chosen = wanted;
@@ -18,12 +19,18 @@ const Theme = (() => {
     apply();
   }
 
+  /** Paper is light, whatever the screen is. */
+  function paper(on) {
+    printing = on;
+    apply();
+  }
+
   function apply() {
-    const dark = chosen ? chosen === 'dark' : system.matches;
+    const dark = !printing && (chosen ? chosen === 'dark' : system.matches);
     document.documentElement.dataset.theme = dark ? 'dark' : 'light';
     Dom.byId('theme').setAttribute('aria-pressed', String(dark));
     for (const listener of listeners) listener();
   }
 
-  return { start, toggle, onChange: (listener) => listeners.push(listener) };
+  return { start, toggle, paper, onChange: (listener) => listeners.push(listener) };
 })();

@@ -9,6 +9,7 @@
 const View = (() => {
   const NEAR_LIMIT = 450;
   const ZOOM = { min: 0.01, max: 4 };
+  const BUTTONS = 44; // pixels at the left that lie under the buttons
   const MARGIN = 60; // pixels around the window that are drawn too
 
   class View {
@@ -26,6 +27,7 @@ const View = (() => {
       this.draw = Dom.perFrame(() => this.drawNow());
       this.still = window.matchMedia('(prefers-reduced-motion: reduce)');
       Pointer.attach(this);
+      this.whenPrinting();
       new ResizeObserver(() => this.resized()).observe(this.stage);
       this.resized();
       this.fit();
@@ -78,9 +80,34 @@ const View = (() => {
     fit(glide = false) {
       const { w, h } = this.scene.bounds;
       const pad = 36;
-      const k = Math.min(1.25, (this.size.w - 2 * pad) / Math.max(w, 1), (this.size.h - 2 * pad) / Math.max(h, 1));
-      const goal = { x: (this.size.w - k * w) / 2, y: (this.size.h - k * h) / 2, k: Math.max(ZOOM.min, k) };
+      const free = this.size.w - BUTTONS;
+      const k = Math.min(1.25, (free - 2 * pad) / Math.max(w, 1), (this.size.h - 2 * pad) / Math.max(h, 1));
+      const goal = { x: BUTTONS + (free - k * w) / 2, y: (this.size.h - k * h) / 2, k: Math.max(ZOOM.min, k) };
       return glide ? this.glideTo(goal) : this.moveTo(goal);
+    }
+
+    /** Paper shows the whole graph, in light colours; the screen comes back as it was. */
+    whenPrinting() {
+      let before = null;
+      window.addEventListener('beforeprint', () => {
+        before = this.at;
+        Theme.paper(true);
+        this.fit();
+        this.drawNow();
+        if (this.isFar) return;
+        // The paper's size is not known here: the drawing takes what there is.
+        const { w, h } = this.scene.bounds;
+        this.stage.dataset.detail = 'high';
+        this.world.removeAttribute('transform');
+        this.svg.setAttribute('viewBox', `-8 -8 ${Math.ceil(w) + 16} ${Math.ceil(h) + 16}`);
+      });
+      window.addEventListener('afterprint', () => {
+        if (!before) return;
+        this.svg.removeAttribute('viewBox');
+        Theme.paper(false);
+        this.moveTo(before);
+        before = null;
+      });
     }
 
     /** At first: the whole graph where its names can be read so, else its beginning at a readable size. */
@@ -89,10 +116,12 @@ const View = (() => {
       this.resized();
       this.fit();
       if (this.at.k >= readable) return;
-      const k = 0.75;
       const { w, h } = this.scene.bounds;
-      if (this.model.horizontal) this.moveTo({ x: 30, y: (this.size.h - k * h) / 2, k });
-      else this.moveTo({ x: (this.size.w - k * w) / 2, y: 30, k });
+      const free = this.size.w - BUTTONS;
+      // Across its direction the graph should be seen whole, if names stay readable so.
+      const k = Math.max(0.55, Math.min(0.75, this.model.horizontal ? (this.size.h - 60) / h : (free - 60) / w));
+      if (this.model.horizontal) this.moveTo({ x: BUTTONS + 30, y: (this.size.h - k * h) / 2, k });
+      else this.moveTo({ x: BUTTONS + (free - k * w) / 2, y: 30, k });
     }
 
     place(box) {
@@ -263,6 +292,7 @@ const View = (() => {
     paintLine(item, near, handing) {
       const flow = this.player.flowOf(item.line.edges);
       const list = item.element.classList;
+      list.toggle('broken', flow.state === 'done' && item.line.edges.some((edge) => broken(this.player.contributionAlong(edge))));
       list.toggle('waiting', flow.state === 'waiting');
       list.toggle('none', flow.state === 'none');
       list.toggle('near', near);
@@ -272,6 +302,11 @@ const View = (() => {
       item.element.style.setProperty('--flow', colour || 'var(--line)');
       item.element.style.setProperty('--width', share === null ? '1.5' : (1.5 + 5 * share).toFixed(2));
     }
+  }
+
+  /** Whether a gradient has entries that are no numbers. */
+  function broken(summary) {
+    return Boolean(summary && (summary.nan || summary.inf));
   }
 
   function remove(item) {
