@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_cnn as tg
-from tinygrad_cnn import viz
+from tinygrad_cnn import nn, viz
 from tinygrad_cnn.errors import UsageError
 from tinygrad_cnn.nn import functional as F
 
@@ -43,14 +43,14 @@ def test_curves_survives_a_diverged_run():
 
 
 def test_confusion_matrix_says_counts_and_recall(tmp_path):
-    figure = viz.confusion_matrix([[8, 2], [0, 0]], ["cat", "dog"], tmp_path / "m.svg")
+    figure = viz.confusion_matrix([[8, 2], [0, 0]], tmp_path / "m.svg", classes=["cat", "dog"])
     said = texts(figure)
     assert "80%" in said and "–" in said and "80.00% of 10 right" in said
     assert b"<svg" in (tmp_path / "m.svg").read_bytes()
     with pytest.raises(UsageError, match=r"\(classes, classes\)"):
         viz.confusion_matrix([[1, 2, 3]])
     with pytest.raises(UsageError, match="3 class names for 2"):
-        viz.confusion_matrix(np.eye(2), ["a", "b", "c"])
+        viz.confusion_matrix(np.eye(2), classes=["a", "b", "c"])
 
 
 def test_one_picture_gives_the_same_bytes_each_time(tmp_path):
@@ -196,3 +196,27 @@ def test_importing_viz_loads_no_plotting_library():
 
 def test_a_notebook_shows_figures_without_pyplot():
     assert viz.curves({"loss": [2, 1]})._repr_png_().startswith(b"\x89PNG")
+
+
+def test_a_histogram_of_few_values_has_them_all():
+    figure = viz.histograms({"few": [1.0, 2.0, np.nan], "none": []})
+    few, none = figure.axes
+    assert sum(bar.get_height() for bar in few.patches) == 2
+    assert not none.patches and any(t.get_text() == "empty" for t in none.texts)
+
+
+def test_a_deep_network_shows_some_of_its_layers_and_says_so():
+    deep = nn.Sequential(*[nn.Conv2d(1, 1, 3, padding=1) for _ in range(15)])
+    image = tg.randn(1, 6, 6)
+    figure = viz.feature_maps(deep, image)
+    titles = [part.get_suptitle() for part in figure.subfigs]
+    assert len(titles) == 13 and titles[0].startswith("image   12 of 15 layers")
+    assert titles[1].startswith("0 ") and titles[-1].startswith("14 ")
+    assert len(viz.feature_maps(deep, image, layers=[str(k) for k in range(15)]).subfigs) == 16
+
+
+def test_grad_cam_leaves_the_image_where_the_model_did_not_look(net, image):
+    heat = viz.grad_cam_map(net, image)
+    covering = viz.grad_cam(net, image).axes[1].images[1].get_alpha()
+    assert covering.shape == (8, 8) and covering.min() >= 0 and covering.max() <= 0.75
+    assert (covering.max() > 0) == (heat.max() > 0)

@@ -35,7 +35,9 @@ def finish(
     left_out: list[MissingExtraError] = []
     for name, draw in {
         "curves.png": lambda path: viz.curves(curves, path, title=title),
-        "confusion.png": lambda path: viz.confusion_matrix(found.confusion, test.classes, path, title=title),
+        "confusion.png": lambda path: viz.confusion_matrix(
+            found.confusion, path, classes=test.classes, title=title
+        ),
         "graph.svg": lambda path: _graph(model, train, path, title),
     }.items():
         _draw(name, draw, folder, left_out, out)

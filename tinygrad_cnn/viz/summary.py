@@ -16,6 +16,8 @@ from tinygrad_cnn.viz.description import Histogram, Image, Summary
 
 #: Arrays up to this many entries are written out in `data`.
 SMALL = 16
+#: Matrices with longer sides than this times the shorter are drawn pressed together: 10 x 1024 as 10 x 80.
+FLATTEST = 8
 #: Bins of a histogram.
 BINS = 24
 
@@ -175,7 +177,8 @@ def _tiles(a: np.ndarray, pixels: int) -> tuple[np.ndarray | None, str]:
 
 
 def _fit(rows: int, cols: int, side: float) -> tuple[int, int]:
-    """A size not above (rows, cols), of the same proportions where possible, with about side² pixels."""
+    """A size not above (rows, cols), with about side² pixels: of the same proportions, but never a mere line."""
+    cols, rows = min(cols, max(rows, 2) * FLATTEST if rows > 1 else cols), min(rows, cols * FLATTEST)
     scale = min(1.0, side / math.sqrt(rows * cols))
     new_rows = min(rows, max(1, round(rows * scale)))
     new_cols = min(cols, max(1, round(min(cols * scale, side * side / new_rows))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 import tinygrad_cnn as tg
@@ -258,3 +259,58 @@ def test_nothing_sticks_out_of_narrow_and_wide_windows(show: Show, net: dict[str
     whole = "const d = document.documentElement; return d.scrollWidth <= innerWidth && d.scrollHeight <= innerHeight"
     assert window.run(whole)
     assert window.find("#stage").rect["height"] > 60
+
+
+# --- what a student asks ------------------------------------------------------------------------------
+
+
+def test_a_named_box_says_its_op_and_a_number_is_a_box(show: Show) -> None:
+    x = tg.tensor(2.0, requires_grad=True)
+    y = x + 5
+    window = show(tg.viz.graph(y).to_dict())
+    assert sorted(window.texts("#graph .node .title")) == ["5", "x", "y"]
+    assert window.texts("#graph .node .op") == ["add"]
+    assert window.text("#title") == "Graph of y"
+
+
+def test_what_was_not_kept_is_drawn_without_shape_or_number(show: Show) -> None:
+    x, offset = tg.tensor([1.0, 2.0], requires_grad=True), tg.tensor([3.0, 4.0])
+    window = show(tg.viz.graph((x + offset).sum()).to_dict())
+    box = "#graph .kind-constant"
+    assert window.text(f"{box} .title") == "offset" and window.text(f"{box} .number.value") == "not kept"
+    assert window.text(f"{box} .shape") == ""
+    spoken = window.run("return document.querySelector(arguments[0]).getAttribute('aria-label')", f"{box} .body")
+    assert "value not kept" in spoken
+
+
+def test_a_gradient_with_a_nan_is_called_nan_and_its_line_is_marked(show: Show) -> None:
+    x = tg.tensor([-1.0, 4.0, 9.0], requires_grad=True)
+    with np.errstate(invalid="ignore"):
+        window = show(tg.viz.graph((x.sqrt() * 1).sum()).to_dict())
+    assert "∂ nan" in window.texts("#graph .number.gradient")
+    assert window.count("#graph .line.broken") == 1
+
+
+def test_all_outputs_are_told_of(show: Show) -> None:
+    x = tg.tensor(2.0, requires_grad=True)
+    first, second = x * 3, x.exp()
+    window = show(tg.viz.graph([first, second]).to_dict())
+    assert window.texts("#panel .big-number") == ["6", "7.38906"]
+    assert window.text("#title") == "Graph of first, second"
+
+
+def test_networks_beside_each_other_each_have_a_frame(show: Show) -> None:
+    trunk, head = tg.nn.Linear(3, 4), tg.nn.Linear(4, 2)
+    window = show(tg.viz.graph(head(trunk(tg.randn(5, 3))).sum()).to_dict())
+    assert sorted(window.texts("#graph .frame-head .title")) == ["head", "trunk"]
+
+
+def test_paper_gets_the_whole_graph_in_light_colours(show: Show, net: dict[str, Any]) -> None:
+    window = show(net, dark=True)
+    window.run("page.view.zoomBy(3); window.dispatchEvent(new Event('beforeprint'))")
+    assert window.run("return document.documentElement.dataset.theme") == "light"
+    assert window.run("return page.scene.places.size - 1") == window.count("#graph .box, #graph .module.open")
+    assert window.run("return document.getElementById('graph').hasAttribute('viewBox')")
+    window.run("window.dispatchEvent(new Event('afterprint'))")
+    assert window.run("return document.documentElement.dataset.theme") == "dark"
+    assert not window.run("return document.getElementById('graph').hasAttribute('viewBox')")

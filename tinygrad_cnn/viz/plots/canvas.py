@@ -90,6 +90,15 @@ def finish(figure: Figure, path: str | os.PathLike[str] | None, dpi: int = 130) 
     return figure
 
 
+def scale_beside(figure: Any, picture: Any, axes: Any, unit: str = "") -> None:
+    """A colour bar for a picture: what its colours mean, in numbers."""
+    bar = figure.colorbar(picture, ax=axes, shrink=0.85, pad=0.03, fraction=0.05)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=8, length=2)
+    if unit:
+        bar.set_label(unit, fontsize=9, color=QUIET)
+
+
 def bare(axes: Any) -> Any:
     """An axes for a picture: no ticks, no grid, a thin frame."""
     axes.set_xticks([])

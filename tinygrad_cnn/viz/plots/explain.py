@@ -15,7 +15,7 @@ from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.backward import grad
 from tinygrad_cnn.autograd.handle import Handle, make_leaf, unwrap, wrap
 from tinygrad_cnn.errors import UsageError
-from tinygrad_cnn.viz.plots.canvas import COLOURS, bare, finish, new_figure, styled
+from tinygrad_cnn.viz.plots.canvas import COLOURS, bare, finish, new_figure, scale_beside, styled
 from tinygrad_cnn.viz.plots.layers import show_image
 
 if TYPE_CHECKING:
@@ -98,13 +98,13 @@ def receptive_field(
     heat = effective_field(model, x, name, unit).max(axis=0)
     field = next((f for f in fields_of(model, x.array.shape) if f.layer == name), None)
     with styled():
-        figure = new_figure(6.4, 3.6)
+        figure = new_figure(7.0, 3.6)
         for k, title in enumerate(("field by geometry", "|∂unit/∂pixel|")):
             axes = bare(figure.add_subplot(1, 2, k + 1))
             if k == 0:
                 show_image(axes, x.array[0])
             else:
-                axes.imshow(heat, cmap="magma")
+                scale_beside(figure, axes.imshow(heat, cmap="magma"), axes)
             axes.set_title(title, fontsize=10)
             if field is not None:
                 from matplotlib.patches import Rectangle
@@ -160,6 +160,18 @@ def _one_hot(scores: Handle, target: int | None) -> np.ndarray:
     return seed
 
 
+def _enlarged(heat: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A coarse map at the size of the image, linear between the middles of its cells."""
+    for axis, length in enumerate(size):
+        cells = heat.shape[axis]
+        at = np.clip((np.arange(length) + 0.5) * cells / length - 0.5, 0, cells - 1)
+        low = np.floor(at).astype(int)
+        share = (at - low).reshape((-1, 1) if axis == 0 else (1, -1))
+        high = np.minimum(low + 1, cells - 1)
+        heat = heat.take(low, axis) * (1 - share) + heat.take(high, axis) * share
+    return heat
+
+
 def _beside(
     model: Any, image: Any, heat: np.ndarray, path: Path, title: str, target: int | None,
     classes: Sequence[str] | None, *, overlay: bool,
@@ -171,7 +183,10 @@ def _beside(
     shifted = np.exp(scores - scores.max())
     label = str(classes[chosen]) if classes is not None else f"class {chosen}"
     with styled():
-        figure = new_figure(6.4, 3.6)
+        from matplotlib.cm import ScalarMappable
+        from matplotlib.colors import Normalize
+
+        figure = new_figure(7.0, 3.6)
         left = bare(figure.add_subplot(1, 2, 1))
         show_image(left, x.array[0])
         left.set_title("image", fontsize=10)
@@ -179,10 +194,16 @@ def _beside(
         rows, columns = x.array.shape[2:]
         extent = (-0.5, columns - 0.5, rows - 0.5, -0.5)
         if overlay:
+            # The heat covers the image as far as it is hot: where the model did not look, the image stays as it is.
             show_image(right, x.array[0])
-            right.imshow(heat, cmap="inferno", alpha=0.6, extent=extent, interpolation="bilinear")
+            fine = _enlarged(heat, (rows, columns))
+            right.imshow(
+                fine, cmap="inferno", vmin=0, vmax=1, alpha=0.75 * np.clip(fine, 0, 1), extent=extent
+            )
+            heated = ScalarMappable(Normalize(0, 1), "inferno")
+            scale_beside(figure, heated, right, "share of the largest")
         else:
-            right.imshow(heat, cmap="magma", extent=extent)
+            scale_beside(figure, right.imshow(heat, cmap="magma", extent=extent), right)
         right.set_title(title, fontsize=10)
         figure.suptitle(f"{label}: {shifted[chosen] / shifted.sum():.1%}", x=0.01, ha="left", fontsize=11)
         return finish(figure, path)

@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 
     Path = str | os.PathLike[str] | None
 
+#: Arrays of so many entries lose their outermost ones in a histogram.
+MANY = 1000
 #: Maps of one layer beyond this many are left out, and the title says so.
 MOST_MAPS = 32
+#: Of more layers than this, so many are drawn: a picture of forty could only be scrolled through.
+MOST_LAYERS = 12
 
 
 def filters(model: Any, path: Path = None, *, layer: Any = None, most: int = 64) -> Figure:
@@ -61,12 +65,16 @@ def filters(model: Any, path: Path = None, *, layer: Any = None, most: int = 64)
                 for k in range(columns):
                     axes = bare(figure.add_subplot(rows, columns, r * columns + k + 1))
                     picture = axes.imshow(weight[k, r], cmap=TWO_SIDED, vmin=-limit, vmax=limit)
+        if inputs not in (1, 3):
+            figure.supxlabel(f"output channel, 0 to {columns - 1}", fontsize=8.5, color=QUIET)
+            figure.supylabel(f"input channel, {rows - 1} to 0", fontsize=8.5, color=QUIET)
         if inputs != 3:
             bar = figure.colorbar(picture, ax=figure.axes, shrink=0.8, pad=0.02)
             bar.outline.set_visible(False)
+        grey = f", colours around mid-grey = 0, up to ±{limit:.2g}" if inputs == 3 else ""
         more = "" if shown == out and (inputs <= 12 or inputs == 3) else f" (first {shown})"
         figure.suptitle(
-            f"{name}: {out} kernels {inputs}×{height}×{width}{more}", x=0.01, ha="left", fontsize=11
+            f"{name}: {out} kernels {inputs}×{height}×{width}{more}{grey}", x=0.01, ha="left", fontsize=11
         )
         return finish(figure, path)
 
@@ -77,7 +85,8 @@ def feature_maps(
     """What each layer makes of one image: a row per layer, a picture per channel.
 
     `image` is (C, H, W) or (1, C, H, W). `layers` chooses by module path; by default convolutions,
-    activations and poolings. The model is called in evaluation mode and stays as it was.
+    activations and poolings, of a deep network twelve that lie evenly between its ends. The model is called in
+    evaluation mode and stays as it was.
     """
     x = as_batch(image)
     maps = {
@@ -87,6 +96,10 @@ def feature_maps(
     }  # fmt: skip
     if not maps:
         raise UsageError("feature_maps() found no layer that gives maps (N, C, H, W) for this image")
+    found = len(maps)
+    if layers is None and found > MOST_LAYERS:
+        kept = np.unique(np.linspace(0, found - 1, MOST_LAYERS).round().astype(int))
+        maps = {name: m for k, (name, m) in enumerate(maps.items()) if k in kept}
     columns = min(most, max(len(m) for m in maps.values()), 16)
     with styled():
         heights = [math.ceil(min(len(m), most) / columns) for m in maps.values()]
@@ -97,14 +110,16 @@ def feature_maps(
                 axes.set_visible(False)
             else:
                 show_image(bare(axes), x.array[0])
-        parts[0].suptitle("image", x=0.01, ha="left", fontsize=9.5, fontweight="bold")
+        some = f"   {len(maps)} of {found} layers; layers=[…] chooses others" if len(maps) < found else ""
+        parts[0].suptitle(f"image{some}", x=0.01, ha="left", fontsize=9.5, fontweight="bold")
         for part, (name, stack), rows in zip(parts[1:], maps.items(), heights, strict=True):
             shown = min(len(stack), most)
             more = f", first {shown}" if shown < len(stack) else ""
             title = f"{name}  {_kind(model, name)}  {len(stack)} × {stack.shape[1]} × {stack.shape[2]}{more}"
-            part.suptitle(title, x=0.01, ha="left", fontsize=9.5, fontweight="bold")
             limit = float(np.abs(stack).max()) or 1.0
-            two_sided = stack.min() < 0
+            two_sided = bool(stack.min() < 0)
+            colours = f"blue {-limit:.2g} … red {limit:.2g}" if two_sided else f"dark 0 … bright {limit:.2g}"
+            part.suptitle(f"{title}   {colours}", x=0.01, ha="left", fontsize=9.5, fontweight="bold")
             grid = part.subplots(rows, columns, squeeze=False).ravel()
             for k, axes in enumerate(grid):
                 bare(axes)
@@ -126,7 +141,7 @@ def activation_histograms(
     """How the outputs of each layer are spread for a batch; the share of exact zeros stands beside."""
     outputs = _outputs(model, as_batch(images), layers)
     return histograms(
-        {name: out.array for name, out in outputs.items()},
+        {f"{name}  {_kind(model, name)}": out.array for name, out in outputs.items()},
         path,
         title="activations per layer",
         kind="activation",
@@ -144,35 +159,45 @@ def gradient_histograms(model: Any, path: Path = None) -> Figure:
 def histograms(
     arrays: Mapping[str, Any], path: Path = None, *, title: str = "", kind: str = "value"
 ) -> Figure:
-    """One small histogram per named array, above each other on one axis."""
+    """One small histogram per named array, above each other, each with an axis of its own.
+
+    Exact zeros are counted beside the bars, not in them: behind a ReLU they would dwarf all else.
+    """
     names = list(arrays)
     if not names:
         raise UsageError("histograms() expected at least one array, got none")
     with styled():
         figure = new_figure(7.4, 0.8 + 0.55 * len(names))
         grid = figure.subplots(len(names), 1, sharex=False, squeeze=False).ravel()
-        for k, (axes, name) in enumerate(zip(grid, names, strict=True)):
+        colour = COLOURS[1] if kind == "gradient" else COLOURS[0]
+        for axes, name in zip(grid, names, strict=True):
             values = np.asarray(unwrap(arrays[name]), dtype=float).ravel()
             finite = values[np.isfinite(values)]
             axes.grid(False)
             axes.set_yticks([])
+            if not finite.size:
+                axes.set_xticks([])
             axes.spines["left"].set_visible(False)
             if finite.size:
-                # The outer half per cent would squeeze everything else into one bin.
-                low, high = np.quantile(finite, [0.0025, 0.9975])
+                # Of many, the outer half per cent would squeeze everything else into one bin.
+                ends = [0.0025, 0.9975] if finite.size >= MANY else [0, 1]
+                low, high = np.quantile(finite, ends)
                 if low == high:
                     low, high = low - 0.5, high + 0.5
                 axes.hist(finite[finite != 0] if (finite == 0).mean() > 0.02 else finite, bins=60, range=(low, high),
-                          color=COLOURS[k % 3], alpha=0.85)  # fmt: skip
+                          color=colour, alpha=0.85)  # fmt: skip
                 axes.ticklabel_format(axis="x", style="sci", scilimits=(-3, 4))
             zeros = float((values == 0).mean()) if values.size else 0.0
-            facts = f"std {finite.std():.2g}" if finite.size else "not finite"
+            facts = f"std {finite.std():.2g}" if finite.size else "not finite" if values.size else "empty"
             facts += f", {zeros:.0%} zero" if zeros >= 0.005 else ""
             facts += f", {values.size - finite.size} not finite" if finite.size < values.size else ""
             axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
             axes.text(1.02, 0.3, facts, transform=axes.transAxes, ha="left", fontsize=8, color=QUIET)
             axes.tick_params(axis="x", labelsize=7.5, length=2)
         figure.suptitle(title or kind, x=0.01, ha="left", fontsize=11)
+        figure.supxlabel(
+            "value of an entry; bars: how many entries (exact zeros left out)", fontsize=8.5, color=QUIET
+        )
         return finish(figure, path)
 
 
@@ -187,7 +212,7 @@ def gradient_flow(model: Any, path: Path = None) -> Figure:
     mean = np.array([s.mean() if s.size else 0.0 for s in sizes])
     most = np.array([s.max(initial=0.0) for s in sizes])
     with styled():
-        figure = new_figure(max(5.0, 0.34 * len(names) + 1.6), 4.0)
+        figure = new_figure(_width(len(names)), 4.0)
         axes = figure.add_subplot()
         place = np.arange(len(names))
         axes.bar(place, most, color=COLOURS[0], alpha=0.25, width=0.7, label="largest")
@@ -206,13 +231,14 @@ def gradient_flow(model: Any, path: Path = None) -> Figure:
         axes.set_xticks(
             place,
             names,
-            rotation=60 if len(names) > 6 else 20,
+            rotation=90 if len(names) > 42 else 60 if len(names) > 6 else 20,
             ha="right",
             rotation_mode="anchor",
             fontsize=8,
         )
         axes.grid(axis="x", visible=False)
-        axes.set_title("gradient flow: |∂L/∂parameter|")
+        axes.set_title("gradient flow, from the input's side to the loss's")
+        axes.set_ylabel("|∂L/∂parameter|" + (", logarithmic" if (mean > 0).any() else ""))
         axes.legend()
         return finish(figure, path)
 
@@ -233,7 +259,7 @@ def update_ratio(model: Any, before: Mapping[str, Any], path: Path = None) -> Fi
             "update_ratio() expected the state before the step, with the model's parameter names"
         )
     with styled():
-        figure = new_figure(max(5.0, 0.34 * len(ratios) + 1.6), 4.0)
+        figure = new_figure(_width(len(ratios)), 4.0)
         axes = figure.add_subplot()
         place = np.arange(len(ratios))
         values = np.array(list(ratios.values()))
@@ -243,16 +269,22 @@ def update_ratio(model: Any, before: Mapping[str, Any], path: Path = None) -> Fi
                       va="center", fontsize=8, color=QUIET)  # fmt: skip
         if (values > 0).any():
             axes.set_yscale("log")
+            # Whole decades around the mark, so that the bars' lengths mean the same in every picture.
+            axes.set_ylim(
+                10 ** np.floor(np.log10(min(values[values > 0].min(), 1e-3)) - 0.3),
+                10 ** np.ceil(np.log10(max(values.max(), 1e-3)) + 0.1),
+            )
         axes.set_xticks(
             place,
             list(ratios),
-            rotation=60 if len(ratios) > 6 else 20,
+            rotation=90 if len(ratios) > 42 else 60 if len(ratios) > 6 else 20,
             ha="right",
             rotation_mode="anchor",
             fontsize=8,
         )
         axes.grid(axis="x", visible=False)
-        axes.set_title("update ratio ‖Δw‖ / ‖w‖")
+        axes.set_title("update of one step, relative to the parameter")
+        axes.set_ylabel("‖Δw‖ / ‖w‖, logarithmic")
         return finish(figure, path)
 
 
@@ -266,6 +298,11 @@ def show_image(axes: Any, image: np.ndarray) -> None:
         axes.imshow(((image - low) / ((high - low) or 1)).transpose(1, 2, 0))
     else:
         axes.imshow(image.mean(axis=0), cmap="gray")
+
+
+def _width(bars: int) -> float:
+    """Inches: room for each name, within what a page or a screen shows."""
+    return min(max(5.0, 0.34 * bars + 1.6), 16.0)
 
 
 def _outputs(model: Any, x: Handle, layers: Sequence[Any] | None) -> dict[str, Handle]:

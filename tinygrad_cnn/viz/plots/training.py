@@ -111,7 +111,7 @@ def _panel(axes: Any, measure: str, lines: list[tuple[str, np.ndarray]], epochs:
 
 
 def confusion_matrix(
-    matrix: Any, classes: Sequence[str] | None = None, path: Path = None, *, title: str = ""
+    matrix: Any, path: Path = None, *, classes: Sequence[Any] | None = None, title: str = ""
 ) -> Figure:
     """How often each class (row) was taken for each other (column), with counts and each class's recall.
 

@@ -15,7 +15,7 @@ from tinygrad_cnn.extras import require
 from tinygrad_cnn.kernels import correlate
 from tinygrad_cnn.viz.files import write_bytes
 from tinygrad_cnn.viz.formula import number
-from tinygrad_cnn.viz.plots.canvas import COLOURS, INK, QUIET, TWO_SIDED, bare, finish, new_figure, styled
+from tinygrad_cnn.viz.plots.canvas import COLOURS, INK, TWO_SIDED, bare, finish, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -94,19 +94,20 @@ def maxpool_choices(image: Any, kernel: int = 2, path: Path = None, *, stride: i
         figure = new_figure(1.6 + scale * (x.shape[1] + columns) + 1.0, 1.0 + scale * x.shape[0])
         left, right = figure.subplots(1, 2, width_ratios=[x.shape[1], max(columns, 2)])
         text = max(x.shape) <= 14
-        _grid(left, x, f"input: chosen entries of {kernel}×{kernel} windows", text=text)
-        _grid(right, pooled, "maximum", text=text)
+        limit = float(np.abs(x).max())
+        _grid(left, x, f"input: chosen entries of {kernel}×{kernel} windows", text=text, chosen=chosen > 0)
+        _grid(right, pooled, "maximum", text=text, limit=limit)
         from matplotlib.patches import Rectangle
 
         for i, j in zip(*np.nonzero(chosen), strict=True):
             left.add_patch(
-                Rectangle((j - 0.5, i - 0.5), 1, 1, fill=False, edgecolor=COLOURS[1], linewidth=2.2)
+                Rectangle((j - 0.44, i - 0.44), 0.88, 0.88, fill=False, edgecolor=INK, linewidth=2)
             )
         if step == kernel:
             for k in range(1, rows):
-                left.axhline(k * step - 0.5, color=QUIET, linewidth=0.8)
+                left.axhline(k * step - 0.5, color="white", linewidth=3)
             for k in range(1, columns):
-                left.axvline(k * step - 0.5, color=QUIET, linewidth=0.8)
+                left.axvline(k * step - 0.5, color="white", linewidth=3)
         return finish(figure, path)
 
 
@@ -143,9 +144,10 @@ def _frame(x: np.ndarray, w: np.ndarray, y: np.ndarray, i: int, j: int, stride: 
 
 
 def _grid(
-    axes: Any, values: np.ndarray, title: str, *, text: bool = True, limit: float | None = None
-) -> None:
-    """A matrix as coloured cells with their numbers."""
+    axes: Any, values: np.ndarray, title: str, *, text: bool = True, limit: float | None = None,
+    chosen: np.ndarray | None = None,
+) -> None:  # fmt: skip
+    """A matrix as coloured cells with their numbers; the `chosen` ones in bold."""
     top = (
         limit if limit is not None else float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 1.0
     )
@@ -157,8 +159,9 @@ def _grid(
             for j in range(values.shape[1]):
                 if np.isfinite(values[i, j]):
                     axes.text(
-                        j, i, number(float(values[i, j]), 3), ha="center", va="center", fontsize=9, color=INK
-                    )
+                        j, i, number(float(values[i, j]), 3), ha="center", va="center", fontsize=9, color=INK,
+                        fontweight="bold" if chosen is not None and chosen[i, j] else "normal",
+                    )  # fmt: skip
 
 
 def _signed(value: float) -> str:
