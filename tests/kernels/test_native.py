@@ -55,6 +55,20 @@ def test_workers_that_have_gone_to_sleep_wake_again():
         time.sleep(0.01)  # far longer than a worker keeps looking
 
 
+def test_a_worker_that_does_not_come_is_not_waited_for():
+    kernels.set_num_threads(3)
+    x = np.random.default_rng(0).standard_normal(1000).astype(np.float32)
+    relu(x)  # so that there are workers
+    y, boxes = np.full_like(x, np.nan), np.zeros((2, native.WORDS), np.int64)  # boxes that nobody serves
+    base, table = native.address(boxes), np.array([native.address(x), native.address(y)])
+    for job in (1, 2):
+        y[:] = np.nan
+        native.post(base, 3, elementwise.clip.address, native.address(table), x.size)
+        native.finish(base, 3, elementwise.clip.address, native.address(table), x.size, 0)
+        np.testing.assert_array_equal(y, np.maximum(x, 0))
+        assert [box[native.DONE // 8] for box in boxes] == [job, job]
+
+
 def test_many_python_threads_may_call_at_once():
     kernels.set_num_threads(2)
     right = []

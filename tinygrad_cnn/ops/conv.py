@@ -56,7 +56,7 @@ def _sum_to_channels(g: Any) -> Any:
 
 def _handed_on(g: Any) -> Any:
     # Both gradients of the convolution below read it: one change of memory order instead of two.
-    return kernels.channels_last(g) if type(g) is np.ndarray else g
+    return kernels.channels_last(g) if type(g) is np.ndarray and g.ndim > 2 else g
 
 
 bias_add = Multilinear(

@@ -31,6 +31,8 @@ RUN = 64
 
 def bias_add(x: Array, bias: Array) -> Array:
     """See `kernels.bias_add`."""
+    if x.ndim == 2:
+        return np.add(x, bias)
     if x.size < SMALL or not ours(x, bias) or not is_channels_last(x):
         return reference.bias_add(x, bias)
     y, b = np.empty_like(x), np.ascontiguousarray(bias)

@@ -31,8 +31,8 @@ from .sweep import pack_weights
 from .tiles import FLOAT, PANEL_BYTES, VECTOR_BYTES, exact_tile, lanes_tile, rows_tile, strip
 from .vector import LANES, PANEL, ROWS, integers, load, load_float, store, store_float, transpose
 
-# Multiplications below which NumPy is done sooner (and BLAS stays in one thread), and that are worth a thread.
-SMALL, WORTH_A_THREAD = 60_000, 600_000
+# Multiplications up to which NumPy is done sooner (and OpenBLAS stays in one thread), and that are worth a thread.
+SMALL, WORTH_A_THREAD = 1 << 18, 600_000
 # Panels that stay in the second-level cache together.
 PACKED_BYTES = 1 << 19
 # Rows of the large factor that are read together when it is not packed.
@@ -48,7 +48,7 @@ def matmul(a: Array, b: Array) -> Array:
     if not a.dtype == b.dtype == np.float32 or not a.ndim == b.ndim == 2 or a.shape[1] != b.shape[0]:
         return reference.matmul(a, b)
     (m, k), n = a.shape, b.shape[1]
-    if m * n * k < SMALL or m < 4 or n < 4:
+    if m * n * k <= SMALL or m < 4 or n < 4:
         return reference.matmul(a, b)
     c = np.empty((m, n), np.float32)
     way, units, grain = _way(m, k, n, a.strides, b.strides)

@@ -5,7 +5,11 @@ than a whole ReLU. A worker of this pool therefore stays in a compiled loop that
 while after each job (SPIN), and only then goes to sleep in Python. A job is the address of a compiled
 function of (table, first, last).
 
-Boxes are eight 64-bit words: posted, done, function, table, first, last, asleep, and one unused.
+A shard belongs to whoever takes it first: a caller that is through with its own does those that no worker has begun,
+so a worker that is still asleep, or has lost its core to another program, is never waited for.
+
+Boxes are eight 64-bit words: posted, done, function, table, first, last, asleep, taken; the second and the last follow
+the first, a number that counts the jobs.
 """
 
 # Compiled functions get their types from Numba.
@@ -36,7 +40,7 @@ from . import jit
 # longer than the step of a small network. Waking costs more than such a step's largest kernel.
 SPIN, LOOKS = 3_000, 100
 WORDS = 8
-POSTED, DONE, FUNCTION, TABLE, FIRST, LAST, ASLEEP, _ = range(0, 8 * WORDS, 8)
+POSTED, DONE, FUNCTION, TABLE, FIRST, LAST, ASLEEP, TAKEN = range(0, 8 * WORDS, 8)
 SIGNATURE = types.void(types.int64, types.int64, types.int64)
 _I64 = ir.IntType(64)
 
@@ -228,6 +232,18 @@ def tell(context, at, value):
     return types.void(types.int64, types.int64), generate
 
 
+@intrinsic
+def take(context, at, number):
+    """Whether the word was number - 1 and has been made `number`, which only one of several threads can do."""
+
+    def generate(context, builder, signature, args):
+        before = builder.sub(args[1], _I64(1))
+        word = builder.inttoptr(args[0], _I64.as_pointer())
+        return builder.extract_value(builder.cmpxchg(word, before, args[1], "seq_cst", "seq_cst"), 1)
+
+    return types.boolean(types.int64, types.int64), generate
+
+
 @njit("void(int64, int64, int64)", nogil=True, cache=True)
 def alone(function, table, total):
     call(function, table, 0, total)
@@ -260,8 +276,14 @@ def post_stop(boxes, count):
 
 @njit("void(int64, int64, int64, int64, int64, int64)", nogil=True, cache=True)
 def finish(boxes, pieces, function, table, total, give_way):
-    """The caller's own shard; then waits for the others."""
+    """The caller's own shard and those nobody has begun; then waits for the others."""
     call(function, table, 0, total // pieces)
+    for i in range(1, pieces):
+        box = boxes + (i - 1) * WORDS * 8
+        posted = look(box + POSTED)
+        if take(box + TAKEN, posted):
+            call(function, table, total * i // pieces, total * (i + 1) // pieces)
+            tell(box + DONE, posted)
     for i in range(1, pieces):
         box = boxes + (i - 1) * WORDS * 8
         posted = look(box + POSTED)
@@ -281,13 +303,13 @@ def serve(box, spin, give_way):
     while True:
         posted = look(box + POSTED)
         if posted != look(box + DONE):
-            function = look(box + FUNCTION)
-            if function < 0:
+            if look(box + FUNCTION) < 0:
                 return False
-            call(function, look(box + TABLE), look(box + FIRST), look(box + LAST))
-            tell(box + DONE, posted)
-            left = spin * LOOKS
-            continue
+            if take(box + TAKEN, posted):
+                call(look(box + FUNCTION), look(box + TABLE), look(box + FIRST), look(box + LAST))
+                tell(box + DONE, posted)
+                left = spin * LOOKS
+                continue
         left -= 1
         if left % LOOKS == 0 and give_way:
             call_plain(give_way)
