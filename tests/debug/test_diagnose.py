@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_cnn as tg
-from tinygrad_cnn import nn, optim
+from tinygrad_cnn import models, nn, optim
 from tinygrad_cnn.debug import diagnose
 from tinygrad_cnn.debug.moment import Moment
 from tinygrad_cnn.errors import UsageError
@@ -142,3 +142,90 @@ def test_a_report_is_data_too():
 def test_a_loader_that_does_not_fit_is_told(loader):
     with pytest.raises(UsageError, match="diagnose expected"):
         diagnose(mlp(), loader)
+
+
+def slow():
+    """Learns, but not in ten steps of plain SGD at 0.01."""
+    model = mlp(depth=3)
+    with tg.no_grad():
+        model[-1].weight.mul_(0.01)
+        model[-1].bias.fill_(0.0)
+    return model
+
+
+def test_a_healthy_network_that_sgd_trains_slowly_is_not_accused():
+    report = diagnose(slow(), batches(), lr=0.001)
+    assert not report and "with Adam" in str(report), str(report)
+
+
+@pytest.mark.parametrize("lr", [1e4, 1e-6])
+def test_a_learning_rate_that_does_not_work_is_answered_with_one_that_does(lr):
+    model = mlp()
+    [found] = diagnose(model, batches(), optimizer=optim.SGD(model.parameters(), lr=lr)).of(
+        "loss_not_decreasing"
+    )
+    assert "; with lr " in found.how_much and "it falls to" in found.how_much
+    before = Moment(model)
+    diagnose(model, batches(), optimizer=optim.SGD(model.parameters(), lr=lr))
+    for name, value in Moment(model).model.items():
+        np.testing.assert_array_equal(value.numpy(), before.model[name].numpy())
+
+
+def test_a_softmax_before_a_loss_that_takes_scores():
+    found = diagnose(nn.Sequential(mlp(), nn.Softmax(dim=1)), batches()).of("softmax_twice")
+    assert [f.where for f in found] == ["1"]
+    binary = [(x, t.float().reshape(-1, 1)) for x, t in batches()]
+    model = nn.Sequential(nn.Linear(8, 1), nn.Sigmoid())
+    assert diagnose(model, binary, F.binary_cross_entropy_with_logits).of("softmax_twice")
+    assert not diagnose(model, binary, F.binary_cross_entropy).of("softmax_twice")
+
+
+def test_targets_of_one_class():
+    data = [(x, t * 0) for x, t in batches()]
+    [found] = diagnose(mlp(), data).of("class_imbalance")
+    assert "100 % of 96 targets are class 0" in found.how_much
+
+
+def test_parameters_that_the_optimiser_does_not_have():
+    model = mlp()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    model[-1] = nn.Linear(16, 2)
+    found = diagnose(model, batches(), optimizer=optimizer).of("not_in_optimizer")
+    assert [f.where for f in found] == ["4.weight", "4.bias", "optimizer"] and "2 tensor(s)" in found[
+        -1
+    ].how_much
+
+
+def test_gradients_that_are_not_cleared():
+    class Forgetful(optim.SGD):
+        def zero_grad(self, set_to_none=True):
+            pass
+
+    model = mlp()
+    assert diagnose(model, batches(), optimizer=Forgetful(model.parameters(), lr=0.1)).of(
+        "gradient_not_cleared"
+    )
+    assert not diagnose(model, batches(), optimizer=optim.SGD(model.parameters(), lr=0.1)).of(
+        "gradient_not_cleared"
+    )
+
+
+def test_frozen_parameters_are_named_and_no_finding():
+    model = mlp()
+    model[0].weight.requires_grad_(False)
+    report = diagnose(model, batches(), lr=0.1)
+    assert not report.findings and "frozen, so not judged: 0.weight" in report.looked_at
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"), [("mnist-cnn", (1, 28, 28)), ("lenet5", (1, 28, 28)), ("mnist1d-cnn", (1, 40))]
+)
+def test_the_models_of_the_zoo_are_healthy(name, shape):
+    rng = np.random.default_rng(0)
+    tg.manual_seed(0)
+    targets = [rng.integers(0, 10, 32) for _ in range(2)]
+    data = [
+        (tg.tensor((rng.standard_normal((32, *shape)) + t.reshape(-1, *[1] * len(shape)) / 10).astype(np.float32)),
+         tg.tensor(t)) for t in targets
+    ]  # fmt: skip
+    assert not diagnose(models.create(name), data), str(diagnose(models.create(name), data))

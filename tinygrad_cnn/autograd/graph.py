@@ -256,7 +256,10 @@ def edges(nodes: Iterable[Node]) -> Iterator[tuple[Node, int, Node]]:
 _PACKAGE = Path(__file__).resolve().parents[1]
 # Code in these rooms is the engine, never "the line that made the node". Models and training loops are
 # written in the engine's terms by people, so their lines are what a reader wants to see.
-_ENGINE = ("autograd", "ops", "kernels", "nn", "optim", "func", "compat", "utils", "debug", "viz")
+_ENGINE = (
+    "autograd", "ops", "kernels", "nn", "optim", "func", "compat", "utils", "debug", "viz", "cli", "analysis",
+    "distributions", "jit", "io", "backends", "cuda",
+)  # fmt: skip
 _inside: dict[str, bool] = {"<__array_function__ internals>": True}
 
 
