@@ -422,11 +422,12 @@ _IN_ROOMS = {
     "amp": "autocast GradScaler",
     "io": "load save",
     "kernels": "get_float32_conv_precision get_num_threads set_float32_conv_precision set_num_threads",
-    "nn.functional": "adaptive_avg_pool1d alpha_dropout avg_pool1d batch_norm bilinear "
+    "native": "batch_norm dropout embedding group_norm instance_norm layer_norm",
+    "nn.functional": "adaptive_avg_pool1d alpha_dropout avg_pool1d bilinear "
     "binary_cross_entropy_with_logits celu_ channel_shuffle conv1d conv2d conv3d conv_transpose1d "
-    "conv_transpose2d conv_transpose3d cosine_embedding_loss cosine_similarity dropout embedding "
-    "feature_alpha_dropout feature_dropout group_norm hinge_embedding_loss instance_norm kl_div "
-    "layer_norm margin_ranking_loss max_pool1d max_pool2d max_pool3d native_channel_shuffle pdist "
+    "conv_transpose2d conv_transpose3d cosine_embedding_loss cosine_similarity "
+    "feature_alpha_dropout feature_dropout hinge_embedding_loss kl_div "
+    "margin_ranking_loss max_pool1d max_pool2d max_pool3d native_channel_shuffle pdist "
     "pairwise_distance pixel_shuffle pixel_unshuffle poisson_nll_loss rms_norm rrelu_ selu_ "
     "threshold_ triplet_margin_loss",
 }

@@ -220,6 +220,8 @@ def arange(
         start, end = 0, start
     if step == 0:
         raise ValueError("arange expected a step that is not 0")
+    if (end - start) * step < 0:
+        raise ValueError(f"arange expected a step towards its end, got {start} to {end} in steps of {step}")
     if dtype is None:
         numbers = [np.asarray(v) for v in (start, end, step)]
         dtype = modes.get_default_dtype() if any(v.dtype.kind == "f" for v in numbers) else np.int64

@@ -57,10 +57,11 @@ def tensor_str(t: Any, head: str = "tensor(") -> str:
 
 def values_str(array: np.ndarray, indent: int = 0) -> str:
     """The values alone, continued lines indented."""
-    return np.array2string(
+    text = np.array2string(
         array, separator=", ", prefix=" " * indent, max_line_width=_options["linewidth"],
         threshold=_options["threshold"], edgeitems=_options["edgeitems"], formatter=_formatter(array),
     )  # fmt: skip
+    return text.replace(", ...,", ",  ...,")
 
 
 def _formatter(array: np.ndarray) -> Any:
@@ -94,7 +95,7 @@ def _number(array: np.ndarray) -> Any:
     )
     whole = bool(np.all(finite == np.floor(finite)))
     if whole:
-        wide = nonzero.size > 0 and nonzero.max() > 1e8
+        wide = nonzero.size > 0 and (nonzero.max() / nonzero.min() > 1000 or nonzero.max() > 1e8)
     scientific = wide if _options["sci_mode"] is None else _options["sci_mode"]
 
     def write(v: float) -> str:

@@ -160,7 +160,7 @@ class Tensor(Handle):
     def item(self) -> Any:
         """The only entry as a Python number. Raises ValueError when there are more or none."""
         if self.array.size != 1:
-            raise ValueError(
+            raise ShapeError(
                 f"item() expected a tensor with one entry, got shape {self.array.shape}; use tolist()"
             )
         return self.array.item()
@@ -599,6 +599,8 @@ class Tensor(Handle):
     def fill_(self, value: Any) -> Tensor:
         """Filled with one number."""
         if isinstance(value, Handle):
+            if value.array.ndim:
+                raise ShapeError(f"fill_ expected a number or a 0-d tensor, got shape {value.array.shape}; use copy_")
             return self.copy_(value)
         return replace_by(self, np.full(self.array.shape, value, self.array.dtype), "fill_")
 
@@ -608,9 +610,9 @@ class Tensor(Handle):
 
     def fill_diagonal_(self, fill_value: Any, wrap: Any = False) -> Tensor:
         """The main diagonal filled with one number."""
-        new = np.array(self.array)
-        np.fill_diagonal(new, fill_value, wrap)
-        return replace_by(self, new, "fill_diagonal_")
+        diagonal = np.zeros(self.array.shape, bool)
+        np.fill_diagonal(diagonal, True, wrap)
+        return self.masked_fill_(diagonal, fill_value)
 
     def resize_(self, *sizes: Any) -> Tensor:
         """Another size, in place: the entries in order, zeros behind them. Not while gradients are recorded."""
@@ -646,9 +648,9 @@ class Tensor(Handle):
         """The p-norm."""
         return _red.norm(self, p, dim, keepdim, dtype)
 
-    def expand(self, *size: Any) -> Tensor:
+    def expand(self, *sizes: Any, size: Any = None) -> Tensor:
         """Dimensions of size 1 repeated without a copy."""
-        return _shp.expand(self, *size)
+        return _shp.expand(self, *sizes, size=size)
 
     def apply_(self, fn: Callable[[Any], Any]) -> Tensor:
         """Each entry replaced by fn(entry); slow."""

@@ -337,6 +337,17 @@ case("setitem:broadcast", lambda tg, F, x, y: _set(x, slice(1, 3), y), normal(4,
 case("setitem:number", lambda tg, F, x: _set(x, 0, 2.5) * x, normal(2, 3))
 case("setitem:mask", lambda tg, F, x: _set(x, x > 0, 0.0), normal(2, 3))
 case("setitem:tensor", lambda tg, F, x, y: _set(x, tg.tensor([0, 2]), y), normal(3, 2), normal(2, 2))
+for _r in ("amax", "amin"):
+    for _self in (True, False):
+        case(
+            f"scatter_reduce:{_r}, {'with' if _self else 'without'} the input",
+            lambda tg, F, x, s, r=_r, own=_self: tg.scatter_reduce(
+                x, 1, tg.tensor([[0, 2, 2], [1, 1, 1]]), s, r, include_self=own
+            ),
+            normal(2, 4),
+            normal(2, 3),
+        )
+case("fill_diagonal_", lambda tg, F, x: (x * 2).fill_diagonal_(5.0), normal(3, 4))
 case("gather", lambda tg, F, x: tg.gather(x, 1, tg.tensor([[0, 2], [1, 1]])), normal(2, 3))
 case("gather:smaller index", lambda tg, F, x: x.gather(0, tg.tensor([[1, 0]])), normal(2, 3))
 case("take_along_dim", lambda tg, F, x: tg.take_along_dim(x, tg.tensor([[1], [0]]), 1), normal(2, 3))

@@ -75,7 +75,7 @@ def test_float16_sums_accumulate_wide() -> None:
 def test_reductions_of_nothing() -> None:
     assert tg.zeros(0).sum().item() == 0 and tg.zeros(0).prod().item() == 1
     assert math.isnan(tg.zeros(0).mean().item())
-    with pytest.raises(ValueError, match="zero-size|empty"):
+    with pytest.raises(ValueError, match="max expected at least one entry"):
         tg.zeros(0).max()
 
 

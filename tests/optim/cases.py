@@ -28,6 +28,10 @@ OPTIMIZERS = {
     "nadam decoupled": ("NAdam", dict(weight_decay=0.1, decoupled_weight_decay=True)),
     "radam": ("RAdam", dict(weight_decay=0.1)),
     "radam decoupled": ("RAdam", dict(weight_decay=0.1, decoupled_weight_decay=True, maximize=True)),
+    "rprop": ("Rprop", dict()),
+    "rprop settings": ("Rprop", dict(lr=0.05, etas=(0.4, 1.3), step_sizes=(0.01, 0.07), maximize=True)),
+    "asgd": ("ASGD", dict(lr=0.1)),
+    "asgd averaged": ("ASGD", dict(lr=0.1, t0=4, lambd=0.01, weight_decay=0.1)),
     "adamax": ("Adamax", dict(weight_decay=0.1)),
 }
 

@@ -89,15 +89,21 @@ def gradients(
 
 def grad(
     outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool | None = None,
-    create_graph: bool = False, allow_unused: bool | None = None, materialize_grads: bool = False,
+    create_graph: bool = False, only_inputs: bool = True, allow_unused: bool | None = None,
+    is_grads_batched: bool = False, materialize_grads: bool = False,
 ) -> tuple[Any, ...]:  # fmt: skip
     """The gradients of `outputs` with respect to `inputs`, without touching any `.grad`.
 
     Parameters as in PyTorch's ``torch.autograd.grad``. Returns one tensor per input, each of the input's
     shape; None for an input that was not used when ``allow_unused=True``, zeros with `materialize_grads`.
 
-    Raises RuntimeError when an input requires no grad, or was not used and `allow_unused` is not set.
+    Raises RuntimeError when an input requires no grad, or was not used and `allow_unused` is not set;
+    NotImplementedError for `is_grads_batched`, ValueError for ``only_inputs=False``, which PyTorch gave up, too.
     """
+    if is_grads_batched:
+        raise NotImplementedError("autograd.grad(is_grads_batched=True) is not there: call it once per gradient")
+    if not only_inputs:
+        raise ValueError("autograd.grad expected only_inputs=True; backward() accumulates into leaves")
     tensors, seeds = _outputs_and_seeds(outputs, grad_outputs, create_graph)
     wanted = _as_list(inputs)
     for k, x in enumerate(wanted):

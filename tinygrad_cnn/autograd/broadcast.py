@@ -10,6 +10,29 @@ import numpy as np
 from tinygrad_cnn.autograd import modes
 
 
+class ShapeError(ValueError, RuntimeError):
+    """Shapes or settings that do not fit together: a ValueError, and to whoever comes from PyTorch a RuntimeError."""
+
+
+def explained(name: str, operands: Sequence[Any], error: ValueError) -> ValueError:
+    """NumPy's error as one that names the op and the dimension, where shapes do not broadcast; else as it is."""
+    shapes = [np.shape(x) for x in operands]
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        longest = max(map(len, shapes))
+        for k in range(1, longest + 1):
+            sizes = [s[-k] for s in shapes if len(s) >= k and s[-k] != 1]
+            if len(set(sizes)) > 1:
+                break
+        listed = " and ".join(str(s) for s in shapes if s)
+        return ShapeError(
+            f"{name} expected shapes that broadcast, got {listed}: sizes {' and '.join(map(str, sizes))} in "
+            f"dimension {-k} are neither equal nor 1"
+        )
+    return error
+
+
 def unbroadcast(d: Any, shape: tuple[int, ...]) -> Any:
     """Undo broadcasting: sum `d` over the axes along which an input of `shape` was repeated.
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd import handle, modes
-from tinygrad_cnn.autograd.broadcast import settle, unbroadcast
+from tinygrad_cnn.autograd.broadcast import explained, settle, unbroadcast
 from tinygrad_cnn.autograd.graph import Node, _inside, calling_site
 from tinygrad_cnn.autograd.handle import Handle, wrap
 from tinygrad_cnn.autograd.primitive import NO_PARAMS, Op, Rule, needed, union
@@ -142,7 +142,10 @@ def _binary(op: Elementwise) -> Callable[..., Any]:
         now = state.now
         if now.on_record is not None:
             return op(a, b)
-        out = forward(x, y)
+        try:  # without an exception it costs nothing
+            out = forward(x, y)
+        except ValueError as error:
+            raise explained(op.name, (x, y), error) from None
         if type(out) is not ndarray:
             out = np.asarray(out)
         if dtype is not _F32:  # float32 with itself or a number gives itself

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.broadcast import explained
 from tinygrad_cnn.autograd.graph import Node, calling_site
 from tinygrad_cnn.autograd.handle import Handle, wrap
 
@@ -90,7 +91,12 @@ class Op:
                 # NumPy scalars stay weak like Python's: np.sqrt(2.0) * t must not widen a float32 tensor.
                 arrays.append(x.item() if isinstance(x, np.generic) else x)
                 parents.append(None)
-        out = self.forward(*arrays, **params)
+        try:
+            out = self.forward(*arrays, **params)
+        except ValueError as error:
+            if self.kind == "elementwise":
+                raise explained(self.name, arrays, error) from None
+            raise
         if self.choice:
             out, *chosen = out
             params = {**params, **dict(zip(self.choice, chosen, strict=True))}

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any, NoReturn
+
+
+def __getattr__(name: str) -> Any:
+    if name == "amp":  # imported when first asked for
+        return import_module(f"{__name__}.amp")
+    raise AttributeError(f"tinygrad_cnn.cuda has no {name!r}: tinygrad_cnn computes on the CPU only")
 
 
 def is_available() -> bool:

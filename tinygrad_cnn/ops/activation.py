@@ -378,13 +378,13 @@ def _dim(name: str, input: Array, dim: int | None) -> int:
 
 def softmax(input: Array, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Array:
     """exp(x) / Σ exp(x) along `dim`."""
-    x = _as_dtype(input, dtype)
+    x = _as_dtype(input, dtype if isinstance(_stacklevel, int) else _stacklevel)  # torch.softmax(x, dim, dtype)
     return softmax_op(x, axis=_dim("softmax", x, dim))
 
 
 def log_softmax(input: Array, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Array:
     """x - log Σ exp(x) along `dim`."""
-    x = _as_dtype(input, dtype)
+    x = _as_dtype(input, dtype if isinstance(_stacklevel, int) else _stacklevel)
     return log_softmax_op(x, axis=_dim("log_softmax", x, dim))
 
 

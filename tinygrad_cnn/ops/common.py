@@ -94,12 +94,16 @@ def kept_shape(shape: Sequence[int], axes: tuple[int, ...] | None) -> tuple[int,
     return tuple([1 if k in axes else n for k, n in enumerate(shape)])
 
 
-def sizes(args: tuple[Any, ...]) -> tuple[int, ...]:
-    """A shape given as ``f(2, 3)`` or ``f((2, 3))``; 0-d tensors count as numbers."""
+def sizes(args: tuple[Any, ...], named: Any = None) -> tuple[int, ...]:
+    """A shape given as ``f(2, 3)``, ``f((2, 3))`` or by its name; tensors of one entry count as numbers."""
+    if named is not None:
+        if args:
+            raise TypeError(f"the sizes were given twice: {args} and {named}")
+        args = (named,)
     if len(args) == 1 and not isinstance(args[0], (int, np.integer)):
         only = unwrap(args[0])
         args = (only.item(),) if isinstance(only, ndarray) and only.ndim == 0 else tuple(only)
-    return tuple([int(unwrap(n)) for n in args])
+    return tuple([n if type(n) is int else int(np.asarray(unwrap(n)).item()) for n in args])
 
 
 def both_names(dim: Any, axis: Any, keepdim: bool, keepdims: Any) -> tuple[Any, bool]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd.broadcast import settle
+from tinygrad_cnn.autograd.broadcast import explained, settle
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.ops.common import Array, like
@@ -19,7 +19,10 @@ def _binary(ufunc: np.ufunc, doc: str) -> Callable[[Any, Any], Any]:
     def function(input: Any, other: Any) -> Any:
         tensor = isinstance(input, Handle) or isinstance(other, Handle)
         a, b = _weak(input), _weak(other)
-        result = ufunc(a, b)
+        try:
+            result = ufunc(a, b)
+        except ValueError as error:
+            raise explained(ufunc.__name__, (a, b), error) from None
         if not tensor:
             return result
         result = np.asarray(result)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd.broadcast import promoted
+from tinygrad_cnn.autograd.broadcast import explained, promoted
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.autograd.op import Elementwise, Multilinear, unbroadcast
@@ -225,7 +225,10 @@ def where(condition: Array, input: Array = None, other: Array = None) -> Array:
     if input is None and other is None:
         return tuple([wrap(k) if isinstance(condition, Handle) else k for k in np.nonzero(chosen)])
     chosen = np.asarray(chosen, dtype=bool)
-    result = _where_op(input, other, condition=chosen)
+    try:
+        result = _where_op(input, other, condition=chosen)
+    except ValueError as error:
+        raise explained("where", (chosen, unwrap(input), unwrap(other)), error) from None
     if isinstance(condition, Handle) and not isinstance(result, Handle):
         result = wrap(np.asarray(result))
     # NumPy widens where PyTorch does not: Python floats become float64, and a 0-d array counts in full.

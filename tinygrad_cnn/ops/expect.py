@@ -9,10 +9,9 @@ It reads the running module from the engine's state and hands an exception back;
 from __future__ import annotations
 
 from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.broadcast import ShapeError
 
-
-class ShapeError(ValueError, RuntimeError):
-    """Shapes or settings that do not fit together: a ValueError, and to whoever comes from PyTorch a RuntimeError."""
+__all__ = ["ShapeError", "where", "who", "wrong_shape"]
 
 
 def wrong_shape(function: str, expected: str) -> ShapeError:

@@ -15,6 +15,7 @@ from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import Handle, unwrap
 from tinygrad_cnn.autograd.op import Multilinear
 from tinygrad_cnn.ops.common import Array, axis_of, both_names, like, reduced_axes, refuse_options, spread
+from tinygrad_cnn.ops.expect import ShapeError
 
 ndarray = np.ndarray
 _total: Callable[..., Any] = np.add.reduce
@@ -114,7 +115,7 @@ def amax(
 ) -> Array:
     """The largest value over `dim`; ties share the gradient. Raises ValueError when there is none."""
     dim, keepdim = both_names(dim, axis, keepdim, keepdims)
-    return amax_op(input, axis=reduced_axes(input, dim), keepdims=keepdim)
+    return amax_op(input, axis=_of_something("max", input, reduced_axes(input, dim)), keepdims=keepdim)
 
 
 def amin(
@@ -122,7 +123,15 @@ def amin(
 ) -> Array:
     """The smallest value over `dim`; ties share the gradient. Raises ValueError when there is none."""
     dim, keepdim = both_names(dim, axis, keepdim, keepdims)
-    return amin_op(input, axis=reduced_axes(input, dim), keepdims=keepdim)
+    return amin_op(input, axis=_of_something("min", input, reduced_axes(input, dim)), keepdims=keepdim)
+
+
+def _of_something(name: str, input: Array, axes: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    shape = np.shape(unwrap(input))
+    if 0 in (shape if axes is None else [shape[k] for k in axes]):
+        over = "" if axes is None else f" over the dimensions {axes}"
+        raise ShapeError(f"{name} expected at least one entry{over}, got shape {shape}: nothing has no extreme")
+    return axes
 
 
 def aminmax(input: Array, *, dim: Any = None, keepdim: bool = False) -> tuple[Array, Array]:
@@ -144,22 +153,22 @@ def _extremes(input: Array, dim: Any, keepdim: bool, along: Any, over_all: Any, 
 
 
 def max(
-    input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
+    input: Array, dim: Any = None, keepdim: bool = False, *, other: Any = None, axis: Any = None, keepdims: Any = None
 ) -> Any:
     """The largest value; with `dim`, (values, indices); with a second tensor in its place, `maximum`."""
     from tinygrad_cnn.ops.arithmetic import maximum
 
-    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
+    dim, keepdim = both_names(dim if other is None else other, axis, keepdim, keepdims)
     return _extremes(input, dim, keepdim, max_op, amax, maximum)
 
 
 def min(
-    input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
+    input: Array, dim: Any = None, keepdim: bool = False, *, other: Any = None, axis: Any = None, keepdims: Any = None
 ) -> Any:
     """The smallest value; with `dim`, (values, indices); with a second tensor in its place, `minimum`."""
     from tinygrad_cnn.ops.arithmetic import minimum
 
-    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
+    dim, keepdim = both_names(dim if other is None else other, axis, keepdim, keepdims)
     return _extremes(input, dim, keepdim, min_op, amin, minimum)
 
 

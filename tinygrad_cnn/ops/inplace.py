@@ -15,6 +15,7 @@ import numpy as np
 from tinygrad_cnn.autograd import modes, versions
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.ops import views
+from tinygrad_cnn.ops.expect import ShapeError
 
 ndarray = np.ndarray
 
@@ -27,7 +28,7 @@ def replace_by(t: Any, new: Any, name: str = "in-place op") -> Any:
     """
     value = unwrap(new)
     if np.shape(value) != t.array.shape:
-        raise ValueError(
+        raise ShapeError(
             f"{name} would give shape {np.shape(value)}, but in place the tensor keeps its shape {t.array.shape}"
         )
     node = new.node if isinstance(new, Handle) else None
@@ -127,7 +128,7 @@ def operator_in_place(ufunc: np.ufunc, op: Any, name: str) -> Callable[[Any, Any
         array = self.array
         try:
             ufunc(array, value, out=array, casting="same_kind")
-        except TypeError:
+        except (TypeError, ValueError):  # op says what does not fit
             replace_by(self, op(self, other), name)
             return self
         versions.bump(array)

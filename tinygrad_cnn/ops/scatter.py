@@ -134,9 +134,14 @@ def slice_scatter(
 def scatter_reduce(
     input: Array, dim: int, index: Array, src: Array, reduce: str, *, include_self: bool = True
 ) -> Array:
-    """As `scatter_add`, with reduce 'sum' or 'mean'; without `include_self` only what is scattered counts."""
-    if reduce not in ("sum", "mean"):
-        raise NotImplementedError(f"scatter_reduce knows reduce 'sum' and 'mean', got {reduce!r}")
+    """As `scatter_add`, with reduce 'sum', 'mean', 'amax' or 'amin'; ties among extremes share the gradient.
+
+    Without `include_self` only what is scattered counts.
+    """
+    if reduce not in ("sum", "mean", "amax", "amin"):
+        raise NotImplementedError(f"scatter_reduce knows reduce 'sum', 'mean', 'amax' and 'amin', got {reduce!r}")
+    if reduce in ("amax", "amin"):
+        return _scatter_extreme(input, dim, index, src, np.maximum if reduce == "amax" else np.minimum, include_self)
     places, src = _source("scatter_reduce", input, dim, index, src)
     shape = np.shape(unwrap(input))
     hits = scattered(np.ones(np.shape(unwrap(index)), unwrap(input).dtype), places, shape, False)
@@ -144,3 +149,22 @@ def scatter_reduce(
         input = masked_fill(input, hits > 0, 0)
     total = scatter_add(input, dim, index, src)
     return total if reduce == "sum" else total / np.maximum(hits + include_self, 1).astype(hits.dtype)
+
+
+def _scatter_extreme(input: Array, dim: int, index: Array, src: Array, better: np.ufunc, include_self: bool) -> Array:
+    places, src = _source("scatter_reduce", input, dim, index, src)
+    x, new = unwrap(input), np.broadcast_to(unwrap(src), np.shape(unwrap(index)))
+    best = np.array(x)
+    if not include_self:
+        best[places] = new
+    better.at(best, places, new)
+    # Once it is known who won, the result is a mean over the winners of each place.
+    hit = np.zeros(x.shape, bool)
+    hit[places] = True
+    own = (x == best) & (include_self | ~hit)
+    theirs = new == best[places]
+    winners = own.astype(x.dtype)
+    np.add.at(winners, places, theirs.astype(x.dtype))
+    share = winners + (winners == 0)  # NaN wins nowhere
+    total = scatter_add(where(own, input, 0), dim, index, where(theirs, src, 0)) / share
+    return where(winners == 0, best, total)

@@ -92,9 +92,9 @@ def ravel(input: Array) -> Array:
     return reshape(input, (-1,)) if np.size(unwrap(input)) else reshape(input, (0,))
 
 
-def permute(input: Array, *dims: Any) -> Array:
+def permute(input: Array, *order: Any, dims: Any = None) -> Array:
     """The dimensions in another order: dimension k of the result is dims[k] of the input."""
-    order = sizes(dims)
+    order = sizes(order, dims)
     ndim = np.ndim(unwrap(input))
     axes = tuple([axis_of(d, ndim) for d in order]) if ndim else ()
     if sorted(axes) != list(range(ndim)):
@@ -160,9 +160,9 @@ def unsqueeze(input: Array, dim: int) -> Array:
     return view_of(reshape_op, input, {"shape": (*shape[:axis], 1, *shape[axis:])})
 
 
-def expand(input: Array, *size: Any) -> Array:
+def expand(input: Array, *sizes_: Any, size: Any = None) -> Array:
     """Dimensions of size 1 repeated up to `size` without a copy; -1 leaves one as it is."""
-    wanted = sizes(size)
+    wanted = sizes(sizes_, size)
     shape = np.shape(unwrap(input))
     lead = len(wanted) - len(shape)
     full = tuple([shape[k - lead] if n == -1 and k >= lead else n for k, n in enumerate(wanted)])
@@ -354,9 +354,9 @@ def _negative(shift: Any) -> Any:
     return tuple([-s for s in shift]) if isinstance(shift, tuple) else -shift
 
 
-def flip(input: Array, *dims: Any) -> Array:
+def flip(input: Array, *along: Any, dims: Any = None) -> Array:
     """Reversed along `dims`."""
-    return flip_op(input, axis=axes_of(sizes(dims), np.ndim(unwrap(input))))
+    return flip_op(input, axis=axes_of(sizes(along, dims), np.ndim(unwrap(input))))
 
 
 def fliplr(input: Array) -> Array:

@@ -7,10 +7,14 @@ NumPy form is the text to read.
 from tinygrad_cnn.optim import lr_scheduler
 from tinygrad_cnn.optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
 from tinygrad_cnn.optim.adaptive import Adadelta, Adagrad, RMSprop
+from tinygrad_cnn.optim.lbfgs import LBFGS
 from tinygrad_cnn.optim.optimizer import Optimizer
 from tinygrad_cnn.optim.sgd import SGD
+from tinygrad_cnn.optim.signed import ASGD, Rprop
 
 __all__ = [
+    "ASGD",
+    "LBFGS",
     "SGD",
     "Adadelta",
     "Adagrad",
@@ -21,5 +25,6 @@ __all__ = [
     "Optimizer",
     "RAdam",
     "RMSprop",
+    "Rprop",
     "lr_scheduler",
 ]

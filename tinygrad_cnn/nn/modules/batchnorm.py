@@ -57,12 +57,12 @@ class _NormBase(Module):
         _reset(self)
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, local_metadata: Any, *rest: Any) -> None:
-        # Files from before PyTorch 0.4.1 have no count of batches.
+        # Files from before PyTorch 0.4.1, and plain dicts, need not have a count of batches.
         key = prefix + "num_batches_tracked"
         if (
             self.num_batches_tracked is not None
             and key not in state_dict
-            and (local_metadata.get("version") or 2) < 2
+            and (local_metadata.get("version") or 1) < 2
         ):
             state_dict[key] = np.zeros((), np.int64)
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)

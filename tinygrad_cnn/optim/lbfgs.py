@@ -1,0 +1,120 @@
+"""Limited-memory BFGS: steps along the inverse curvature that the last few gradients show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd import modes, versions
+from tinygrad_cnn.optim.optimizer import Array, Optimizer
+
+__all__ = ["LBFGS"]
+
+
+class LBFGS(Optimizer):
+    """Quasi-Newton steps over all parameters as one vector (Nocedal & Wright, Numerical Optimization, 7.2).
+
+    ``step(closure)`` takes up to `max_iter` steps and calls `closure`, which clears the gradients, computes the loss,
+    calls backward and returns the loss, after each. The first step is shortened to 1/|g|₁, later ones have length
+    `lr`; `history_size` pairs of changes are remembered. It stops when the largest gradient is below
+    `tolerance_grad`, or a step or the loss changes by less than `tolerance_change`.
+
+    What is remembered of the curvature is not part of `state_dict`: after loading it is gathered anew.
+    Raises ValueError for more than one parameter group, NotImplementedError for a line search.
+    """
+
+    def __init__(
+        self, params: Iterable[Any], lr: float = 1, max_iter: int = 20, max_eval: int | None = None,
+        tolerance_grad: float = 1e-7, tolerance_change: float = 1e-9, history_size: int = 100,
+        line_search_fn: str | None = None,
+    ) -> None:  # fmt: skip
+        if line_search_fn is not None:
+            raise NotImplementedError(
+                f"LBFGS(line_search_fn={line_search_fn!r}) is not there: leave it out, with a smaller lr"
+            )
+        super().__init__(
+            params,
+            {
+                "lr": lr, "max_iter": max_iter, "max_eval": max_iter * 5 // 4 if max_eval is None else max_eval,
+                "tolerance_grad": tolerance_grad, "tolerance_change": tolerance_change,
+                "history_size": history_size, "line_search_fn": None,
+            },
+        )  # fmt: skip
+        if len(self.param_groups) != 1:
+            raise ValueError("LBFGS expected one parameter group: it treats all parameters as one vector")
+        self._memory: list[tuple[Array, Array]] = []
+        self._last: tuple[Array, Array, float] | None = None  # direction, gradient, length of the last step
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Up to `max_iter` steps; the loss at the first evaluation is returned."""
+        if closure is None:
+            raise TypeError("LBFGS.step expected a closure that computes the loss and calls backward")
+        group = self.param_groups[0]
+        state = self.state[group["params"][0]]
+        first = loss = self._evaluate(closure, state)
+        evaluations, g = 1, self._gradient()
+        for iteration in range(group["max_iter"]):
+            if np.abs(g).max(initial=0) <= group["tolerance_grad"]:
+                break
+            state["n_iter"] = state.get("n_iter", 0) + 1
+            direction = self._direction(g, group["history_size"])
+            slope = float(g @ direction)
+            start = self._last is None
+            length = min(1.0, 1.0 / float(np.abs(g).sum())) * group["lr"] if start else group["lr"]
+            self._last = (direction, g, length)
+            if slope > -group["tolerance_change"]:
+                break
+            self._move(length * direction)
+            if iteration + 1 == group["max_iter"]:
+                break
+            before = float(loss)
+            loss, evaluations = self._evaluate(closure, state), evaluations + 1
+            g = self._gradient()
+            if (
+                evaluations >= group["max_eval"]
+                or np.abs(g).max(initial=0) <= group["tolerance_grad"]
+                or np.abs(length * direction).max(initial=0) <= group["tolerance_change"]
+                or abs(float(loss) - before) < group["tolerance_change"]
+            ):
+                break
+        self.steps_taken += 1
+        return first
+
+    def _evaluate(self, closure: Callable[[], Any], state: dict[str, Any]) -> Any:
+        state["func_evals"] = state.get("func_evals", 0) + 1
+        with modes.enable_grad():
+            return closure()
+
+    def _direction(self, g: Array, history: int) -> Array:
+        """−H·g by the two loops over the remembered changes (algorithm 7.4)."""
+        if self._last is not None:
+            direction, before, length = self._last
+            change, step = g - before, length * direction
+            if float(change @ step) > 1e-10:
+                self._memory = [*self._memory[-(history - 1) :], (step, change)] if history > 1 else [(step, change)]
+        q = -g
+        weights = []
+        for step, change in reversed(self._memory):
+            weight = float(step @ q) / float(change @ step)
+            weights.append(weight)
+            q = q - weight * change
+        if self._memory:
+            step, change = self._memory[-1]
+            q = q * (float(change @ step) / float(change @ change))
+        for (step, change), weight in zip(self._memory, reversed(weights)):
+            q = q + step * (weight - float(change @ q) / float(change @ step))
+        return q
+
+    def _gradient(self) -> Array:
+        return np.concatenate(
+            [np.zeros(p.array.size, p.array.dtype) if p.grad is None else p.grad.array.ravel() for p in self._all()]
+        )
+
+    def _move(self, step: Array) -> None:
+        at = 0
+        for p in self._all():
+            p.array += step[at : at + p.array.size].reshape(p.array.shape)
+            versions.bump(p.array)
+            at += p.array.size
