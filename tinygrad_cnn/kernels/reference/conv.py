@@ -14,7 +14,7 @@ import numpy as np
 from ..geometry import Ints, Pairs, correlate_shape, transposed_padding, volume
 from ..layout import Array, accumulator, channels_to_last, empty_channels_last, rows, zeros_channels_last
 from . import depthwise
-from .lowering import ALL, FEW, at, lower, offsets, overlap, pad, split, windows
+from .lowering import ALL, at, lower, offsets, overlap, pad, split, windows
 from .shards import in_shards
 
 
@@ -33,12 +33,12 @@ def correlate(x: Array, w: Array, *, stride: Ints, padding: Pairs, dilation: Int
     if c == 1 and groups > 1:
         depthwise.correlate(x, w, y_rows, stride=stride, padding=padding, dilation=dilation)
         return y.astype(dtype, copy=False)
-    flat = _kernel_rows(w)  # (O, prod(k) * C/groups)
+    kernel = _kernel_matrix(w)
 
     def shard(start: int, stop: int) -> None:
         for s, g, matrix in lower(x[start:stop], k, out, stride, padding, dilation, groups):
             target = y_rows[start:stop][s].reshape(len(matrix), -1)[:, g * o : (g + 1) * o]
-            np.matmul(matrix, flat[g * o : (g + 1) * o].T, out=target)
+            np.matmul(matrix, kernel[:, g * o : (g + 1) * o], out=target)
 
     in_shards(shard, shape[0], _work(shape, w.shape, groups))
     return y.astype(dtype, copy=False)
@@ -55,8 +55,9 @@ def correlate_input(
     """
     check_upstream("correlate_input", g.shape, shape, w.shape, stride, padding, dilation, groups)
     k, out, c, o = w.shape[2:], g.shape[2:], w.shape[1], w.shape[0] // groups
-    # Measured: adding one number costs as much as a sum over 32 products.
-    mirrored = volume(shape[2:]) * o <= volume(out) * (o + 32) or c == 1
+    # Measured: adding one number costs as much as a sum over 32 products, and a product with few columns, as the
+    # mirrored kernel of few channels is, keeps BLAS waiting for memory.
+    mirrored = c >= 16 and volume(shape[2:]) * o <= volume(out) * (o + 32) or c == 1 and groups > 1
     if mirrored and all(s == 1 for s in stride):
         pads = transposed_padding(shape[2:], k, stride=stride, padding=padding, dilation=dilation)
         return correlate(g, mirror(w, groups), stride=stride, padding=pads, dilation=dilation, groups=groups)
@@ -67,8 +68,8 @@ def correlate_input(
         np.moveaxis(w.reshape(groups, o, c, volume(k)), -1, 1)
     )  # (groups, prod(k), o, c)
     touched = [overlap(offset, shape[2:], out, stride, padding, dilation) for offset in offsets(k)]
-    # Additions run along the channels; where these are few, along the last axis of planes.
-    planes = c < FEW and out[-1] > c
+    # Additions run along the channels; where these are very few, along the last axis of planes.
+    planes = c < 5
     dx = np.zeros(shape, acc) if planes else zeros_channels_last(shape, acc)
 
     def shard(start: int, stop: int) -> None:
@@ -163,9 +164,15 @@ def check_upstream(
         )
 
 
-def _kernel_rows(w: Array) -> Array:
-    """w (O, c, *k) as (O, prod(k) * c): the order of a lowered row."""
-    return np.ascontiguousarray(channels_to_last(w)).reshape(w.shape[0], -1)
+def _kernel_matrix(w: Array) -> Array:
+    """w (O, c, *k) as (prod(k) * c, O): a lowered row times a column is one output.
+
+    Of its two orders in memory BLAS takes either; copied is the one that has w's neighbours closer together, which
+    is another one where w is a mirrored kernel.
+    """
+    if w.strides[0] < w.strides[1]:
+        return np.ascontiguousarray(np.moveaxis(w, (0, 1), (-1, -2))).reshape(-1, w.shape[0])
+    return np.ascontiguousarray(channels_to_last(w)).reshape(w.shape[0], -1).T
 
 
 def _parts(upstream: Array, taps: Array, windows: Ints, planes: bool) -> Array:

@@ -1,4 +1,4 @@
-"""Depthwise correlation and its weight gradient: each group has one input channel, so there is no sum over channels
+"""Depthwise correlation and its transposes: each group has one input channel, so there is no sum over channels
 and no matrix product. A pass over the output for each kernel offset does it.
 
 Called by `conv`, which has checked the shapes.
@@ -10,7 +10,7 @@ import numpy as np
 
 from ..geometry import Ints, Pairs, volume
 from ..layout import Array, rows
-from .lowering import ALL, at, offsets, pad, split, windows
+from .lowering import ALL, at, offsets, overlap, pad, split, windows
 from .shards import in_shards
 
 
@@ -31,6 +31,24 @@ def correlate(x: Array, w: Array, y: Array, *, stride: Ints, padding: Pairs, dil
                     total += scratch
 
     in_shards(shard, y.shape[0], 2 * y.size * volume(k))
+
+
+def correlate_input(g: Array, w: Array, dx: Array, *, stride: Ints, padding: Pairs, dilation: Ints) -> None:
+    """Adds to dx (N, *spatial, C) what each kernel offset of each window read: g[n, o, i, j] * w[o, 0, u, v]."""
+    k, out, times = w.shape[2:], g.shape[2:], g.shape[1] // dx.shape[-1]
+    steps = []
+    for offset in offsets(k):
+        here, there = overlap(offset, dx.shape[1:-1], out, stride, padding, dilation)
+        steps.append((at(ALL, *here), at(ALL, *there), w[at(ALL, 0, *offset)]))
+
+    def shard(start: int, stop: int) -> None:
+        for s in split(stop - start, 4 * volume(g.shape[1:]) * g.itemsize):
+            upstream, into = rows(g[start:stop][s]), dx[start:stop][s]
+            for here, there, factor in steps:
+                part = upstream[there] * factor
+                into[here] += part if times == 1 else part.reshape(*part.shape[:-1], -1, times).sum(axis=-1)
+
+    in_shards(shard, len(dx), 3 * g.size * volume(k))
 
 
 def correlate_weight(

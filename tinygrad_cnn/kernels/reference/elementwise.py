@@ -12,7 +12,7 @@ import numpy as np
 
 from ..geometry import Ints
 from ..layout import Array, accumulator, channels_to_last, empty_channels_last, is_channels_last, per_channel
-from .pool import max_pool, scatter_windows
+from .pool import max_pool_of, scatter_windows
 from .shards import in_shards, worth_sharing
 
 
@@ -32,8 +32,12 @@ def bias_add(x: Array, bias: Array) -> Array:
 
 
 def channels_last(x: Array) -> Array:
-    """See `kernels.channels_last`. NumPy's own loops do not mind."""
-    return x
+    """See `kernels.channels_last`."""
+    if is_channels_last(x):
+        return x
+    y = empty_channels_last(x.shape, x.dtype)
+    _over_batch(lambda x, y: np.copyto(y, x), x, y)
+    return y
 
 
 def channel_sums(g: Array) -> Array:
@@ -71,9 +75,10 @@ def bias_relu(x: Array, bias: Array) -> Array:
 
 
 def bias_relu_max_pool2x2(x: Array, bias: Array) -> tuple[Array, Array]:
-    """See `kernels.bias_relu_max_pool2x2`: two passes here, one in the compiled path."""
-    return max_pool(
-        bias_relu(x, bias),
+    """See `kernels.bias_relu_max_pool2x2`."""
+    return max_pool_of(
+        lambda block: bias_relu(block, bias),
+        x,
         kernel=(2, 2),
         stride=(2, 2),
         padding=((0, 0), (0, 0)),

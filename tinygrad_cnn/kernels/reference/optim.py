@@ -75,7 +75,8 @@ def adam(
         g = _regularised(p, g, 0.0 if decoupled else weight_decay, maximize)
         if decoupled and weight_decay:
             p *= 1 - lr * weight_decay
-        d = np.subtract(g, m)  # the one array that is made: all passes below write into it
+        d = np.empty_like(p)  # the one array that is made: all passes write into it
+        np.subtract(g, m, out=d)
         d *= 1 - beta1
         m += d
         np.multiply(g, g, out=d)

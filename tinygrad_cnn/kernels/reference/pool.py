@@ -5,7 +5,7 @@ Loops run over the kernel's offsets, each a strided view of the whole input. Arr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from ..geometry import Ints, Pairs, pool_shape, volume
 from ..layout import Array, accumulator, is_channels_last, rows
+from .lowering import split
 from .shards import in_shards
 
 
@@ -20,6 +21,28 @@ def max_pool(
     x: Array, *, kernel: Ints, stride: Ints, padding: Pairs, dilation: Ints, ceil_mode: bool
 ) -> tuple[Array, Array]:
     """See `kernels.max_pool`."""
+    return max_pool_of(
+        lambda block: block,
+        x,
+        kernel=kernel,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        ceil_mode=ceil_mode,
+    )
+
+
+def max_pool_of(
+    passes: Callable[[Array], Array],
+    x: Array,
+    *,
+    kernel: Ints,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    ceil_mode: bool,
+) -> tuple[Array, Array]:
+    """`max_pool` of passes(x), of which only a block of images exists at a time, pooled while it is in the cache."""
     shape = pool_shape(
         x.shape, kernel, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode
     )
@@ -43,13 +66,14 @@ def max_pool(
     indices = np.empty_like(y, np.int32)
 
     def shard(start: int, stop: int) -> None:
-        padded = _pad(x[start:stop], pads, low)
-        values = [padded[at] for at in _each_offset(kernel, stride, dilation, out)]
-        best, chosen = y[start:stop], indices[start:stop]
-        _first_maximum(values, far, first, best, chosen)
-        if best.dtype.kind == "f" and best.size and np.isnan(best.max()):
-            _first_maximum(values, far, first, best, chosen, nan=True)
-        chosen += begin
+        for s in split(stop - start, 2 * volume(x.shape[1:]) * x.itemsize):
+            padded = _pad(passes(x[start:stop][s]), pads, low)
+            values = [padded[at] for at in _each_offset(kernel, stride, dilation, out)]
+            best, chosen = y[start:stop][s], indices[start:stop][s]
+            _first_maximum(values, far, first, best, chosen)
+            if best.dtype.kind == "f" and best.size and np.isnan(best.max()):
+                _first_maximum(values, far, first, best, chosen, nan=True)
+            chosen += begin
 
     in_shards(shard, shape[0], 3 * y.size * volume(kernel))
     return y, indices

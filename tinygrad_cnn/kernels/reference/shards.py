@@ -25,7 +25,7 @@ def in_shards(shard: Callable[[int, int], Any], count: int, work: int) -> None:
     if count < threads.get_num_threads():
         shard(0, count)
     else:
-        threads.run_shards(shard, count, grain=max(1, GRAIN * count // max(1, work)))
+        threads.run_shards(shard, count, grain=max(1, -(-GRAIN * count // max(1, work))))
 
 
 def worth_sharing(work: int) -> bool:
