@@ -90,6 +90,25 @@ def test_frozen_parameters_and_inputs_without_gradient(frozen, requires_grad):
     assert fused == plain
 
 
+@pytest.mark.parametrize("d", [1, 3])
+def test_other_dimensions_are_fused_as_far_as_they_go(d):
+    conv, norm, pool = {
+        1: (nn.Conv1d, nn.BatchNorm1d, nn.MaxPool1d), 3: (nn.Conv3d, nn.BatchNorm3d, nn.MaxPool3d),
+    }[d]  # fmt: skip
+    found = []
+    for fuse in (True, False):
+        tg.set_fusion(fuse)
+        tg.manual_seed(0)
+        net = nn.Sequential(
+            conv(2, 8, 3, padding=1), nn.ReLU(True), pool(2), conv(8, 8, 3, bias=False), norm(8), nn.ReLU()
+        )
+        size = (8, 2, 200) if d == 1 else (4, 2, 14, 12, 10)
+        y = net(tg.randn(*size, generator=tg.Generator().manual_seed(1)))
+        y.square().mean().backward()
+        found.append([y.detach().numpy().tobytes(), *[p.grad.numpy().tobytes() for p in net.parameters()]])
+    assert found[0] == found[1]
+
+
 def test_inference_gives_the_same_bits_and_no_graph():
     net = Net().eval()
     out = []

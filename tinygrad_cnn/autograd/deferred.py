@@ -13,6 +13,7 @@ it returns), never while an observer (a debugger, `keep_values`, a checkpoint) w
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from typing import Any
@@ -29,6 +30,15 @@ WORTH_IT = 4_000
 
 _enabled = True
 _computing = threading.RLock()
+
+
+def _after_fork_in_child() -> None:
+    global _computing
+    _computing = threading.RLock()  # whoever held it is not here
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def set_fusion(enabled: bool) -> None:
@@ -166,7 +176,7 @@ def possible(array: np.ndarray) -> bool:
         _enabled
         and now.scope is not None
         and now.on_record is None
-        and array.ndim == 4
+        and array.ndim > 2
         and array.size >= WORTH_IT
         and array.dtype.char == "f"
     )
