@@ -5,7 +5,7 @@ import pytest
 
 import tinygrad_cnn as tg
 from tests.viz.conftest import Net
-from tinygrad_cnn import viz
+from tinygrad_cnn import nn, viz
 from tinygrad_cnn.nn import functional as F
 
 
@@ -97,3 +97,15 @@ def test_two_models_of_one_kind_match_by_module_and_order():
     x = tg.randn(2, 1, 8, 8)
     comparison = viz.compare(a(x).sum(), b(x).sum(), labels=("seed 1", "seed 2"))
     assert set(changes(comparison).values()) == {"same"}
+
+
+def test_what_another_kind_of_module_replaced_does_not_lie_in_it():
+    def loss(*layers):
+        tg.manual_seed(0)
+        net = nn.Sequential(nn.Linear(3, 4), *layers)
+        return net(tg.randn(5, 3)).sum()
+
+    found = viz.compare(loss(nn.Linear(4, 2)), loss(nn.Tanh(), nn.Linear(4, 2))).description
+    home = {n.op: n.module for n in found.nodes if n.change == "removed" and n.op != "leaf"}
+    assert home == {"linear": None, "bias_add": None}
+    assert "added" in viz.compare(loss(), loss()).dot().source  # the legend tells the signs

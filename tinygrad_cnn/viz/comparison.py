@@ -76,7 +76,9 @@ def merged(a: Description, b: Description, labels: tuple[str, str], title: str |
     new_ids = {old: pairs.get(old, f"a{old}") for old in old_nodes}
     old_inputs = _inputs(a, new_ids)
     new_inputs = _inputs(b, {n.id: n.id for n in b.nodes})
-    paths = {m.path for m in b.modules}
+    # Another kind of module in the old one's place is not its home.
+    old_kinds = {m.path: m.cls for m in a.modules}
+    paths = {m.path for m in b.modules if old_kinds.get(m.path) == m.cls}
     nodes = []
     for record in b.nodes:
         node = copy(record)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 DIRECTIONS = ("TB", "LR", "BT", "RL")
 THEMES = ("auto", "light", "dark")
+#: `print(graph)` ends behind so many nodes, and says so; `text()` gives all.
+PRINTED = 500
 FileName = str | os.PathLike[str]
 
 
@@ -196,7 +198,7 @@ class Graph:
         return f"<Graph{what}: {counts}, gradients: {d.gradients}>"
 
     def __str__(self) -> str:
-        return self.text()
+        return self.text(max_nodes=PRINTED)
 
     # --- Jupyter ------------------------------------------------------------------------------
 

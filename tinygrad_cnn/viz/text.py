@@ -108,7 +108,8 @@ def _title(node: Node, short: bool = False) -> str:
     else:
         title = f"{name} ({node.op})" if node.name and node.op != node.name else f"{name} #{node.id}"
     if node.module and not node.leaf and not short:
-        title += f"  [{printable(node.module, 30)}]"
+        module = printable(node.module, 30)
+        title += f"  {module}" if module.startswith("[") else f"  [{module}]"
     return title + (f"  {node.alarm.upper()}!" if node.alarm else "")
 
 
@@ -117,6 +118,8 @@ def _shape(node: Node) -> str:
 
 
 def _value(node: Node) -> str:
+    if node.kind == "constant" and node.name is None and node.value is not None and node.value.scalar is not None:
+        return ""  # its name is its number
     return _told(node.value) if node.kept else "not kept"
 
 

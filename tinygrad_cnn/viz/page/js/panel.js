@@ -176,6 +176,7 @@ const Panel = (() => {
         section('How to read it', Dom.el('ul', { class: 'key' },
           keyRow('value', 'What flowed forward: the number, or the Euclidean norm ‖·‖ of an array.'),
           keyRow('local', 'The local gradient: how much the output moves with this input. A linear one is written as what it makes of g, the upstream gradient.'),
+          model.compare ? keyRow('none', `+ added, − removed, ≠ changed from “${Format.clip(String(model.sides[0]), 30)}” to “${Format.clip(String(model.sides[1]), 30)}”; numbers are those of the latter.`) : null,
           keyRow('gradient', '∂: what flowed back, upstream × local. Thicker lines carry larger gradients.')),
           Dom.el('h3', { text: 'A box’s edge tells its kind' }),
           Dom.el('ul', { class: 'key kinds' }, KINDS.filter(([kind]) => model.nodes.some((node) => Boxes.role(node) === kind))

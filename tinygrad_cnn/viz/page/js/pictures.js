@@ -5,7 +5,7 @@
 'use strict';
 
 const Pictures = (() => {
-  const FOLD = 6;
+  const FOLD = 5;
   const decoded = new WeakMap();
 
   function bytes(image) {
