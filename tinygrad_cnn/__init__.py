@@ -16,6 +16,7 @@ from typing import Any as _Any
 
 from tinygrad_cnn import autograd, cuda
 from tinygrad_cnn import tensor as _tensor_module
+from tinygrad_cnn.autograd.batched import vmap
 from tinygrad_cnn.autograd.deferred import is_fusion_enabled, set_fusion
 from tinygrad_cnn.autograd.modes import (
     enable_grad,
@@ -54,6 +55,7 @@ from tinygrad_cnn.creation import (
 )
 from tinygrad_cnn.device import (
     bool,
+    can_cast,
     device,
     double,
     dtype,
@@ -70,6 +72,8 @@ from tinygrad_cnn.device import (
     int32,
     int64,
     long,
+    promote_types,
+    result_type,
     short,
     uint8,
 )
@@ -265,6 +269,7 @@ from tinygrad_cnn.ops.linalg import (
     outer,
     tensordot,
 )
+from tinygrad_cnn.ops.matrix import det, inverse, logdet, matrix_power, slogdet
 from tinygrad_cnn.ops.order import (
     argsort,
     bincount,
@@ -364,6 +369,26 @@ from tinygrad_cnn.ops.special import (
     logit,
     polygamma,
     xlogy,
+)
+from tinygrad_cnn.ops.statistics import (
+    blackman_window,
+    combinations,
+    corrcoef,
+    cov,
+    diagflat,
+    float_power,
+    gcd,
+    hamming_window,
+    hann_window,
+    heaviside,
+    lcm,
+    logaddexp2,
+    logcumsumexp,
+    mode,
+    nanmedian,
+    renorm,
+    trapezoid,
+    trapz,
 )
 from tinygrad_cnn.printing import set_printoptions
 from tinygrad_cnn.random import (

@@ -82,3 +82,24 @@ class iinfo:
     def __init__(self, dtype: Any) -> None:
         limits = np.iinfo(dtype)
         self.min, self.max, self.bits = limits.min, limits.max, limits.bits
+
+
+def result_type(tensor1: Any, tensor2: Any) -> np.dtype:
+    """The dtype of what two tensors or numbers give together."""
+    from tinygrad_cnn.autograd.broadcast import promoted
+    from tinygrad_cnn.autograd.handle import unwrap
+
+    return promoted((unwrap(tensor1), unwrap(tensor2)))
+
+
+def promote_types(type1: Any, type2: Any) -> np.dtype:
+    """The smallest dtype that both fit into."""
+    from tinygrad_cnn.autograd.broadcast import promoted
+
+    return promoted((np.empty(1, type1), np.empty(1, type2)))
+
+
+def can_cast(from_: Any, to: Any) -> Any:
+    """Whether values of one dtype may be put into tensors of the other: not from floats to integers to booleans."""
+    ranks = {"b": 0, "i": 1, "u": 1, "f": 2}
+    return ranks[np.dtype(from_).kind] <= ranks[np.dtype(to).kind]

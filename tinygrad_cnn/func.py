@@ -1,5 +1,6 @@
 """``tg.func``: functions of functions, by PyTorch's names."""
 
+from tinygrad_cnn.autograd.batched import vmap
 from tinygrad_cnn.autograd.transforms import (
     functional_call,
     grad,
@@ -12,4 +13,4 @@ from tinygrad_cnn.autograd.transforms import (
     vjp,
 )
 
-__all__ = ["functional_call", "grad", "grad_and_value", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "vjp"]
+__all__ = ["functional_call", "grad", "grad_and_value", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "vjp", "vmap"]

@@ -26,12 +26,14 @@ from tinygrad_cnn.ops import elementwise as _ele
 from tinygrad_cnn.ops import extreme as _ext
 from tinygrad_cnn.ops import index as _idx
 from tinygrad_cnn.ops import linalg as _lin
+from tinygrad_cnn.ops import matrix as _mat
 from tinygrad_cnn.ops import order as _ord
 from tinygrad_cnn.ops import padding as _pad
 from tinygrad_cnn.ops import reduce as _red
 from tinygrad_cnn.ops import scatter as _sca
 from tinygrad_cnn.ops import shape as _shp
 from tinygrad_cnn.ops import special as _spe
+from tinygrad_cnn.ops import statistics as _sta
 from tinygrad_cnn.ops import views as _views
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.inplace import in_place, operator_in_place, replace_by, set_item
@@ -700,6 +702,8 @@ _METHODS: dict[Any, str] = {
     _sca: "select_scatter slice_scatter scatter_reduce masked_fill masked_scatter scatter scatter_add index_add "
     "index_copy index_fill index_put",
     _lin: "inner kron cross matmul mm bmm mv dot outer ger addmm baddbmm addmv addr",
+    _mat: "det inverse logdet matrix_power slogdet",
+    _sta: "corrcoef cov diagflat float_power gcd heaviside lcm logaddexp2 logcumsumexp mode nanmedian renorm",
     _random: "uniform_ normal_ bernoulli_ exponential_ random_ bernoulli multinomial",
 }
 #: Functions that also exist with an underscore behind the name, changing the tensor itself.
@@ -717,6 +721,7 @@ _IN_PLACE: dict[Any, str] = {
     _shp: "tril triu",
     _sca: "scatter scatter_add index_add index_copy index_fill index_put masked_scatter",
     _lin: "addmm baddbmm addmv addr",
+    _sta: "renorm",
 }
 #: Functions that rebind a tensor to another view of its memory.
 _RESHAPED_IN_PLACE = "squeeze unsqueeze transpose t swapaxes swapdims"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.ops.table import Table, distinct, fixed, normal, off, positive, probability, uniform, unit
+from tests.ops.table import Draw, Table, distinct, fixed, normal, off, positive, probability, uniform, unit
 from tinygrad_cnn.autograd.function import _part
 from tinygrad_cnn.nn.modules.hooks import gate, pack, unpack
 from tinygrad_cnn.ops.dense import dropout
@@ -557,3 +557,48 @@ def _set(x, index, value):
     y = x.clone()
     y[index] = value
     return y
+
+# --- matrices and statistics ---------------------------------------------------------------------------
+
+
+def _regular(*shape: int) -> Draw:
+    """Square matrices far from singular ones."""
+
+    def draw(rng: np.random.Generator) -> np.ndarray:
+        return rng.standard_normal(shape) + 3 * np.eye(shape[-1])
+
+    return draw
+
+
+for _name in ("inverse", "det", "logdet"):
+    case(_name, lambda tg, F, x, n=_name: getattr(tg, n)(x), _regular(3, 3))
+    case(f"{_name}:batch", lambda tg, F, x, n=_name: getattr(tg, n)(x), _regular(2, 2, 2))
+case("slogdet", lambda tg, F, x: tg.slogdet(-x)[1], _regular(3, 3))
+case("solve", lambda tg, F, a, b: tg.linalg.solve(a, b), _regular(3, 3), normal(3, 2))
+case("solve:vector", lambda tg, F, a, b: tg.linalg.solve(a, b), _regular(3, 3), normal(3))
+case("solve:broadcast", lambda tg, F, a, b: tg.linalg.solve(a, b), _regular(2, 2, 2), normal(2, 1))
+for _n in (-2, 0, 1, 5):
+    case(f"matrix_power:{_n}", lambda tg, F, x, n=_n: tg.linalg.matrix_power(x, n) + 0 * x, _regular(2, 3, 3))
+case("mode", lambda tg, F, x: tg.mode(tg.cat([x, x[:, 1:2]], 1), 1)[0], normal(2, 3))
+case("nanmedian", lambda tg, F, x: tg.where(x > 1, float("nan"), x).nanmedian(), normal(3, 3))
+case("logcumsumexp", lambda tg, F, x: tg.logcumsumexp(x, 1), normal(2, 4))
+case("logaddexp2", lambda tg, F, a, b: tg.logaddexp2(a, b), normal(2, 3), normal(3))
+case("float_power", lambda tg, F, x: tg.float_power(x, 3), positive(2, 3), float32=None)  # always float64
+case("renorm", lambda tg, F, x: tg.renorm(x, 2, 0, 1.5), normal(3, 4))
+case("diagflat", lambda tg, F, x: tg.diagflat(x, 1), normal(2, 2))
+case("cov", lambda tg, F, x: tg.cov(x), normal(3, 5))
+case("corrcoef", lambda tg, F, x: tg.corrcoef(x), normal(3, 5))
+case("trapezoid", lambda tg, F, x: tg.trapezoid(x, dx=0.5, dim=0), normal(4, 2))
+case("trapezoid:places", lambda tg, F, y, x: tg.trapezoid(y, x), normal(2, 4), normal(4))
+case("combinations", lambda tg, F, x: tg.combinations(x, 2), normal(4))
+case(
+    "heaviside",
+    lambda tg, F, x: x * tg.heaviside(x.detach(), tg.tensor(0.5, dtype=x.dtype)),
+    normal(2, 3),
+)
+case(
+    "vmap",
+    lambda tg, F, x, w: tg.vmap(lambda a, b: (a * b).sum(0), (0, None), 1)(x, w),
+    normal(3, 2, 4),
+    normal(2, 4),
+)

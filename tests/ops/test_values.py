@@ -139,3 +139,9 @@ def test_ties_share_the_gradient_of_a_maximum_over_everything() -> None:
     x.grad = None
     x.max(0).values.backward()
     assert x.grad.tolist() == [0, 1, 0]
+
+
+def test_the_gradient_of_a_distance_of_zero_is_zero() -> None:
+    x = tg.zeros(2, requires_grad=True)
+    tg.hypot(x, x).sum().backward()
+    assert x.grad.tolist() == [0, 0]

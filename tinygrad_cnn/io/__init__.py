@@ -62,8 +62,8 @@ def load(path: PathLike | BinaryIO, map_location: Any = None, *, weights_only: b
         return from_bytes(data, "the stream" if stream else str(path))
     if data[:2] == b"\x80\x02" or data[:2] == b"\x80\x04" or data[:4] == b"PK\x03\x04":
         raise UsageError(
-            f"{'the stream' if stream else path} is a pickle (PyTorch's own format), which may run code when read. In PyTorch, save the "
-            "weights with safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"
+            f"{'the stream' if stream else path} is a pickle (PyTorch's own format), which may run code when read. "
+            "In PyTorch, save the weights with safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"
         )
     if isinstance(path, (str, os.PathLike)) and Path(path).suffix != ".npz":
         return load_safetensors(path)

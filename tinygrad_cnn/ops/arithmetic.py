@@ -79,8 +79,9 @@ fmin_op = Elementwise(
 hypot_op = Elementwise(
     "hypot",
     np.hypot,
-    lambda y, a, _b: a / y,
-    lambda y, _a, b: b / y,
+    # At the origin no direction is better than another: 0, the subgradient in the middle (PyTorch gives NaN).
+    lambda y, a, _b: a / np.where(y == 0, 1, y),
+    lambda y, _a, b: b / np.where(y == 0, 1, y),
     formula="√(a² + b²)",
     local=("a / y", "b / y"),
 )

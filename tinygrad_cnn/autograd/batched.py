@@ -1,0 +1,75 @@
+"""A function of one sample as a function of a batch: `func.vmap`, as a loop over the samples.
+
+Written for what it says, not for speed: PyTorch's vectorises, this one calls the function once per sample and
+stacks what it gives. Values and gradients are the same, also of what is mapped: ``vmap(grad(loss), (None, 0, 0))``
+gives the gradients of every sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd.handle import Handle
+from tinygrad_cnn.autograd.tree import flatten
+
+
+def vmap(
+    func: Callable[..., Any], in_dims: Any = 0, out_dims: Any = 0, randomness: str = "different", *,
+    chunk_size: int | None = None,
+) -> Callable[..., Any]:  # fmt: skip
+    """`func` over the dimension `in_dims` of its arguments, its results stacked along `out_dims`.
+
+    `in_dims` is a number for all arguments, or a tuple with a number per argument (None: the same for every
+    sample); keyword arguments are mapped over dimension 0. An argument may be a nested structure of tensors. Random
+    numbers are drawn anew for each sample; `chunk_size` changes nothing.
+
+    Raises ValueError when nothing is mapped, or sizes differ.
+    """
+
+    def mapped(*args: Any, **kwargs: Any) -> Any:
+        dims = tuple(in_dims) if isinstance(in_dims, (tuple, list)) else (in_dims,) * len(args)
+        if len(dims) != len(args):
+            raise ValueError(f"vmap expected an in_dims for each of {len(args)} arguments, got {in_dims}")
+        given = [*zip(args, dims), *((value, 0) for value in kwargs.values())]
+        sizes = {size for value, dim in given for size in _sizes(value, dim)}
+        if len(sizes) != 1:
+            found = f"got {sorted(sizes)}" if sizes else "none is mapped: every in_dims is None"
+            raise ValueError(f"vmap expected mapped dimensions of one size, {found}")
+        results = []
+        for k in range(sizes.pop()):
+            own = [_sample(value, dim, k) for value, dim in given]
+            results.append(func(*own[: len(args)], **dict(zip(kwargs, own[len(args) :]))))
+        return _stacked(results, out_dims)
+
+    return mapped
+
+
+def _sizes(value: Any, dim: int | None) -> list[int]:
+    return [] if dim is None else [leaf.array.shape[dim] for leaf in flatten(value)[0] if isinstance(leaf, Handle)]
+
+
+def _sample(value: Any, dim: int | None, k: int) -> Any:
+    if dim is None:
+        return value
+    leaves, rebuild = flatten(value)
+    return rebuild([_at(leaf, dim, k) if isinstance(leaf, Handle) else leaf for leaf in leaves])
+
+
+def _at(leaf: Any, dim: int, k: int) -> Any:
+    return leaf[(slice(None),) * (dim % leaf.ndim) + (k,)]
+
+
+def _stacked(results: list[Any], out_dims: Any) -> Any:
+    split = [flatten(result) for result in results]
+    count = len(split[0][0])
+    dims = tuple(out_dims) if isinstance(out_dims, (tuple, list)) else (out_dims,) * count
+    if len(dims) != count:
+        raise ValueError(f"vmap expected an out_dims for each of {count} results, got {out_dims}")
+    rows = zip(*(leaves for leaves, _ in split))
+    return split[0][1]([np.stack(row, axis=dim) for row, dim in zip(rows, dims)])
+
+
+__all__ = ["vmap"]

@@ -1,0 +1,131 @@
+"""Square matrices: inverse, determinant, linear systems, powers; in batches (…, n, n).
+
+The rules are in NumPy's own functions, which tensors answer again, so that they can be differentiated themselves.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd.dispatch import implements
+from tinygrad_cnn.autograd.handle import unwrap
+from tinygrad_cnn.autograd.op import General
+from tinygrad_cnn.ops.common import Array, like
+from tinygrad_cnn.ops.elementwise import where
+from tinygrad_cnn.ops.expect import ShapeError
+from tinygrad_cnn.ops.linalg import matmul
+from tinygrad_cnn.ops.shape import broadcast_to, squeeze, unsqueeze
+
+ndarray = np.ndarray
+
+
+def _t(x: Any) -> Any:
+    return np.swapaxes(x, -1, -2)
+
+
+inverse_op = General(
+    "inverse", np.linalg.inv, vjp=lambda g, y, _x: -np.matmul(np.matmul(_t(y), g), _t(y)),
+    formula="x⁻¹", local=("−yᵀ · g · yᵀ",),
+)  # fmt: skip
+det_op = General(
+    "det", lambda x: np.asarray(np.linalg.det(x), x.dtype),
+    vjp=lambda g, y, x: np.reshape(g * y, (*g.shape, 1, 1)) * _t(np.linalg.inv(x)),
+    formula="|x|", local=("y · x⁻ᵀ",),
+)  # fmt: skip
+logabsdet_op = General(
+    "logabsdet", lambda x: np.asarray(np.linalg.slogdet(x)[1], x.dtype),
+    vjp=lambda g, _y, x: np.reshape(g, (*g.shape, 1, 1)) * _t(np.linalg.inv(x)),
+    formula="log |det x|", local=("x⁻ᵀ",),
+)  # fmt: skip
+
+
+def _solve_vjp(g: Any, y: Any, a: Any, _b: Any) -> Any:
+    back = np.linalg.solve(_t(a), g)
+    return -np.matmul(back, _t(y)), back
+
+
+solve_op = General(
+    "solve", lambda a, b: np.linalg.solve(a, b), vjp=_solve_vjp,
+    formula="A⁻¹ · B", local=("−A⁻ᵀ · g · yᵀ", "A⁻ᵀ · g"),
+)  # fmt: skip
+
+
+def _square(name: str, x: Array) -> None:
+    shape = np.shape(unwrap(x))
+    if len(shape) < 2 or shape[-1] != shape[-2]:
+        raise ShapeError(f"{name} expected square matrices (…, n, n), got shape {shape}")
+    if unwrap(x).dtype.kind != "f":
+        raise ShapeError(f"{name} expected a floating dtype, got {unwrap(x).dtype}: convert with .float()")
+
+
+def _regular(name: str, op: Any, *inputs: Any) -> Any:
+    try:
+        return op(*inputs)
+    except np.linalg.LinAlgError as error:
+        raise ShapeError(f"{name} expected matrices that can be inverted, got a singular one") from error
+
+
+def inverse(input: Array) -> Array:
+    """x⁻¹ of square matrices (…, n, n). Raises ValueError for others, and for singular ones."""
+    _square("inverse", input)
+    return _regular("inverse", inverse_op, input)
+
+
+def det(input: Array) -> Array:
+    """The determinants (…) of square matrices (…, n, n); its gradient needs matrices that can be inverted."""
+    _square("det", input)
+    return det_op(input)
+
+
+def slogdet(input: Array) -> tuple[Array, Array]:
+    """(sign, log |det x|) of square matrices (…, n, n), without overflow."""
+    _square("slogdet", input)
+    return like(np.linalg.slogdet(unwrap(input))[0].astype(unwrap(input).dtype), input), logabsdet_op(input)
+
+
+def logdet(input: Array) -> Array:
+    """log det x of square matrices; NaN where the determinant is negative."""
+    sign, log = slogdet(input)
+    return where(unwrap(sign) < 0, np.nan, log)
+
+
+def solve(A: Array, B: Array) -> Array:
+    """The X with A · X = B: A (…, n, n), B (…, n, k) or, a vector, (n,). Raises ValueError where there is none."""
+    _square("solve", A)
+    n = np.shape(unwrap(A))[-1]
+    shape = np.shape(unwrap(B))
+    vector = len(shape) == 1
+    if (shape[-1:] if vector else shape[-2:-1]) != (n,):
+        found = f"{shape}: matrices {np.shape(unwrap(A))}"
+        raise ShapeError(f"solve expected a right side (…, {n}, k) or ({n},), got {found}")
+    lead = np.broadcast_shapes(np.shape(unwrap(A))[:-2], shape[:-2])
+    b = unsqueeze(B, -1) if vector else B
+    A, b = (broadcast_to(x, (*lead, *np.shape(unwrap(x))[-2:])) for x in (A, b))
+    y = _regular("solve", solve_op, A, b)
+    return squeeze(y, -1) if vector else y
+
+
+def matrix_power(input: Array, n: int) -> Array:
+    """x · x · … n times; negative n of the inverse, 0 gives the identity."""
+    _square("matrix_power", input)
+    if n < 0:
+        return matrix_power(inverse(input), -n)
+    if n == 0:
+        x = unwrap(input)
+        return like(np.broadcast_to(np.eye(x.shape[-1], dtype=x.dtype), x.shape).copy(), input)
+    result = None
+    while n:  # by the binary digits of n
+        if n & 1:
+            result = input if result is None else matmul(result, input)
+        n >>= 1
+        if n:
+            input = matmul(input, input)
+    return result
+
+
+implements(np.linalg.inv)(inverse)
+implements(np.linalg.det)(det)
+implements(np.linalg.solve)(solve)
+implements(np.linalg.matrix_power)(matrix_power)

@@ -1,0 +1,165 @@
+"""Less common functions of PyTorch's, written in the other ops: covariances, modes, integrals, windows."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd.handle import unwrap, wrap
+from tinygrad_cnn.ops.arithmetic import logaddexp
+from tinygrad_cnn.ops.common import Array, as_float, axis_of, like
+from tinygrad_cnn.ops.elementwise import cast
+from tinygrad_cnn.ops.expect import ShapeError
+from tinygrad_cnn.ops.extreme import values_indices
+from tinygrad_cnn.ops.index import diag, gather
+from tinygrad_cnn.ops.linalg import matmul
+from tinygrad_cnn.ops.reduce import mean, sum, vector_norm
+from tinygrad_cnn.ops.shape import movedim, ravel, reshape, stack, unsqueeze
+
+_LN2 = float(np.log(2))
+
+
+def mode(input: Array, dim: int = -1, keepdim: bool = False) -> values_indices:
+    """The most frequent value along `dim` (the smallest of them), and where it last stands: (values, indices)."""
+    x = unwrap(input)
+    axis = axis_of(dim, np.ndim(x))
+    if not np.ndim(x):
+        return values_indices(input * 1, like(np.zeros((), np.int64), input))
+    rows = np.moveaxis(x, axis, -1)
+    if not rows.shape[-1]:
+        raise ShapeError(f"mode expected at least one entry along dim {dim}, got shape {np.shape(x)}")
+    counts = (rows[..., :, None] == rows[..., None, :]).sum(-1)
+    best = np.where(counts == counts.max(-1, keepdims=True), rows, rows.max(-1, keepdims=True)).min(-1, keepdims=True)
+    places = rows.shape[-1] - 1 - np.argmax(rows[..., ::-1] == best, -1)
+    indices = np.expand_dims(places, axis)
+    values = gather(input, axis, indices)
+    if not keepdim:
+        values, indices = reshape(values, places.shape), places
+    return values_indices(values, like(indices, input))
+
+
+def nanmedian(input: Array) -> Array:
+    """The lower median of all entries that are not NaN."""
+    from tinygrad_cnn.ops.order import median
+
+    flat = ravel(input)
+    return median(flat[~np.isnan(unwrap(flat))])
+
+
+def logcumsumexp(input: Array, dim: int) -> Array:
+    """log of the running sums of exp(x) along `dim`, without overflow."""
+    axis = axis_of(dim, np.ndim(unwrap(input)))
+    if not np.ndim(unwrap(input)) or not unwrap(input).shape[axis]:
+        return as_float(input) * 1
+    parts = list(movedim(as_float(input), axis, 0))
+    totals = parts[:1]
+    for part in parts[1:]:
+        totals.append(logaddexp(totals[-1], part))
+    return stack(totals, axis)
+
+
+def logaddexp2(input: Array, other: Array) -> Array:
+    """log₂(2^input + 2^other) without overflow."""
+    return logaddexp(as_float(input) * _LN2, as_float(other) * _LN2) / _LN2
+
+
+def heaviside(input: Array, values: Array) -> Array:
+    """0 below 0, 1 above, `values` at 0; no gradient flows."""
+    return like(np.heaviside(unwrap(input), unwrap(values)).astype(unwrap(input).dtype, copy=False), input)
+
+
+def float_power(input: Array, exponent: Array) -> Array:
+    """input ** exponent in float64."""
+    return cast(input, np.float64) ** exponent
+
+
+def renorm(input: Array, p: float, dim: int, maxnorm: float) -> Array:
+    """The slices along `dim` whose p-norm is larger than `maxnorm` made that long."""
+    axis = axis_of(dim, np.ndim(unwrap(input)))
+    rest = tuple(k for k in range(np.ndim(unwrap(input))) if k != axis)
+    norms = vector_norm(input, p, rest, True)
+    scale = np.where(unwrap(norms) > maxnorm, maxnorm / (norms + 1e-7), 1.0)
+    return cast(input * scale, unwrap(input).dtype)
+
+
+def diagflat(input: Array, offset: int = 0) -> Array:
+    """A matrix with the entries of `input` on a diagonal."""
+    return diag(ravel(input), offset)
+
+
+def cov(input: Array, *, correction: int = 1) -> Array:
+    """The covariances of the rows of (variables, observations), or the variance of (observations,)."""
+    x = input if np.ndim(unwrap(input)) > 1 else unsqueeze(input, 0)
+    away = x - mean(x, 1, True)
+    result = matmul(away, away.T) / max(np.shape(unwrap(x))[1] - correction, 0)
+    return result if np.ndim(unwrap(input)) > 1 else reshape(result, ())
+
+
+def corrcoef(input: Array) -> Array:
+    """The correlations of the rows of (variables, observations)."""
+    c = cov(input)
+    if not np.ndim(unwrap(c)):
+        return c / c
+    spread = diag(c) ** 0.5
+    return c / spread[:, None] / spread[None, :]
+
+
+def trapezoid(y: Array, x: Array | None = None, *, dx: float = 1.0, dim: int = -1) -> Array:
+    """The integral of the straight lines through `y` along `dim`, at the places `x` or `dx` apart."""
+    axis = axis_of(dim, np.ndim(unwrap(y)))
+    rows = movedim(y, axis, -1)
+    middle = (rows[..., 1:] + rows[..., :-1]) / 2
+    if x is None:
+        return sum(middle, -1) * dx
+    places = x if np.ndim(unwrap(x)) == 1 else movedim(x, axis, -1)
+    return sum(middle * (places[..., 1:] - places[..., :-1]), -1)
+
+
+def combinations(input: Array, r: int = 2, with_replacement: bool = False) -> Array:
+    """All choices of r entries of a 1-d tensor, as rows, in order."""
+    choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    rows = np.array(list(choose(range(len(unwrap(input))), r)), np.int64).reshape(-1, r)
+    return input[rows]
+
+
+def gcd(input: Array, other: Array) -> Array:
+    """The greatest common divisors of integers."""
+    return like(np.gcd(unwrap(input), unwrap(other)), input, other)
+
+
+def lcm(input: Array, other: Array) -> Array:
+    """The least common multiples of integers."""
+    return like(np.lcm(unwrap(input), unwrap(other)), input, other)
+
+
+def hann_window(window_length: int, periodic: bool = True, *, dtype: Any = None, **_options: Any) -> Array:
+    """½ − ½ cos(2πk/n) for k below `window_length`; n is that, or one less when not `periodic`."""
+    return _cosines(window_length, periodic, (0.5, 0.5), dtype)
+
+
+def hamming_window(
+    window_length: int, periodic: bool = True, alpha: float = 0.54, beta: float = 0.46, *, dtype: Any = None,
+    **_options: Any,
+) -> Array:  # fmt: skip
+    """α − β cos(2πk/n)."""
+    return _cosines(window_length, periodic, (alpha, beta), dtype)
+
+
+def blackman_window(window_length: int, periodic: bool = True, *, dtype: Any = None, **_options: Any) -> Array:
+    """0.42 − 0.5 cos(2πk/n) + 0.08 cos(4πk/n)."""
+    return _cosines(window_length, periodic, (0.42, 0.5, 0.08), dtype)
+
+
+def _cosines(length: int, periodic: bool, weights: tuple[float, ...], dtype: Any) -> Array:
+    from tinygrad_cnn.autograd import modes
+
+    angle = 2 * np.pi * np.arange(length) / max(length - (not periodic), 1)
+    values = np.asarray(np.sum([(-1) ** k * w * np.cos(k * angle) for k, w in enumerate(weights)], axis=0))
+    if length == 1:
+        values = np.ones(1)
+    return wrap(values.astype(dtype or modes.get_default_dtype()))
+
+
+trapz = trapezoid
