@@ -256,3 +256,14 @@ def test_the_list_of_commands_tells_how_each_is_written(i):
     ):
         assert usage in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_leaf_tells_what_its_grad_holds_already():
+    w = tg.tensor([3.0, 4.0], requires_grad=True)
+    texts = []
+    for _ in range(2):
+        s = BackwardSession((w * w).sum() / 2)
+        s.goto(w)
+        texts.append(" ".join(Interpreter(s).execute("state").text.split()))
+        s.finish()
+    assert "norm 5 of" not in texts[0] and "norm 5 of" in texts[1]

@@ -27,6 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run a command at the first stop, before anything is read; may be given several times",
     )  # fmt: skip
     parser.add_argument(
+        "--forward", action="append", default=[], metavar="SELECTOR",
+        help="open pdb in the script where a forward pass made such a node (relu, layer2.0, nan, 'norm > 1e4')",
+    )  # fmt: skip
+    parser.add_argument(
         "--anomaly", action="store_true", help="stop at the op that makes the first nan or infinity"
     )
     parser.add_argument("--replay", metavar="FILE", help="open a recorded pass instead of running a script")
@@ -48,5 +52,5 @@ def run(args: argparse.Namespace) -> int:
     from tinygrad_cnn.debug.script import run_script
 
     return run_script(
-        args.script, args.args, breaks=args.breaks, commands=args.commands, anomaly=args.anomaly
+        args.script, args.args, breaks=args.breaks, commands=args.commands, anomaly=args.anomaly, forward=args.forward
     )

@@ -76,6 +76,8 @@ def gradients(state: dict[str, Any], *, maps: str = "colour") -> RenderableType:
     live = [i for i in state["inputs"] if i["node"] is not None]
     if not live:
         what = "a leaf: this is added to its .grad" if not state["inputs"] else "no input wants a gradient"
+        if state.get("held") is not None:
+            what += f", which holds norm {_n(state['held'], 3)} of earlier passes"
         table.add_row(first, Text(what, "dim"), Text(""))
         return table
     for k, entry in enumerate(live[:4]):

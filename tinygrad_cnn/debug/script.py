@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bdb
 import contextlib
 import linecache
 import os
@@ -10,17 +11,16 @@ import sys
 import threading
 import traceback
 import types
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from tinygrad_cnn.autograd.graph import calling_stack
-from tinygrad_cnn.autograd.observe import keep_values
+from tinygrad_cnn.autograd.observe import keep_values, observing
 from tinygrad_cnn.debug.anomaly import Anomaly
 from tinygrad_cnn.debug.anomaly import anomaly as anomalies
 from tinygrad_cnn.debug.attach import Attached, attached, caller_scopes, failed_session
+from tinygrad_cnn.debug.forward import ForwardStops
 from tinygrad_cnn.debug.session import BackwardSession
 from tinygrad_cnn.debug.terminal import QuitDebugger, Terminal
 from tinygrad_cnn.errors import UsageError, UserError
@@ -28,13 +28,14 @@ from tinygrad_cnn.errors import UsageError, UserError
 
 def run_script(
     script: str, args: Sequence[str] = (), *, breaks: Sequence[str] = (), commands: Sequence[str] = (),
-    anomaly: bool = False, terminal: Terminal | None = None,
+    anomaly: bool = False, forward: Sequence[str] = (), terminal: Terminal | None = None,
 ) -> int:  # fmt: skip
     """Run `script` as ``python script args`` would, and stop in its backward passes.
 
     Without `breaks` (selectors, see `selectors`) it stops at the first node of the first `backward()`; with
     them, where they say; with `anomaly`, at the rule that makes the first nan or infinity. An exception inside
-    a backward pass opens the debugger at the node that raised it.
+    a backward pass opens the debugger at the node that raised it. `forward` (selectors) opens Python's own debugger
+    in the script where a forward pass made such a node (see `forward`).
     Returns the exit status. Raises UsageError for a script that cannot be read or a selector that is none.
     """
     path = Path(script)
@@ -47,7 +48,7 @@ def run_script(
     except (SyntaxError, ValueError) as error:
         raise UsageError(f"{script} is not a Python script: {error}") from None
     terminal = terminal or Terminal(commands=commands, file=path.name)
-    hook = Attached(terminal.interact, stop_next=not breaks)
+    hook = Attached(terminal.interact, stop_next=not breaks and not forward)
     for text in breaks:
         hook.breakpoints.add(text, file=path.name)
     hook.hidden_frames = len(calling_stack())
@@ -58,11 +59,12 @@ def run_script(
         )
     else:
         looking = _stopping_at_ctrl_c(hook, terminal)
+    stops = ForwardStops(forward, terminal.show, file=path.name)
     with _as_main(path, args) as main:
         try:
-            with keep_values(stack=True), _without_warnings() if anomaly else nullcontext(), looking as found:
+            with keep_values(stack=True), observing(on_record=stops if forward else None), looking as found:
                 exec(code, main.__dict__)
-        except QuitDebugger:
+        except (QuitDebugger, bdb.BdbQuit):
             return 0
         except SystemExit as leaving:
             return _status(leaving)
@@ -77,6 +79,8 @@ def run_script(
         elif found.backward is None:
             terminal.show([found.report(), "no gradient became nan or infinite by it"])
         return 0
+    if stops.queries and not stops.stops:
+        terminal.show([f"no forward pass came to {', '.join(q.text for q in stops.queries)}"])
     if not hook.passes:
         terminal.show([f"{path.name} ended without a backward()"])
     else:
@@ -111,14 +115,6 @@ def _stopping_at_ctrl_c(hook: Attached, terminal: Terminal) -> Iterator[None]:
     finally:
         if ours and signal.getsignal(signal.SIGINT) is stop:
             signal.signal(signal.SIGINT, before)
-
-
-@contextlib.contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Of what the anomaly mode tells better: NumPy's warnings about the engine's own lines."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"tinygrad_cnn\.")
-        yield
 
 
 def _at_anomaly(terminal: Terminal, session: BackwardSession, found: Anomaly) -> None:

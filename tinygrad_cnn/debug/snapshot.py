@@ -35,7 +35,8 @@ def describe(session: BackwardSession, *, pixels: int = PIXELS) -> dict[str, Any
 
     `node` has seq, op, kind, name, label, module, modules (outermost first), shape, dtype, formula, leaf,
     and where (file, line, column, end_column, function, text). `local` has structure, formula and for
-    elementwise ops the factor's summary. `before` is what the input's gradient was, `after` will be.
+    elementwise ops the factor's summary. `before` is what the input's gradient was, `after` will be. "held" is the
+    norm of what a leaf's `.grad` holds already.
     """
     node = session.node
     out: dict[str, Any] = {
@@ -80,11 +81,18 @@ def describe_step(
     return {
         "node": describe_node(session, node),
         "upstream": summary(upstream, pixels=pixels, signed=True),
+        "held": _held(node),
         "inputs": [
             _input(session, node, i, p, handed[i], before, pixels) for i, p in enumerate(node.parents)
         ],
         "values": [{"name": n, "summary": summary(v, pixels=pixels)} for n, v in values if v is not None],
     }
+
+
+def _held(node: Node) -> Any:
+    """The norm of what a leaf's `.grad` holds already."""
+    grad = None if node.tensor is None else node.tensor.grad
+    return None if grad is None else number(norm(grad))
 
 
 def describe_node(session: BackwardSession, node: Node) -> dict[str, Any]:

@@ -95,6 +95,23 @@ class TestBeginningAndEnd:
         with pytest.raises(Failed, match=r"gone\.py"):
             client.ask("launch", program=str(tmp_path / "gone.py"))
 
+    def test_a_program_that_never_comes_to_a_backward_pass_says_so_if_it_was_to_stop(self, client, tmp_path):
+        script = tmp_path / "forward.py"
+        script.write_text("print('forward only')\n")
+        client.launch(script, stopOnEntry=True)
+        client.event("exited")
+        assert client.output() == "forward only\nforward.py ended without a backward()\n"
+
+    def test_a_program_that_reads_its_input_is_told_where_there_is_one(self, client, tmp_path, monkeypatch):
+        import io
+
+        monkeypatch.setattr("sys.stdin", io.StringIO())
+        script = tmp_path / "reads.py"
+        script.write_text("input('name? ')\n")
+        client.launch(script)
+        assert client.event("exited") == {"exitCode": 1}
+        assert "EOFError" in client.output() and "no standard input" in client.output()
+
     def test_debugging_changes_no_number(self, client, stripes):
         import contextlib
         import io

@@ -154,3 +154,15 @@ class TestLooking:
         )
         answer = client.ask("setBreakpoints", source=frame["source"], breakpoints=[{"line": 1}])
         assert answer["breakpoints"][0]["verified"]
+
+    def test_copying_a_value_gives_all_of_it(self, client, tmp_path):
+        script = tmp_path / "copy.py"
+        script.write_text(
+            "import tinygrad_cnn as tg\nx = tg.zeros(50, 40, requires_grad=True)\n(x * 2).sum().backward()\n"
+        )
+        client.launch(script, breakOn=["op:mul"])
+        client.stopped()
+        text = client.evaluate("g", context="clipboard")
+        assert np.array_equal(eval(text), np.ones((50, 40)))
+        assert len(client.evaluate("g")) < 200
+        assert client.evaluate("'a' * 500", context="clipboard") == repr("a" * 500)

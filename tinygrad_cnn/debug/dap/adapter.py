@@ -37,6 +37,7 @@ CAPABILITIES: dict[str, Any] = {
     "supportsHitConditionalBreakpoints": True,
     "supportsLogPoints": True,
     "supportsEvaluateForHovers": True,
+    "supportsClipboardContext": True,
     "supportsStepBack": True,
     "supportsSetVariable": True,
     "supportsSetExpression": True,

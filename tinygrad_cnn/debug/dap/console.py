@@ -9,6 +9,9 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+import numpy as np
+
+from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.debug.dap.messages import Arguments, RequestError
 from tinygrad_cnn.debug.dap.program import STAY
 from tinygrad_cnn.debug.dap.room import STOPPED, Room, request
@@ -16,6 +19,8 @@ from tinygrad_cnn.debug.dap.server import Reply
 from tinygrad_cnn.debug.dap.values import Item
 from tinygrad_cnn.errors import UsageError
 
+#: An array of more entries is copied in summary.
+MAX_COPIED = 10_000
 #: Longest text that is looked at.
 MAX_TEXT = 100_000
 
@@ -33,6 +38,8 @@ class Console(Room):
         item = Item(text, self._value(text, args.integer("frameId", 0)), text)
         shown = self.adapter.variables.describe(item)
         body = {"result": shown["value"], "variablesReference": shown["variablesReference"]}
+        if args.string("context", None) == "clipboard":
+            body["result"] = _in_full(item.value, shown["value"])
         for name in ("type", "namedVariables", "indexedVariables"):
             if name in shown:
                 body[name] = shown[name]
@@ -115,6 +122,17 @@ class Console(Room):
                 for label in found[:200]
             ]
         }
+
+
+def _in_full(value: Any, short: str) -> str:
+    """A value as it is copied: an array with all its entries, up to `MAX_COPIED`, in Python's notation."""
+    array = unwrap(value)
+    if isinstance(array, np.ndarray):
+        return np.array2string(array, separator=", ", threshold=MAX_COPIED, max_line_width=100)
+    try:
+        return repr(value)
+    except Exception:  # the program's own __repr__
+        return short
 
 
 def _target(text: str, evaluate: Any) -> dict[str, Any]:

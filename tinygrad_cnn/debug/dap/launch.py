@@ -85,9 +85,17 @@ def run(launch: Launch, program: Program, sink: Sink) -> int:
         if launch.debug:
             program.attach_here()
         try:
-            return _run(launch)
+            code = _run(launch)
         finally:
             program.leave_here()
+    if (
+        code == 0
+        and launch.debug
+        and not program.passes
+        and (launch.stop_on_entry or len(program.breakpoints))
+    ):
+        sink("console", f"{launch.name} ended without a backward()\n")  # which may be why nothing stopped
+    return code
 
 
 def _run(launch: Launch) -> int:
@@ -128,6 +136,8 @@ def _run_here(launch: Launch) -> int:
         return 130
     except BaseException as error:
         print(_traceback(error), end="", file=sys.stderr)
+        if isinstance(error, EOFError):
+            print("(under an editor a program has no standard input; debug.listen() has)", file=sys.stderr)
         return 1
     return 0
 
