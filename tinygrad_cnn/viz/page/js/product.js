@@ -19,7 +19,11 @@ const Product = (() => {
   }
 
   function gradientText(node) {
-    return node.record.gradient ? `∂L/∂${Format.clip(node.label, 40)} = ${Format.brief(node.record.gradient)}` : '';
+    const { gradient } = node.record;
+    if (!gradient) return '';
+    const what = `∂L/∂${Format.clip(node.label, 40)}`;
+    const size = Format.brief(gradient);
+    return size.startsWith('‖') ? `‖${what}‖ = ${size.slice(1, -1)}` : `${what} = ${size}`;
   }
 
   /** One edge: a factor card, a factor card, and what comes out; then the sum it joins. */
@@ -63,7 +67,8 @@ const Product = (() => {
     const size = local.norm !== undefined && local.norm !== null ? `‖·‖ ${Format.number(local.norm, 3)}` : '';
     const main = scalar ? Format.number(local.number) : local.structure === 'identity' ? '1' : Format.clip(Format.local(local.text || local.structure), 60);
     const under = scalar ? Format.clip(local.numbers || local.text || '', 40) : [local.structure, size].filter(Boolean).join(' · ');
-    return Dom.el('div', { class: 'factor factor-local', title: Format.local(local.text || '') || null },
+    const words = !scalar && local.structure !== 'identity' && main.length > 6;
+    return Dom.el('div', { class: `factor factor-local${words ? ' words' : ''}`, title: Format.local(local.text || '') || null },
       Dom.el('span', { class: 'factor-title', text: 'local' }),
       Pictures.thumbnail(local.factor, `local gradient, ${Format.brief(local.factor)}`),
       Dom.el('span', { class: 'factor-number', data: { role: 'local' }, text: main }),
