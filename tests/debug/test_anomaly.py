@@ -10,6 +10,7 @@ import tinygrad_cnn as tg
 from tests.debug.conftest import PATIENCE, environment
 from tinygrad_cnn import nn
 from tinygrad_cnn.debug import AnomalyError, anomaly
+from tinygrad_cnn.nn import functional as F
 
 # NumPy's own warnings say that a number is not finite, but not which op, line and operand made it.
 pytestmark = pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
@@ -86,7 +87,7 @@ def test_an_overflow_in_float16_is_found_where_it_happened():
 
 def test_an_infinity_that_no_gradient_meets_is_only_a_warning():
     x = tg.tensor([1.0, 0.0], requires_grad=True)
-    with pytest.warns(RuntimeWarning, match="add made an infinity"):
+    with pytest.warns(RuntimeWarning, match="add was handed an infinity"):
         with anomaly() as found:
             tg.softmax(x + tg.tensor([0.0, -np.inf]), 0)[0].backward()  # a mask
     assert found.backward is None and found.forward is not None
@@ -176,3 +177,32 @@ def test_a_nan_that_data_or_a_parameter_brought_is_not_blamed_on_the_op():
         linear(tg.ones(1, 2)).sum().backward()
     assert not found.forward.made and str(found.forward.operands[0]) == "weight[0, 1] = nan"
     assert "was handed a nan" in found.report()
+
+
+def attention(mask):
+    scores = tg.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    causal = F.softmax(scores.masked_fill(tg.tensor([[False, True], [False, False]]), float("-inf")), dim=1)
+    return (
+        (causal + F.softmax(mask(scores), dim=1)).log().sum()
+    )  # the second softmax has nothing to choose from
+
+
+@pytest.mark.parametrize("how", ["filled", "added"])
+def test_a_mask_is_not_blamed_for_the_nan_that_a_row_of_nothing_makes(how):
+    row = tg.tensor([[True, True], [False, False]])
+    masks = {
+        "filled": lambda s: s.masked_fill(row, float("-inf")),
+        "added": lambda s: s + tg.zeros(2, 2).masked_fill(row, float("-inf")),
+    }
+    with anomaly(error=False) as found:
+        attention(masks[how]).backward()
+    blamed = found.forward
+    assert blamed.op == "softmax" and blamed.made and blamed.value != blamed.value and blamed.index == (0, 0)
+    assert str(blamed.operands[0]) == "x[0, 0] = -inf"
+
+
+def test_a_mask_that_does_no_harm_is_said_to_be_one():
+    with pytest.warns(RuntimeWarning, match="as a mask does"), anomaly() as found:
+        x = tg.tensor([1.0, 2.0], requires_grad=True)
+        F.softmax(x.masked_fill(tg.tensor([True, False]), float("-inf")), dim=0).sum().backward()
+    assert found.forward.meant and not found.forward.made and found.backward is None

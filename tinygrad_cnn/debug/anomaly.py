@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,8 @@ class Finding:
     made: bool
     input: int | None = None
     formula: str = ""
+    #: Whether a constant brought it, as the minus infinity of a mask: meant, until it becomes a nan.
+    meant: bool = False
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.file else "in the engine"
@@ -81,7 +83,9 @@ class Finding:
         ]
         if self.text:
             lines.append(f"        {self.text}")
-        if self.operands:
+        if self.meant:
+            lines.append("    because a constant holds it, as a mask does")
+        elif self.operands:
             lines.append(f"    because {', '.join(map(str, self.operands))}   ({self.formula})")
         return "\n".join(lines)
 
@@ -141,16 +145,23 @@ def anomaly(
         return
 
     bad: set[int] = set()  # nodes whose value is not finite
-    makers: dict[int, Finding] = {}  # those of them whose inputs were
+    worse: set[int] = set()  # nodes whose value has a nan
+    makers: dict[int, Finding] = {}  # those of either whose inputs were not
 
     def on_record(node: Node, out: ndarray) -> None:
         node.value = out
-        if out.dtype.kind == "f" and not np.isfinite(out).all():
-            bad.add(node.seq)
-            if not any(p is not None and p.seq in bad for p in node.parents) and len(makers) < _MAKERS:
-                makers[node.seq] = _forward_finding(node, out)
-                if found.forward is None:
-                    found.forward = makers[node.seq]
+        if out.dtype.kind != "f" or np.isfinite(out).all():
+            return
+        nan = bool(np.isnan(out).any())
+        kept = worse if nan else bad
+        first = not any(p is not None and (p.seq in worse or p.seq in kept) for p in node.parents)
+        bad.add(node.seq)
+        if nan:
+            worse.add(node.seq)
+        if first and len(makers) < _MAKERS:
+            makers[node.seq] = _forward_finding(node, out, np.isnan if nan else np.isinf)
+            if found.forward is None or found.forward.meant:
+                found.forward = makers[node.seq]
 
     def on_pass(work: BackwardPass, _run: Any) -> None:
         s = BackwardSession.of_pass(work, scopes=caller_scopes())
@@ -158,15 +169,16 @@ def anomaly(
             found.backward = find_bad_rule(s)
             own = [node.seq for node in s.nodes if node.seq in makers]
             if found.backward is not None:
-                if own:  # the one that this pass goes through, not one that was harmless elsewhere
-                    found.forward = makers[min(own)]
+                if own:  # the one that this pass goes through, not one that was harmless elsewhere, or a mask
+                    found.forward = makers[min(own, key=lambda seq: (makers[seq].meant, seq))]
                 s.stop = s.stop._replace(kind="anomaly", text=str(found.backward).splitlines()[0])
                 found.session = s
                 _open(s, found, session, callback)
                 if error:
                     raise AnomalyError(found)
             else:
-                bad.difference_update([node.seq for node in s.nodes])
+                for seen in (bad, worse):
+                    seen.difference_update([node.seq for node in s.nodes])
         if not s.closed:
             s.finish()
 
@@ -204,25 +216,35 @@ def find_bad_rule(session: BackwardSession) -> Finding | None:
     return None
 
 
-def _forward_finding(node: Node, out: ndarray) -> Finding:
-    at = _first_bad(out)
+def _forward_finding(node: Node, out: ndarray, wrong: Callable[[ndarray], ndarray]) -> Finding:
+    """Of a result in which `wrong` (np.isnan, np.isinf) finds entries as no node before it had."""
+    at = _first(wrong(out))
     operands: list[Operand] = []
     handed: list[Operand] = []  # by data and parameters, since no node before this one had such a number
+    unseen = False
     for i, parent in enumerate(node.parents):
         value = _operand_value(node, i, parent)
         if value is None:
+            unseen = unseen or parent is None
             continue
         name = node.op.input_name(i, len(node.parents))
-        if value.dtype.kind == "f" and not np.isfinite(value).all():
-            bad = _first_bad(value)
+        floats = value.dtype.kind == "f"
+        if floats and wrong(value).any():
+            bad = _first(wrong(value))
             leaf = None if parent is None else leaf_names([node]).get(parent.seq)
             handed.append(Operand(leaf or name, bad, float(value[bad])))
         elif node.op.kind == "elementwise":
             operands.append(_broadcast_entry(name, value, out.shape, at))
+        elif floats and not np.isfinite(value).all():  # an infinity, of which it made a nan
+            bad = _first_bad(value)
+            operands.append(Operand(name, bad, float(value[bad])))
         elif value.size:
             largest = tuple(int(k) for k in np.unravel_index(int(np.abs(value).argmax()), value.shape))
             operands.append(Operand(f"largest entry {name}", largest, float(value[largest])))
-    return _finding("forward", node, out, at, handed or operands, not handed, None)
+    # What only chooses makes no number; what adds a constant that nobody kept got it there.
+    meant = not handed and wrong is np.isinf and (unseen or getattr(node.op, "selection", False))
+    made = not handed and not meant
+    return replace(_finding("forward", node, out, at, handed or operands, made, None), meant=meant)
 
 
 def _backward_finding(session: BackwardSession, node: Node, i: int, d: ndarray, good: bool) -> Finding:
