@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_cnn as tg
+from tests.debug.conftest import Small
 from tinygrad_cnn.debug import BackwardSession, Interpreter
 from tinygrad_cnn.debug.commands import COMMANDS
 
@@ -267,3 +268,16 @@ def test_a_leaf_tells_what_its_grad_holds_already():
         texts.append(" ".join(Interpreter(s).execute("state").text.split()))
         s.finish()
     assert "norm 5 of" not in texts[0] and "norm 5 of" in texts[1]
+
+
+def test_names_and_attributes_of_the_program_are_completed():
+    scope = {"model": Small(), "momentum": 0.9, "broken": type("Broken", (), {"__getattr__": None})()}
+    x = tg.tensor([1.0], requires_grad=True)
+    i = Interpreter(BackwardSession((x * x).sum(), scopes=[scope]))
+    assert i.complete("p mo") == ["model", "module", "momentum"]
+    assert i.complete("p abs(model.fc.we") == ["abs(model.fc.weight"]
+    assert "model.conv" in i.complete("model.co") and "upstream.shape" in i.complete("watch upstream.sh")
+    assert not [word for word in i.complete("p model.") if "._" in word]
+    assert "model.__class__" in i.complete("p model.__c")
+    for text in ("p nosuch.", "p broken.", "p .", "p a.b.c", "p (", "p g..", "p 'x."):
+        i.complete(text)

@@ -7,8 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tinygrad_cnn as tg
 from tests.debug.conftest import assert_same, problem
+from tinygrad_cnn import nn
 from tinygrad_cnn.debug import BackwardSession
+from tinygrad_cnn.nn import functional as F
+from tinygrad_cnn.utils.checkpoint import checkpoint
 
 
 def fingerprint(s, p):
@@ -80,3 +84,27 @@ def test_edits_are_undone_on_the_way_back(shared, moves):
     s.back(s.total + 1)  # to the start, and the edits there too
     s.finish()
     assert_same(p.grads(), wanted)
+
+
+def test_a_checkpointed_region_is_walked_like_any_other():
+    def build():
+        tg.manual_seed(3)
+        net = nn.Sequential(
+            nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.3), nn.Flatten(), nn.Linear(64, 3)
+        )  # fmt: skip
+        h = checkpoint(nn.Sequential(*net[:4]), tg.randn(4, 1, 6, 6))
+        return net, F.cross_entropy(net[5](net[4](h)), tg.tensor([0, 1, 2, 0]))
+
+    plain, loss = build()
+    loss.backward()
+    walked, loss = build()
+    s = BackwardSession(loss)
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        s.step(int(rng.integers(1, 4))) if rng.random() < 0.6 else s.back(int(rng.integers(1, 4)))
+        if s.node is not None:
+            s.state()
+            assert not s.node.parents or (s.check() and not s.check().guessed)
+    s.finish()
+    for (name, p), q in zip(plain.named_parameters(), walked.parameters(), strict=True):
+        assert p.grad.numpy().tobytes() == q.grad.numpy().tobytes(), name

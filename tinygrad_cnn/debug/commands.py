@@ -136,7 +136,8 @@ class Interpreter:
         """Completions of the last word of a line."""
         head, _, word = text.rpartition(" ")
         if not head.strip():
-            return sorted(name for name in _ALIASES if name.startswith(word) and len(name) > 1)
+            found = [name for name in _ALIASES if name.startswith(word) and len(name) > 1]
+            return sorted({*found, *(self.session.namespace.complete(word) if word else ())})
         first = _ALIASES.get(head.split()[0], "")
         words: list[str] = []
         if first in _TAKES_SELECTOR:
@@ -152,8 +153,8 @@ class Interpreter:
                 "shape:(",
                 "line:",
             ]
-        if first in ("print", "pp", "watch", "edit", "condition", "whatis"):
-            words += list(NAMES)
+        if first in ("print", "pp", "watch", "edit", "condition", "whatis", ""):
+            words += self.session.namespace.complete(word)
         if first == "grad":
             words += sorted(self.session.names.values())
         if first == "help":

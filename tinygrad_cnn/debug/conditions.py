@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 from collections.abc import Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
@@ -105,7 +106,7 @@ class Namespace(dict[str, Any]):
                 return False
         except (SyntaxError, ValueError, IndexError, RecursionError, MemoryError):
             return False
-        scopes = getattr(self._session, "user_scopes", ())
+        scopes = self._session_scopes()
         if not scopes:
             raise UsageError(f"{text!r}: a statement needs a program to run in; expressions work")
         try:
@@ -116,6 +117,29 @@ class Namespace(dict[str, Any]):
         except Exception as error:
             raise UsageError(f"{text!r}: {type(error).__name__}: {error}") from None
         return True
+
+    def complete(self, text: str) -> list[str]:
+        """What the last name or attribute of an expression may become: ``abs(model.co`` -> ``abs(model.conv1``."""
+        found = re.search(r"[A-Za-z_][A-Za-z_0-9.]*$", text)
+        chain = found[0] if found else ""
+        head, (*path, last) = text[: len(text) - len(chain)], chain.split(".")
+        if not path:
+            words = {*NAMES, *(name for scope in self._session_scopes() for name in scope)}
+            return sorted(head + word for word in words if word.startswith(last) and (last or word in NAMES))
+        try:
+            here = self[path[0]]
+            for name in path[1:]:
+                here = getattr(here, name)
+            names = dir(here)
+        except Exception:  # a name that is none, a property that fails: nothing to offer
+            return []
+        stem = head + ".".join(path) + "."
+        return [
+            stem + n for n in names if n.startswith(last) and (last.startswith("_") or not n.startswith("_"))
+        ]
+
+    def _session_scopes(self) -> Any:
+        return getattr(self._session, "user_scopes", ())
 
     def true(self, expression: str) -> bool:
         """Whether the expression holds (arrays: anywhere). Names that do not apply to the node make it false."""

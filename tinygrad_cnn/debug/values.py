@@ -6,6 +6,7 @@ step needs is recomputed from the nearest values that exist, without recursion.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.graph import RELEASED, Node
 from tinygrad_cnn.autograd.handle import unwrap
+from tinygrad_cnn.autograd.saved import saved_values
 
 if TYPE_CHECKING:
     from tinygrad_cnn.debug.session import BackwardSession
@@ -37,6 +39,8 @@ def recover(session: BackwardSession, node: Node) -> np.ndarray | None:
             known[top.seq] = value
             stack.pop()
             continue
+        with contextlib.suppress(RuntimeError):  # released
+            saved_values(top)  # under `checkpoint` this runs the region again, as the pass will
         inputs = session.input_values(top)
         waiting = [
             p
