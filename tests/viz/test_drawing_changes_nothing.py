@@ -212,3 +212,23 @@ def test_in_the_middle_of_a_pass_the_gradients_that_have_arrived_are_shown():
     assert any("step 2 of 4" in note for note in seen["exp"].notes)
     assert not any("under way" in note for note in viz.graph(loss).description.notes)
     assert x.grad.tolist() == pytest.approx((2 * np.array([1, 2]) * np.exp([1, 4])).tolist(), rel=1e-6)
+
+
+def test_code_under_a_checkpoint_is_not_run_for_a_picture_unless_asked():
+    from tinygrad_cnn.utils.checkpoint import checkpoint
+
+    calls = []
+
+    def work(a):
+        calls.append(a)
+        return a.tanh() * 2
+
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    loss = checkpoint(work, x, use_reentrant=False).sum()
+    before = len(calls)
+    found = viz.graph(loss).description
+    assert len(calls) == before and found.gradients == "none"
+    assert any("utils.checkpoint" in note for note in found.notes)
+    assert viz.graph(loss, gradients="run").description.gradients == "run" and len(calls) > before
+    loss.backward()
+    assert np.allclose(x.grad.numpy(), 2 * (1 - np.tanh([1.0, 2.0]) ** 2), atol=1e-6)

@@ -15,6 +15,7 @@ import numpy as np
 from tinygrad_cnn.autograd.graph import RELEASED, reachable
 from tinygrad_cnn.autograd.graph import Node as EngineNode
 from tinygrad_cnn.autograd.handle import Handle
+from tinygrad_cnn.autograd.saved import peek
 from tinygrad_cnn.viz import formula, gradients
 from tinygrad_cnn.viz.description import (
     Description,
@@ -165,9 +166,10 @@ class _Collector:
 
     def _constant(self, node: EngineNode, i: int, module: str | None) -> None:
         """An input that wants no gradient, as far as the node or its source line knows it."""
-        if node.saved is RELEASED:
+        kept = peek(node)
+        if kept is None:
             return
-        saved = node.saved[i + 1] if isinstance(node.saved, tuple) and i + 1 < len(node.saved) else None
+        saved = kept[i + 1] if i + 1 < len(kept) else None
         operand = self.places.operand(node, i)
         is_value = isinstance(saved, (np.ndarray, numbers.Number))
         if not is_value and operand is not None and operand.number is not None:
@@ -201,6 +203,7 @@ class _Collector:
 
     def _edges(self, node: EngineNode) -> None:
         released = node.saved is RELEASED
+        at_hand = released or gradients.at_hand(node)
         for i, parent in enumerate(node.parents):
             if parent is None:
                 continue
@@ -208,8 +211,10 @@ class _Collector:
             local = Local(op.local_text(i), op.structure(node, i))
             edge = Edge(f"{node.seq}:{i}", str(parent.seq), str(node.seq), i, local=local)
             self.edges[node.seq, i] = edge
-            if self.wish.values and (
-                not released or not any(op.keeps(tuple(p is not None for p in node.parents)))
+            if (
+                self.wish.values
+                and at_hand
+                and (not released or not any(op.keeps(tuple(p is not None for p in node.parents))))
             ):
                 self._local_numbers(node, i, local)
 
@@ -261,7 +266,12 @@ class _Collector:
             return
         if want == "none":
             return
-        if gradients.can_run(self.engine):
+        if all(map(gradients.at_hand, self.engine)) or want == "run":
+            if any(node.saved is RELEASED for node in self.engine):
+                raise RuntimeError(
+                    "viz.graph(gradients='run') expected a graph whose saved values are still there, but a backward "
+                    "pass has freed them: draw before backward(), or pass retain_graph=True to it"
+                )
             try:
                 gradients.walk(self.roots, self._seeds(), self.engine, self._visit)
                 out.gradients = "run"
@@ -279,11 +289,6 @@ class _Collector:
                     record.gradient = None
                 for edge in self.edges.values():
                     edge.contribution = edge.gain = edge.sample = None
-        elif want == "run":
-            raise RuntimeError(
-                "viz.graph(gradients='run') expected a graph whose saved values are still there, but a backward pass "
-                "has freed them: draw before backward(), or pass retain_graph=True to it"
-            )
         found = gradients.left(self.engine)
         work = gradients.under_way(self.roots)
         if work is not None:
@@ -293,7 +298,13 @@ class _Collector:
                 "gradients that have arrived and are not handed on yet, and those in .grad."
             )
         out.gradients = "left" if found else "none"
-        if found and work is None:
+        freed = any(node.saved is RELEASED for node in self.engine)
+        if not freed and not all(map(gradients.at_hand, self.engine)):
+            out.notes.append(
+                "Parts of this graph are computed again in the backward pass (utils.checkpoint), and drawing does not "
+                "run them: viz.graph(…, gradients='run') does, and shows all gradients."
+            )
+        elif freed and found and work is None:
             out.notes.append(
                 "A backward pass has freed what the graph saved: only the gradients it left in .grad are shown. "
                 "Draw before backward(), or pass retain_graph=True to it, to see them all."

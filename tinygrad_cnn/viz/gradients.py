@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.backward_pass import BackwardPass
-from tinygrad_cnn.autograd.graph import RELEASED, Node
+from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import unwrap
 
 #: (node, upstream, downstream per input, totals of its inputs before the step by seq)
@@ -44,9 +44,9 @@ def dense(value: Any) -> np.ndarray:
     return np.asarray(value.dense() if hasattr(value, "dense") else unwrap(value))
 
 
-def can_run(nodes: Sequence[Node]) -> bool:
-    """Whether no node's saved values have been freed yet."""
-    return all(node.saved is not RELEASED for node in nodes)
+def at_hand(node: Node) -> bool:
+    """Whether what a node saved is there: neither freed, nor to be had only by running the user's code again."""
+    return type(node.saved) is tuple or hasattr(node.saved, "peek")
 
 
 def under_way(roots: Sequence[Node]) -> BackwardPass | None:

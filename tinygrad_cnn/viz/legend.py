@@ -31,8 +31,10 @@ def legend(description: Description, shown: View, scale: Scale, colours: Theme, 
         rows += ["&#160; ".join(swatches[k : k + 3]) for k in range(0, len(swatches), 3)]
     if description.kind == "compare":
         marks = {mark: (what, colour) for what, (mark, colour) in colours.changes.items()}
-        signs = [f'<FONT COLOR="{colour}"><B>{mark}</B></FONT> {what}' for mark, (what, colour) in marks.items()]
-        rows.append("&#160;&#160; ".join(signs))
+        changes = [
+            f'<FONT COLOR="{colour}"><B>{mark}</B></FONT> {what}' for mark, (what, colour) in marks.items()
+        ]
+        rows.append("&#160;&#160; ".join(changes))
     local = [e.local for line in shown.lines if line.direct for e in line.edges if e.local is not None]
     back = BACK.get(description.direction, "↑")
     if local and len(shown.boxes) <= labelled:

@@ -118,7 +118,12 @@ def _shape(node: Node) -> str:
 
 
 def _value(node: Node) -> str:
-    if node.kind == "constant" and node.name is None and node.value is not None and node.value.scalar is not None:
+    if (
+        node.kind == "constant"
+        and node.name is None
+        and node.value is not None
+        and node.value.scalar is not None
+    ):
         return ""  # its name is its number
     return _told(node.value) if node.kept else "not kept"
 
@@ -132,7 +137,10 @@ def _told(summary: Summary | None) -> str:
         return "not finite" if summary.n else "empty"
     odd = [f", {count:,} {what}" for count, what in ((summary.nan, "nan"), (summary.inf, "∞")) if count]
     zeros = f", {summary.zeros:.0%} zero" if summary.zeros >= 0.005 else ""
-    return f"{number(summary.min, 3)} … {number(summary.max, 3)}{zeros}{''.join(odd)}"
+    low, high = number(summary.min, 3), number(summary.max, 3)
+    if summary.min == summary.max and not odd:
+        return f"all {low}"
+    return f"{low} … {high}{zeros}{''.join(odd)}"
 
 
 def _gradient(node: Node) -> str:

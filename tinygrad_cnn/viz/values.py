@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd import modes, versions
-from tinygrad_cnn.autograd.graph import RELEASED, Node
+from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle
 from tinygrad_cnn.autograd.observe import values_of
 from tinygrad_cnn.autograd.op import REGISTRY
+from tinygrad_cnn.autograd.saved import peek
 
 #: The number that the source names as input i of a node, of which the op kept nothing; None without one.
 Literal = Callable[[Node, int], int | float | None]
@@ -65,12 +66,13 @@ def _changed_since_used(nodes: Sequence[Node], values: dict[int, np.ndarray]) ->
 
 def _inputs(node: Node, values: dict[int, np.ndarray], stale: set[int], literal: Literal) -> list[Any] | None:
     """The inputs of a node, or None when one is unknown or no longer what it was."""
-    if node.saved is RELEASED or REGISTRY.get(node.op.name) is not node.op:
+    saved = peek(node)
+    if saved is None or REGISTRY.get(node.op.name) is not node.op:
         return None
     inputs: list[Any] = []
     for i, parent in enumerate(node.parents):
         if parent is None:
-            value = node.saved[i + 1] if i + 1 < len(node.saved) else None
+            value = saved[i + 1] if i + 1 < len(saved) else None
             if not isinstance(value, (np.ndarray, numbers.Number)):
                 value = literal(node, i)
             if not isinstance(value, (np.ndarray, numbers.Number)) or versions.changed_since(value, node.seq):
