@@ -1,6 +1,7 @@
 """Networks and small graphs that the debugger's tests share."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import tinygrad_cnn as tg
 from tinygrad_cnn import models, nn
 from tinygrad_cnn.nn import functional as F
 
+ROOT = Path(__file__).parents[2]
 #: No answer for so long (in seconds) means that none will come; a slow machine under load takes a fraction of it.
 PATIENCE = 300
 
@@ -16,7 +18,7 @@ PATIENCE = 300
 def environment(**more):
     """For a program of its own: readable kernels, whose first use takes no half a minute of compiling."""
     return {
-        **os.environ, "PYTHONPATH": os.getcwd(), "PYTHONIOENCODING": "utf-8", "OPENBLAS_NUM_THREADS": "1",
+        **os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", "OPENBLAS_NUM_THREADS": "1",
         "TINYGRAD_CNN_KERNELS": "reference", **more,
     }  # fmt: skip
 

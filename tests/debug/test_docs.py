@@ -28,7 +28,7 @@ def debug(folder, script, options, commands):
     return subprocess.run(
         [sys.executable, "-m", "tinygrad_cnn", "debug", *options, script],
         input="\n".join(commands) + "\n", capture_output=True, text=True, encoding="utf-8", cwd=folder,
-        timeout=PATIENCE, env=environment(PYTHONPATH=str(README.parent)),
+        timeout=PATIENCE, env=environment(),
     )  # fmt: skip
 
 

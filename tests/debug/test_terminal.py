@@ -321,6 +321,24 @@ def test_watches_and_breakpoints_outlive_a_pass(script):
     assert out.count("1: norm = ") >= 4 and "step 0" in out
 
 
+def test_a_module_is_debugged_as_python_m_runs_it(tmp_path, monkeypatch):
+    package = tmp_path / "project"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "size.py").write_text("SIZE = 3\n")
+    (package / "train.py").write_text(
+        "import sys\nimport tinygrad_cnn as tg\nfrom .size import SIZE\nfrom project.size import SIZE as same\n"
+        "x = tg.ones(SIZE, requires_grad=True)\n(x * same).sum().backward()\nprint(__name__, sys.argv[1:], x.grad)\n"
+    )
+    (package / "__main__.py").write_text("from . import train\n")
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run("--break", "mul", "-c", "w", "-c", "c", "-m", "project.train", "--lr", "1")
+    assert code == 0 and "train.py:6" in out and "__main__ ['--lr', '1'] tensor([3., 3., 3.])" in out, err
+    assert "train.py:6" in run("-c", "w", "-m", "project")[1]
+    code, _, err = run("-m", "project.nosuch")
+    assert code == 2 and "cannot run the module project.nosuch" in err and err.count("\n") == 1
+
+
 def test_the_passes_are_numbered(script):
     code, out, _ = run("-c", "b step:2", "-c", "c", "-c", "c", "-c", "q", str(script))
     assert code == 0 and "\nbackward · step 2 of" in out and "\nbackward 2 · step 2 of" in out

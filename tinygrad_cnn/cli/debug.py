@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--anomaly", action="store_true", help="stop at the op that makes the first nan or infinity"
     )
     parser.add_argument("--replay", metavar="FILE", help="open a recorded pass instead of running a script")
+    parser.add_argument("-m", "--module", action="store_true", help="SCRIPT is a module, as for `python -m`")
     parser.add_argument("script", nargs="?", help="the Python script to run")
     parser.add_argument("args", nargs=argparse.REMAINDER, help="its arguments")
 
@@ -52,5 +53,6 @@ def run(args: argparse.Namespace) -> int:
     from tinygrad_cnn.debug.script import run_script
 
     return run_script(
-        args.script, args.args, breaks=args.breaks, commands=args.commands, anomaly=args.anomaly, forward=args.forward
+        args.script, args.args, breaks=args.breaks, commands=args.commands, anomaly=args.anomaly,
+        forward=args.forward, module=args.module,
     )

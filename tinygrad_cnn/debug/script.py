@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bdb
 import contextlib
+import importlib.util
 import linecache
 import os
 import signal
@@ -12,7 +13,9 @@ import threading
 import traceback
 import types
 from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 from tinygrad_cnn.autograd.graph import calling_stack
@@ -28,9 +31,10 @@ from tinygrad_cnn.errors import UsageError, UserError
 
 def run_script(
     script: str, args: Sequence[str] = (), *, breaks: Sequence[str] = (), commands: Sequence[str] = (),
-    anomaly: bool = False, forward: Sequence[str] = (), terminal: Terminal | None = None,
+    anomaly: bool = False, forward: Sequence[str] = (), module: bool = False, terminal: Terminal | None = None,
 ) -> int:  # fmt: skip
-    """Run `script` as ``python script args`` would, and stop in its backward passes.
+    """Run `script` as ``python script args`` would (``python -m script args`` with `module`), and stop in its backward
+    passes.
 
     Without `breaks` (selectors, see `selectors`) it stops at the first node of the first `backward()`; with
     them, where they say; with `anomaly`, at the rule that makes the first nan or infinity. An exception inside
@@ -38,15 +42,7 @@ def run_script(
     in the script where a forward pass made such a node (see `forward`).
     Returns the exit status. Raises UsageError for a script that cannot be read or a selector that is none.
     """
-    path = Path(script)
-    try:
-        source = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read the script {script}: {error.strerror or error}") from None
-    try:
-        code = compile(source, str(path.resolve()), "exec", dont_inherit=True)
-    except (SyntaxError, ValueError) as error:
-        raise UsageError(f"{script} is not a Python script: {error}") from None
+    path, code, spec = _module(script) if module else (*_script(script), None)
     terminal = terminal or Terminal(commands=commands, file=path.name)
     hook = Attached(terminal.interact, stop_next=not breaks and not forward)
     for text in breaks:
@@ -60,7 +56,7 @@ def run_script(
     else:
         looking = _stopping_at_ctrl_c(hook, terminal)
     stops = ForwardStops(forward, terminal.show, file=path.name)
-    with _as_main(path, args) as main:
+    with _as_main(path, args, spec) as main:
         try:
             with keep_values(stack=True), observing(on_record=stops if forward else None), looking as found:
                 exec(code, main.__dict__)
@@ -115,6 +111,33 @@ def _stopping_at_ctrl_c(hook: Attached, terminal: Terminal) -> Iterator[None]:
     finally:
         if ours and signal.getsignal(signal.SIGINT) is stop:
             signal.signal(signal.SIGINT, before)
+
+
+def _script(script: str) -> tuple[Path, CodeType]:
+    path = Path(script)
+    try:
+        return path, compile(path.read_bytes(), str(path.resolve()), "exec", dont_inherit=True)
+    except OSError as error:
+        raise UsageError(f"cannot read the script {script}: {error.strerror or error}") from None
+    except (SyntaxError, ValueError) as error:
+        raise UsageError(f"{script} is not a Python script: {error}") from None
+
+
+def _module(name: str) -> tuple[Path, CodeType, ModuleSpec]:
+    """What ``python -m name`` runs: the module, or a package's ``__main__``."""
+    sys.path.insert(0, os.getcwd())
+    try:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.submodule_search_locations is not None:
+            spec = importlib.util.find_spec(f"{name}.__main__")
+        code = getattr(spec.loader, "get_code")(spec.name) if spec is not None else None  # noqa: B009 - of source loaders
+    except (ImportError, AttributeError, ValueError, SyntaxError) as error:
+        raise UsageError(f"cannot run the module {name}: {error}") from None
+    finally:
+        del sys.path[0]
+    if code is None or spec is None or spec.origin is None:
+        raise UsageError(f"cannot run the module {name}: there is no Python code of that name")
+    return Path(spec.origin), code, spec
 
 
 def _at_anomaly(terminal: Terminal, session: BackwardSession, found: Anomaly) -> None:
@@ -194,14 +217,16 @@ def unset_trace() -> None:
 
 
 @contextlib.contextmanager
-def _as_main(path: Path, args: Sequence[str]) -> Iterator[types.ModuleType]:
-    """`__main__`, `sys.argv` and `sys.path` as the script expects them, then as they were."""
+def _as_main(path: Path, args: Sequence[str], spec: ModuleSpec | None = None) -> Iterator[types.ModuleType]:
+    """`__main__`, `sys.argv` and `sys.path` as the script (or module) expects them, then as they were."""
     main = types.ModuleType("__main__")
-    main.__dict__.update(__file__=str(path), __builtins__=__builtins__, __spec__=None)
+    main.__dict__.update(__file__=str(path), __builtins__=__builtins__, __spec__=spec)
+    if spec is not None:
+        main.__dict__.update(__package__=spec.parent, __loader__=spec.loader)
     before = sys.modules["__main__"], sys.argv, list(sys.path)
     sys.modules["__main__"] = main
     sys.argv = [str(path), *args]
-    sys.path.insert(0, str(path.resolve().parent))
+    sys.path.insert(0, str(path.resolve().parent) if spec is None else os.getcwd())
     try:
         yield main
     finally:
