@@ -181,6 +181,7 @@ def test_every_command_has_help_and_completion(i):
     assert "relu" in i.complete("b re") and "goto" in i.complete("go") and "conv" in i.complete("goto c")
     assert (
         "param:fc.weight" in i.complete("b param:f")
+        and "fc.weight" in i.complete("goto fc.w")
         and "norm" in i.complete("p no")
         and "break" in i.complete("info b")
     )

@@ -142,6 +142,7 @@ class Interpreter:
         words: list[str] = []
         if first in _TAKES_SELECTOR:
             words += suggestions(self.session.nodes, self.session.names)
+            words += self.session.names.values()
             words += [
                 *CONDITION_WORDS,
                 "norm",
