@@ -98,3 +98,15 @@ def test_dtypes_and_requires_grad_are_given_through() -> None:
     assert tg.randn_like(tg.ones(2, dtype=tg.float64)).dtype == tg.float64
     with pytest.raises(ValueError, match="low < high"):
         tg.randint(5, 5, (1,))
+
+
+def test_divergences_of_two_of_a_kind() -> None:
+    from tinygrad_cnn.distributions import Bernoulli, Beta, Categorical, Normal, kl_divergence
+
+    # PyTorch's numbers.
+    assert kl_divergence(Normal(0.5, 2.0), Normal(0.0, 1.0)).item() == pytest.approx(0.9318528175354004)
+    assert kl_divergence(Bernoulli(0.3), Bernoulli(0.6)).item() == pytest.approx(0.1837869)
+    p, q = Categorical(tg.tensor([0.2, 0.8])), Categorical(tg.tensor([0.5, 0.5]))
+    assert kl_divergence(p, q).item() == pytest.approx(0.1927448)
+    with pytest.raises(NotImplementedError, match="got Beta and Normal"):
+        kl_divergence(Beta(1.0, 1.0), Normal(0.0, 1.0))

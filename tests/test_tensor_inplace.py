@@ -9,6 +9,26 @@ import pytest
 import tinygrad_cnn as tg
 
 
+@pytest.mark.parametrize(
+    "make", [lambda x: x.repeat(1, 1), lambda x: x.repeat(3, 1), lambda x: x.tile(2), lambda x: x.repeat(2, 1, 1)]
+)
+def test_a_repeated_tensor_is_a_copy_that_can_be_changed(make: Any) -> None:
+    x = tg.ones(1, 2)
+    make(x).add_(1)
+    assert x.tolist() == [[1, 1]]
+    w = tg.ones(1, 2, requires_grad=True)
+    y = make(w * 1)
+    y += 1
+    y.sum().backward()
+    assert w.grad.tolist() == [[y.numel() / 2] * 2]
+
+
+def test_gradients_that_were_asked_for_can_be_changed() -> None:
+    x = tg.ones(2, 3, requires_grad=True)
+    (g,) = tg.autograd.grad(x.sum(), x)
+    assert g.mul_(2).tolist() == [[2, 2, 2], [2, 2, 2]]
+
+
 def test_without_a_graph_the_memory_changes() -> None:
     x = tg.ones(3)
     memory, view = x.array, x[1:]

@@ -285,3 +285,13 @@ def test_float16_sums_of_broadcast_gradients_do_not_overflow():
 
 def test_op_names_are_unique():
     assert all(name == op.name for name, op in REGISTRY.items())
+
+
+def test_inputs_may_be_any_iterable() -> None:
+    net = tg.nn.Linear(2, 3)
+    loss = net(tg.ones(1, 2)).sum()
+    wanted = [p.shape for p in net.parameters()]
+    for inputs in (net.parameters(), dict(net.named_parameters()).values(), iter(list(net.parameters()))):
+        assert [g.shape for g in tg.autograd.grad(loss, inputs, retain_graph=True)] == wanted
+    loss.backward(inputs=net.parameters())
+    assert net.weight.grad is not None

@@ -31,6 +31,13 @@ def test_in_place_a_tensor_does_not_grow() -> None:
     assert x.tolist() == [1, 1, 1]
 
 
+def test_what_is_one_number_in_memory_is_not_written_to() -> None:
+    x = tg.ones(1, 3).expand(2, 3)
+    for change in (lambda: x.add_(1), lambda: x.zero_(), lambda: x.__setitem__(0, 2.0), lambda: x.__iadd__(1)):
+        with pytest.raises(RuntimeError, match=r"several entries are one number in memory \(expand\)"):
+            change()
+
+
 @pytest.mark.parametrize(
     ("fn", "message"),
     [

@@ -10,7 +10,7 @@ have received so far. `Tensor.backward` exhausts this iterator; the debugger pau
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -121,7 +121,9 @@ def grad(
                 f"autograd.grad: input {k} of shape {tuple(x.shape)} was not used to compute the outputs; "
                 "pass allow_unused=True to get None for it, or materialize_grads=True to get zeros"
             )
-        results.append(g if g is None or isinstance(g, Handle) else wrap(g))
+        if isinstance(g, np.ndarray):
+            g = wrap(g if g.flags.writeable else g.copy())  # what a sum spreads is one number in memory
+        results.append(g)
     return tuple(results)
 
 
@@ -152,7 +154,9 @@ def backward_roots(
 
 
 def _as_list(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, (list, tuple)) else [value]
+    # Any iterable of tensors: autograd.grad(loss, net.parameters()) gives a generator.
+    single = isinstance(value, (Handle, np.ndarray, np.generic)) or not isinstance(value, Iterable)
+    return [value] if single else list(value)
 
 
 def _node_of(x: Any, what: str) -> Node:

@@ -95,8 +95,17 @@ def _write(array: ndarray, value: Any, name: str) -> None:
     found = np.asarray(value).dtype
     if not _fits(found, array.dtype):
         raise TypeError(f"{name} gives {found}, which does not fit into the tensor's {array.dtype} in place")
+    _check_writable(array, name)
     np.copyto(array, value, casting="unsafe")
     versions.bump(array)
+
+
+def _check_writable(array: ndarray, name: str) -> None:
+    if not array.flags.writeable:
+        raise RuntimeError(
+            f"{name}: this tensor cannot be written to: several entries are one number in memory (expand), or "
+            "its array is read-only. Change a copy (t.clone())."
+        )
 
 
 def _fits(found: np.dtype, wanted: np.dtype) -> bool:
@@ -128,7 +137,7 @@ def operator_in_place(ufunc: np.ufunc, op: Any, name: str) -> Callable[[Any, Any
         array = self.array
         try:
             ufunc(array, value, out=array, casting="same_kind")
-        except (TypeError, ValueError):  # op says what does not fit
+        except (TypeError, ValueError):  # op, or the writing, says what does not fit
             replace_by(self, op(self, other), name)
             return self
         versions.bump(array)
@@ -151,6 +160,7 @@ def set_item(t: Any, index: Any, value: Any) -> None:
         check_recordable(t, "t[index] = value")
         replace_by(t, setitem_op(t, _fitting(value, t.array[plain].shape), index=plain), "t[index] = value")
         return
+    _check_writable(t.array, "t[index] = value")
     t.array[plain] = _fitting(unwrap(value), None)
     versions.bump(t.array)
 

@@ -5,6 +5,7 @@ Views look at their input's memory, as NumPy's do; all others copy. Indexing liv
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,9 +29,24 @@ permute_op = Multilinear(
     joint=True, view=True, formula="x with its dimensions permuted", local=("1, permuted back",),
 )  # fmt: skip
 expand_op = Multilinear(
-    "expand", lambda x, shape: np.broadcast_to(x, shape), lambda g, x, shape: unbroadcast(g, x.shape),
+    "expand",
+    # What does not grow stays writable, as PyTorch's views do.
+    lambda x, shape: np.reshape(x, shape) if np.size(x) == math.prod(shape) else np.broadcast_to(x, shape),
+    lambda g, x, shape: unbroadcast(g, x.shape),
     joint=True, view=True, formula="x repeated without a copy", local=("1, summed over the repetitions",),
 )  # fmt: skip
+
+repeat_op = Multilinear(
+    "repeat", lambda x, counts: np.tile(x, counts), lambda g, x, counts: _gathered(g, x.shape, counts),
+    joint=True, formula="x, several times side by side", local=("1, summed over the repetitions",),
+)  # fmt: skip
+
+
+def _gathered(g: Any, shape: tuple[int, ...], counts: tuple[int, ...]) -> Any:
+    """The sum over the copies: dimension k of g is (copy, place in x)."""
+    full = (1,) * (len(counts) - len(shape)) + tuple(shape)
+    pairs = [n for pair in zip(counts, full) for n in pair]
+    return np.reshape(np.sum(np.reshape(g, pairs), axis=tuple(range(0, len(pairs), 2))), shape)
 
 
 def _inverse(dims: Sequence[int]) -> tuple[int, ...]:
@@ -309,14 +325,9 @@ def repeat(input: Array, *repeats: Any) -> Array:
     shape = np.shape(unwrap(input))
     if len(counts) < len(shape):
         raise ShapeError(f"repeat expected at least {len(shape)} numbers for shape {shape}, got {counts}")
-    full = (1,) * (len(counts) - len(shape)) + tuple(shape)
-    pairs: list[int] = []
-    grown: list[int] = []
-    for n, size in zip(counts, full):
-        pairs += [1, size]
-        grown += [n, size]
-    spread = expand_op(reshape_op(input, shape=tuple(pairs)), shape=tuple(grown))
-    return reshape_op(spread, shape=tuple([n * size for n, size in zip(counts, full)]))
+    if min(counts, default=0) < 0:
+        raise ShapeError(f"repeat expected numbers of at least 0, got {counts}")
+    return repeat_op(input, counts=counts)
 
 
 def tile(input: Array, *dims: Any) -> Array:
