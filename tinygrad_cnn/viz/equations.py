@@ -24,10 +24,8 @@ def write_out(op: Any, record: Node, edges: Sequence[Edge | None], sources: Sequ
     used = letters(op.formula)
     if "y" not in names and "y" not in names.values():
         names["y"] = "y"
-    # All letters or none: half-named formulas would mix the user's x with the formula's.
+    # All letters or none: in a half-named `loss = tanh(x)` the x would be the formula's, and be taken for the user's.
     shown = names if (used | {"y"}) <= names.keys() else {}
-    if not shown and "y" in names and names["y"] not in used:
-        shown = {"y": names["y"]}
     result = shown.get("y", "y")
     record.formula = f"{result} = {substitute(op.formula, shown)}"
     if used and used <= figures.keys() and "y" in figures:

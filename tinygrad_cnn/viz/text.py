@@ -103,7 +103,12 @@ def _title(node: Node, short: bool = False) -> str:
         title = name if node.name else f"{name} #{node.id}"
     elif short:
         title = f"{name} #{node.id}"
-    elif node.name and node.numbers and not node.shape and len(node.formula) <= 44:
+    elif (
+        node.numbers
+        and not node.shape
+        and len(node.formula) <= 44
+        and node.formula.startswith(f"{node.name} = ")
+    ):
         title = printable(node.formula, 44)
     else:
         title = f"{name} ({node.op})" if node.name and node.op != node.name else f"{name} #{node.id}"
