@@ -246,6 +246,18 @@ def test_a_script_without_backward_says_so(script):
     assert code == 0 and "hello __main__" in out and "without a backward()" in out
 
 
+def test_passes_of_other_threads_run_on_and_that_is_said(script):
+    script.write_text(
+        "import threading\nimport tinygrad_cnn as tg\n"
+        "def work():\n    x = tg.ones(2, requires_grad=True)\n    (x * 2).sum().backward()\n    print(x.grad)\n"
+        "thread = threading.Thread(target=work)\nthread.start()\nthread.join()\n"
+    )
+    _, out, _ = run(str(script))
+    assert "tensor([2., 2.])" in out and "without a backward(); other threads had some" in " ".join(
+        out.split()
+    )
+
+
 # --- from code -----------------------------------------------------------------------------------
 
 

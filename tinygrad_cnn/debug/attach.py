@@ -22,9 +22,12 @@ Run = Callable[[BackwardPass], None]
 
 
 @contextlib.contextmanager
-def attached(fn: Callable[[BackwardPass, Run], None]) -> Iterator[None]:
+def attached(
+    fn: Callable[[BackwardPass, Run], None], *, elsewhere: Callable[[], None] = lambda: None
+) -> Iterator[None]:
     """Inside the block, each backward pass of this thread is given to ``fn(work, run)``, with the ordinary
-    `run` for those it does not care about. Passes that start inside `fn` are left alone."""
+    `run` for those it does not care about. Passes that start inside `fn` are left alone, and so are those of
+    other threads, at which `elsewhere` is called."""
     run = BackwardPass.run
     thread = threading.get_ident()
     inside = False
@@ -32,6 +35,8 @@ def attached(fn: Callable[[BackwardPass, Run], None]) -> Iterator[None]:
     def taken(work: BackwardPass) -> None:
         nonlocal inside
         if inside or threading.get_ident() != thread:
+            if threading.get_ident() != thread:
+                elsewhere()
             run(work)
             return
         inside = True
@@ -54,6 +59,7 @@ class Attached:
         breakpoints: shared by all sessions of the program
         stop_next: stop at the first node of the next `backward()`, whatever the breakpoints say
         passes: how many `backward()` calls there have been
+        elsewhere: whether other threads, which are not watched, had some
         seen: an exception at which it has stopped already
     """
 
@@ -62,8 +68,13 @@ class Attached:
         self.breakpoints = Breakpoints()
         self.stop_next = stop_next
         self.passes = 0
+        self.elsewhere = False
         self.seen: BaseException | None = None
         self.hidden_frames = 0
+
+    def noticed_elsewhere(self) -> None:
+        """Another thread ran a pass."""
+        self.elsewhere = True
 
     def __call__(self, work: BackwardPass, run: Run) -> None:
         if work.accumulate:

@@ -78,7 +78,8 @@ def run_script(
     if stops.queries and not stops.stops:
         terminal.show([f"no forward pass came to {', '.join(q.text for q in stops.queries)}"])
     if not hook.passes:
-        terminal.show([f"{path.name} ended without a backward()"])
+        others = "; other threads had some, which the debugger does not watch" if hook.elsewhere else ""
+        terminal.show([f"{path.name} ended without a backward(){others}"])
     else:
         unhit = [bp.query.text for bp in hook.breakpoints if bp.enabled and not bp.hits]
         more = f"; never reached: {', '.join(unhit)}" if unhit else ""
@@ -106,7 +107,7 @@ def _stopping_at_ctrl_c(hook: Attached, terminal: Terminal) -> Iterator[None]:
     if ours:
         signal.signal(signal.SIGINT, stop)
     try:
-        with attached(hook):
+        with attached(hook, elsewhere=hook.noticed_elsewhere):
             yield
     finally:
         if ours and signal.getsignal(signal.SIGINT) is stop:

@@ -153,3 +153,22 @@ class TestConsole:
 
     def test_pdb_is_refused_with_a_reason(self, client, stop):
         assert "terminal" in client.evaluate("pdb", context="repl")
+
+    def test_the_console_speaks_of_the_frame_that_is_chosen(self, client, tmp_path):
+        script = tmp_path / "frames.py"
+        script.write_text(
+            "import tinygrad_cnn as tg\ndef inner(loss):\n    name = 'inner'\n    loss.backward()\n"
+            "def outer(x):\n    name = 'outer'\n    inner((x * 2).sum())\nouter(tg.ones(2, requires_grad=True))\n"
+        )
+        client.launch(script, stopOnEntry=True)
+        client.stopped()
+        frames = {f["name"]: f["id"] for f in client.ask("stackTrace", threadId=1)["stackFrames"]}
+        assert client.evaluate("loss.item()", context="repl") == "4"
+        assert client.evaluate(
+            "p x.shape[0] > 0 and len(globals()['__name__'])", context="repl", frameId=frames["outer"]
+        )
+        assert client.evaluate(
+            "inner.__name__ + ' ' + outer.__name__", context="repl", frameId=frames["outer"]
+        )
+        client.evaluate("marker = 5", context="repl", frameId=frames["<module>"])
+        assert client.evaluate("marker", context="repl", frameId=frames["<module>"]) == "5"

@@ -7,6 +7,8 @@ hover or a watch it is an expression and nothing else.
 from __future__ import annotations
 
 import ast
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -34,7 +36,7 @@ class Console(Room):
         if len(text) > MAX_TEXT:
             raise RequestError(f"evaluate: expected at most {MAX_TEXT:,} characters, got {len(text):,}")
         if args.string("context", None) == "repl":
-            return self._command(text)
+            return self._command(text, args.integer("frameId", 0))
         item = Item(text, self._value(text, args.integer("frameId", 0)), text)
         shown = self.adapter.variables.describe(item)
         body = {"result": shown["value"], "variablesReference": shown["variablesReference"]}
@@ -61,11 +63,12 @@ class Console(Room):
         except AttributeError:  # names of a node, asked for at the end of the pass
             raise RequestError("there is no node at the end of the pass; step back to one") from None
 
-    def _command(self, text: str) -> Reply:
+    def _command(self, text: str, frame_id: int) -> Reply:
         interpreter = self.program.interpreter
         assert interpreter is not None
         before = {bp.id for bp in self.program.breakpoints}
-        reply = interpreter.execute(text)
+        with self._names_of(frame_id):
+            reply = interpreter.execute(text)
         # Messages of log points that the interpreter did not show itself.
         body = {"result": reply.text.rstrip("\n"), "variablesReference": 0}
 
@@ -87,6 +90,20 @@ class Console(Room):
                 "pdb needs a terminal: run `tinygrad-cnn debug` there; the editor's console has none"
             )
         return Reply(body, then)
+
+    @contextlib.contextmanager
+    def _names_of(self, frame_id: int) -> Iterator[None]:
+        """Inside the block, the program's names are those of the frame that the client has chosen, if it still runs."""
+        living = self.adapter.stack.frame(frame_id).living if frame_id else None
+        if living is None:
+            yield
+            return
+        session = self.session
+        before, session.user_scopes = session.user_scopes, [living.f_locals, living.f_globals]
+        try:
+            yield
+        finally:
+            session.user_scopes = before
 
     @request("setExpression", STOPPED)
     def set_expression(self, args: Arguments) -> Reply:
