@@ -61,3 +61,14 @@ def test_long_tensors_and_wide_ranges_print_as_in_pytorch() -> None:
     assert repr(tg.tensor([2000.0, 1.0])) == "tensor([2.0000e+03, 1.0000e+00])"
     assert repr(tg.tensor([1000.0, 1.0])) == "tensor([1000.,    1.])"
     assert tg.cuda.amp.GradScaler(enabled=False) is not None
+
+
+def test_wrappers_for_many_processes_run_the_one_there_is() -> None:
+    net = tg.nn.parallel.DistributedDataParallel(tg.nn.Linear(2, 1), device_ids=[0], find_unused_parameters=True)
+    assert list(net.state_dict()) == ["module.weight", "module.bias"]
+    with net.no_sync():
+        assert net(tg.ones(1, 2)).shape == (1, 1)
+
+
+def test_weighted_counts_have_the_weights_dtype() -> None:
+    assert tg.bincount(tg.tensor([0, 1, 1]), weights=tg.tensor([0.5, 1, 2])).dtype == "float32"

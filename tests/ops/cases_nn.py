@@ -540,3 +540,9 @@ for _mode in ("bilinear", "bicubic"):
         lambda tg, F, x, m=_mode: F.interpolate(x, size=(3, 4), mode=m, antialias=True, align_corners=True),
         normal(1, 2, 7, 5),
     )
+case(
+    "poisson_nll_loss:full, both gradients",
+    lambda tg, F, x, t: F.poisson_nll_loss(x, t * 2, log_input=False, full=True),
+    positive(3, 4),
+    positive(3, 4),
+)

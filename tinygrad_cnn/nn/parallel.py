@@ -1,7 +1,8 @@
-"""`DataParallel` for scripts that wrap their model in it: there is one device, so the model simply runs."""
+"""`DataParallel` and its distributed sister for scripts that wrap their model in it: there is one device, so the model simply runs."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 from tinygrad_cnn.nn.modules.module import Module
@@ -19,3 +20,16 @@ class DataParallel(Module):
 
     def forward(self, *inputs: Any, **kwargs: Any) -> Any:
         return self.module(*inputs, **kwargs)
+
+
+class DistributedDataParallel(DataParallel):
+    """The same for scripts of many processes: there is one here, so gradients are complete as they are."""
+
+    def __init__(
+        self, module: Module, device_ids: Any = None, output_device: Any = None, dim: int = 0, **_options: Any
+    ) -> None:
+        super().__init__(module, None, None, dim)
+
+    def no_sync(self) -> Any:
+        """A context in which nothing is exchanged between processes: nothing ever is."""
+        return nullcontext()

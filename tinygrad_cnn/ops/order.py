@@ -281,8 +281,11 @@ def bucketize(input: Array, boundaries: Array, *, right: bool = False) -> Array:
 
 def bincount(input: Array, weights: Array | None = None, minlength: int = 0) -> Array:
     """How often each number from 0 on occurs."""
-    counts = np.bincount(unwrap(input), None if weights is None else unwrap(weights), minlength)
-    return like(counts, input)
+    if weights is None:
+        return like(np.bincount(unwrap(input), minlength=minlength), input)
+    w = unwrap(weights)
+    counts = np.bincount(unwrap(input), w, minlength)
+    return like(counts.astype(np.float32 if w.dtype == np.float32 else np.float64, copy=False), input)
 
 
 def searchsorted(sorted_sequence: Array, values: Array, *, right: bool = False) -> Array:

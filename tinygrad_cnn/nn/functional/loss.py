@@ -101,9 +101,9 @@ def poisson_nll_loss(
     """exp(x) − t·x (x the log of the rate), or x − t·log(x + ε): the negative log-likelihood of counts."""
     loss = np.exp(input) - target * input if log_input else input - target * np.log(input + eps)
     if full:
-        t = unwrap(target)
-        stirling = t * np.log(np.where(t > 1, t, 1)) - t + 0.5 * np.log(2 * np.pi * np.where(t > 1, t, 1))
-        loss = loss + np.where(t > 1, stirling, 0)
+        large = unwrap(target) > 1
+        t = np.where(large, target, 1)
+        loss = loss + np.where(large, t * np.log(t) - t + 0.5 * np.log(2 * np.pi * t), 0)
     return finish(loss, reduction_of(reduction, size_average, reduce))
 
 
