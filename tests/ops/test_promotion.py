@@ -143,3 +143,11 @@ def test_xlogy_and_digamma_at_the_odd_places() -> None:
     assert np.isnan(tg.xlogy(tg.tensor(0.0), tg.tensor(np.nan)).item())
     assert tg.xlogy(tg.tensor(0.0), tg.tensor(0.0)).item() == 0
     assert np.isnan(tg.digamma(tg.tensor(-2.0)).item())
+
+
+def test_joined_tensors_promote_as_sums_do() -> None:
+    assert tg.cat([tg.tensor([1]), tg.tensor([2.5])]).dtype == "float32"
+    assert tg.stack([tg.ones(2, dtype=tg.float16), tg.tensor([1, 2])]).dtype == "float16"
+    x = tg.ones(2, requires_grad=True)
+    tg.cat([x, tg.ones(1, dtype=tg.float64)]).sum().backward()
+    assert x.grad.dtype == "float32"

@@ -1,4 +1,4 @@
-"""`DataParallel` and its distributed sister for scripts that wrap their model in it: there is one device, so the model simply runs."""
+"""`DataParallel` and `DistributedDataParallel` for scripts that use them: there is one device, the model simply runs."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd.broadcast import promoted
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import unwrap, wrap
 from tinygrad_cnn.autograd.op import Multilinear, identity, unbroadcast
@@ -266,6 +267,11 @@ def cat(tensors: Sequence[Array], dim: int = 0, *, axis: int | None = None) -> A
     if any(a.ndim != 1 or a.size for a in arrays):
         kept = [k for k, a in enumerate(arrays) if not (a.ndim == 1 and not a.size)]
         tensors, arrays = [tensors[k] for k in kept], [arrays[k] for k in kept]
+    if any(a.dtype is not arrays[0].dtype for a in arrays[1:]):
+        from tinygrad_cnn.ops.elementwise import cast
+
+        wanted = promoted(arrays)  # NumPy would make float64 of int64 and float32
+        tensors = [cast(x, wanted) for x in tensors]
     along = axis_of(dim if axis is None else axis, arrays[0].ndim)
     starts, position = [], 0
     for a in arrays:
