@@ -1,4 +1,4 @@
-"""`DataParallel` and `DistributedDataParallel` for scripts that use them: there is one device, the model simply runs."""
+"""`DataParallel` and `DistributedDataParallel` for scripts that use them: with one device the model simply runs."""
 
 from __future__ import annotations
 
