@@ -168,3 +168,17 @@ def test_thousands_of_boxes_can_be_asked_for():
     graph = viz.graph(loss)
     source = graph.dot(opened=[m.path for m in graph.description.modules]).source
     assert parsed(source).number_of_nodes() == len(graph.description.nodes)
+
+
+def test_dashed_lines_are_those_of_constants_even_without_gradients():
+    x, c = tg.tensor([1.0, 2.0], requires_grad=True), tg.tensor([3.0, 4.0])
+    for options in ({}, {"forward_only": True}):
+        source = viz.graph((x * c).exp().sum(), **options).dot().source
+        assert source.count("style=dashed") == 1
+
+
+def test_a_picture_tells_what_it_could_not_know():
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    loss = (x * x).exp().sum()
+    loss.backward()
+    assert "A backward pass has freed what the graph saved" in viz.graph(loss).dot().source

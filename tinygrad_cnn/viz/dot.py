@@ -5,21 +5,19 @@ Names come from outside: they appear in labels only, escaped and cut, never as i
 
 from __future__ import annotations
 
-import html
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from tinygrad_cnn.viz.description import Description, Edge, Local, Module, Node, Summary
 from tinygrad_cnn.viz.formula import inside, is_mapping, mapping, number, shape_text, size_text
 from tinygrad_cnn.viz.legend import BACK, kind_of, legend
+from tinygrad_cnn.viz.outside import clean, printable
 from tinygrad_cnn.viz.style import Scale, Theme, theme
 from tinygrad_cnn.viz.view import Box, Line, View, view
 
 if TYPE_CHECKING:
     import graphviz
 
-#: Names and labels are cut behind this many characters.
-LONGEST = 48
 #: Above this many boxes the lines carry no text: nobody could read it.
 LABELLED = 60
 #: Above this many boxes good placement gives way to an end in sight.
@@ -72,8 +70,12 @@ def dot(
     if title and told:
         out.body.append("\t}\n")
     labelled = len(shown.boxes) <= LABELLED
+    constants = {node.id for node in description.nodes if node.kind == "constant"}
     for line in shown.lines:
-        out.edge(keys[line.tail], keys[line.head], **_line(line, scale, colours, labelled, description))
+        attributes = _line(line, scale, colours, labelled, description)
+        if all(edge.from_ in constants for edge in line.edges) and "style" not in attributes:
+            attributes |= {"style": "dashed", "penwidth": "0.8"}  # nothing flows back
+        out.edge(keys[line.tail], keys[line.head], **attributes)
     return out
 
 
@@ -281,8 +283,7 @@ def _line(
         }
         return attributes
     if edge.local is None or all(e.local is None for e in line.edges):
-        attributes |= {"style": "dashed", "penwidth": "0.8"}  # a constant: nothing flows back
-        return attributes
+        return attributes | {"penwidth": "1"}
     if len(line.edges) == 1 and line.direct:
         attributes["tooltip"] = attributes["labeltooltip"] = _quoted(edge_tooltip(edge))
         if labelled:
@@ -325,29 +326,7 @@ def local_label(local: Local) -> str:
     return clean(mapping(local.text) if is_mapping(local.text) else f"× {local.text}")
 
 
-# --- text from outside ------------------------------------------------------------------------------
-
-
-def clean(text: str, longest: int = LONGEST) -> str:
-    """Text from outside for an HTML-like label: cut, without control characters, escaped.
-
-    The cut comes first, since a cut entity would break the label.
-    """
-    return html.escape(printable(text, longest), quote=True)
-
-
-def printable(text: str, longest: int = LONGEST) -> str:
-    """Cut to `longest` characters; control, direction-changing and broken characters become a visible dot."""
-    cut = text if len(text) <= longest else text[: longest - 1] + "…"
-    return "".join("·" if _hidden(c) else c for c in cut)
-
-
-def _hidden(c: str) -> bool:
-    code = ord(c)
-    return (
-        code < 32 or 0x7F <= code < 0xA0 or 0xD800 <= code < 0xE000 or code in (0xFFFE, 0xFFFF)
-        or 0x200B <= code <= 0x200F or 0x202A <= code <= 0x202E or 0x2066 <= code <= 0x2069 or code in (0x2028, 0x2029)
-    )  # fmt: skip
+# --- tooltips ---------------------------------------------------------------------------------------
 
 
 def _quoted(text: str) -> str:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import html
+import textwrap
+
 from tinygrad_cnn.viz.description import Description, Node
 from tinygrad_cnn.viz.formula import is_mapping, number
+from tinygrad_cnn.viz.outside import printable
 from tinygrad_cnn.viz.style import Scale, Theme
 from tinygrad_cnn.viz.view import View
 
@@ -48,6 +52,8 @@ def legend(description: Description, shown: View, scale: Scale, colours: Theme, 
     if scale.smallest is not None and scale.smallest < scale.largest:
         low, high = number(scale.smallest, 2), number(scale.largest, 2)
         rows.append(f"line width and colour: gradient from {low} to {high}, logarithmic")
+    for note in description.notes[:4]:
+        rows += [html.escape(part) for part in textwrap.wrap(printable(note, 400), 76)]
     if not rows:
         return ""
     cells = '<TR><TD HEIGHT="8"></TD></TR>'
