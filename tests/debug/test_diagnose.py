@@ -229,3 +229,11 @@ def test_the_models_of_the_zoo_are_healthy(name, shape):
          tg.tensor(t)) for t in targets
     ]  # fmt: skip
     assert not diagnose(models.create(name), data), str(diagnose(models.create(name), data))
+
+
+def test_large_updates_that_get_the_loss_down_are_no_finding():
+    model = mlp()
+    with tg.no_grad():
+        model[-1].weight.mul_(0.2)
+    report = diagnose(model, batches(), optimizer=optim.SGD(model.parameters(), lr=0.5, momentum=0.9))
+    assert not report.of("weight_update_ratio") and report.losses[-1] < report.losses[0], str(report)

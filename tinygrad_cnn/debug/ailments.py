@@ -20,6 +20,8 @@ DEAD = 0.5
 SATURATED = 0.8
 #: Sensible sizes of one update over the size of the weights; about 1e-3 is usual.
 UPDATE = (1e-6, 1e-1)
+#: An update that large is one even while the loss falls.
+UPDATE_AT_MOST = 1.0
 #: Inputs beyond these are not normalised: |mean| and spread.
 INPUT_MEAN, INPUT_STD = 3.0, (0.05, 5.0)
 #: The loss of the batch trained on should fall by at least this share.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd.handle import Handle, unwrap
-from tinygrad_cnn.debug.ailments import FALL, UPDATE, Ailment
+from tinygrad_cnn.debug.ailments import FALL, UPDATE, UPDATE_AT_MOST, Ailment
 from tinygrad_cnn.debug.anomaly import Finding, anomaly
 from tinygrad_cnn.debug.conditions import norm
 from tinygrad_cnn.debug.moment import Moment
@@ -146,7 +146,8 @@ class Learning:
                 if ratios[0] <= UPDATE[1]
                 else max(float(np.median(ratios)), ratios[0])
             )
-            if not UPDATE[0] <= ratio <= UPDATE[1] and (self.given or ratio > UPDATE[1]):
+            low, high = (0.0, UPDATE_AT_MOST) if _falls(self.losses) else UPDATE
+            if ratio > high or (self.given and ratio < low):
                 found.append(
                     Ailment(
                         "weight_update_ratio",
