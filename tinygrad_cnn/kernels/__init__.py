@@ -62,7 +62,6 @@ __all__ = [
     "max_pool",
     "relu",
     "relu_input",
-    "relu_max_pool2x2_input",
     "rmsprop",
     "scatter_windows",
     "set_float32_conv_precision",
@@ -293,14 +292,9 @@ def bias_relu(x: Array, bias: Array) -> Array:
 def bias_relu_max_pool2x2(x: Array, bias: Array) -> tuple[Array, Array]:
     """(y, indices) of max_pool(relu(x + bias)) with 2x2 windows at stride 2, in one pass over x (N, C, H, W).
 
-    y and indices are all that the backward pass of pooling and ReLU needs: see `relu_max_pool2x2_input`.
+    y and indices are all that the backward pass of pooling and ReLU needs: at the chosen positions ReLU gave y.
     """
     return (_chosen or _choose()).bias_relu_max_pool2x2(x, bias)
-
-
-def relu_max_pool2x2_input(g: Array, y: Array, indices: Array, *, shape: Ints) -> Array:
-    """The gradient (`shape`) of ReLU's input from that of y = max_pool(relu(input)), in one pass."""
-    return (_chosen or _choose()).relu_max_pool2x2_input(g, y, indices, shape=shape)
 
 
 # Optimisers -------------------------------------------------------------------------------------------------

@@ -233,14 +233,14 @@ class Windows(Lazy):
         total += self.dense()
 
     def through(self, node: Node) -> ndarray | None:
-        """The gradient below the ReLU whose output was pooled: at the chosen positions its output is the pooled
-        value."""
+        """The gradient below the ReLU whose output was pooled. At the chosen positions that is the pooled value, so what
+        ReLU stops is set to zero before it is spread: a pass over a quarter of the numbers."""
         saved = node.saved
         if type(saved) is not UnderPool or saved.indices is not self.indices:
             return None
         if versions.changed_since(saved.y, node.seq):
             return None
-        return kernels.relu_max_pool2x2_input(self.g, saved.y, self.indices, shape=self.shape)
+        return kernels.scatter_windows(kernels.relu_input(self.g, saved.y), self.indices, shape=self.shape)
 
 
 def below_pool(g: Any, x: Any, indices: ndarray) -> Windows | None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import numpy as np
 
 from .. import threads
-from ..geometry import Ints
 from ..layout import Array, empty_channels_last, is_channels_last
 from ..reference import elementwise as reference
 from .arrays import dense, grain, like, ours, view, view_doubles, view_integers
@@ -105,24 +104,6 @@ def bias_relu_max_pool2x2(x: Array, bias: Array) -> tuple[Array, Array]:
     entries = (address(x), address(b), address(y), address(indices), c, height, width)
     bias_relu_pool.run(entries, n * shape[2], grain(n * shape[2], x.size))
     return y, indices
-
-
-def relu_max_pool2x2_input(g: Array, y: Array, indices: Array, *, shape: Ints) -> Array:
-    """See `kernels.relu_max_pool2x2_input`."""
-    if (
-        not ours(g, y)
-        or not is_channels_last(y)
-        or indices.dtype != np.int32
-        or not is_channels_last(indices)
-    ):
-        return reference.relu_max_pool2x2_input(g, y, indices, shape=shape)
-    n, c, height, width = shape
-    dx = empty_channels_last(tuple(shape), g.dtype)
-    g = like(y, g)
-    relu_pool_input.run(
-        (address(g), address(y), address(indices), address(dx), c, height, width), n, grain(n, dx.size)
-    )
-    return dx
 
 
 @Task
@@ -281,35 +262,3 @@ def bias_relu_pool(table, first, last):
                 take = (v > best) | (v != v)
                 target[k] = v if take else best
                 at[k] = np.int32(place + width + 1) if take else where
-
-
-@Task
-def relu_pool_input(table, first, last):
-    """(g, y, indices, dx, C, H, W): images. Writes all four positions of each window, so that dx need not be zeroed
-    before. Zero is added to g as the honest scatter does, which makes a -0 a 0."""
-    t = integers(table)
-    c, height, width = t[4], t[5], t[6]
-    high, wide = height // 2, width // 2
-    zero = np.float32(0)
-    for n in range(first, last):
-        image = view(t[3] + 4 * n * height * width * c, height * width * c)
-        if height % 2:
-            image[(height - 1) * width * c :] = zero
-        for i in range(high):
-            if width % 2:
-                for row in (2 * i, 2 * i + 1):
-                    image[((row + 1) * width - 1) * c : (row + 1) * width * c] = zero
-            for j in range(wide):
-                place = 2 * i * width + 2 * j
-                base, below = place * c, (place + width) * c
-                at = ((n * high + i) * wide + j) * c * 4
-                up, out, where = view(t[0] + at, c), view(t[1] + at, c), view_integers(t[2] + at, c)
-                p, q = image[base : base + c], image[base + c : base + 2 * c]
-                r, s = image[below : below + c], image[below + c : below + 2 * c]
-                for k in range(c):
-                    v = up[k] + zero if out[k] > zero else zero
-                    d = where[k] - np.int32(place)
-                    p[k] = v if d == 0 else zero
-                    q[k] = v if d == 1 else zero
-                    r[k] = v if d == width else zero
-                    s[k] = v if d == width + 1 else zero

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import Ints
 from ..layout import Array, accumulator, channels_to_last, empty_channels_last, is_channels_last, per_channel
-from .pool import max_pool_of, scatter_windows
+from .pool import max_pool_of
 from .shards import in_shards, worth_sharing
 
 
@@ -85,11 +84,6 @@ def bias_relu_max_pool2x2(x: Array, bias: Array) -> tuple[Array, Array]:
         dilation=(1, 1),
         ceil_mode=False,
     )
-
-
-def relu_max_pool2x2_input(g: Array, y: Array, indices: Array, *, shape: Ints) -> Array:
-    """See `kernels.relu_max_pool2x2_input`. At the chosen positions ReLU's output is y."""
-    return scatter_windows(relu_input(g, y), indices, shape=shape)
 
 
 def _over_batch(work: Callable[..., Any], *arrays: Array) -> None:
