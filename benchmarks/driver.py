@@ -123,7 +123,9 @@ def measure(
             worker.close()
     if work.kind == "train":
         for name in figures.rounds:
-            figures.peaks[name] = _peak(work, name, threads)
+            peak = _peak(work, name, threads)
+            if peak is not None:
+                figures.peaks[name] = peak
     return figures
 
 
@@ -145,13 +147,15 @@ def disagreements(results: dict[str, list[float]], tolerance: float = 2e-3) -> l
     return problems
 
 
-def _peak(work: workloads.Workload, name: str, threads: int) -> tuple[int, int]:
-    """Peak memory of a fresh process that only trains: (whole, grown since just before the first step)."""
+def _peak(work: workloads.Workload, name: str, threads: int) -> tuple[int, int] | None:
+    """Peak memory of a fresh process that only trains: (whole, grown since just before the first step); None where it
+    did not live to tell, out of memory perhaps."""
     worker = Worker(contestants.ALL[name], threads)
     try:
-        worker.ask("prepare", workload=work.name)
-        answer = worker.ask("peak", count=5)
-        return answer["peak"], answer["peak"] - answer["before"]
+        answer = worker.ask("prepare", workload=work.name)
+        if "absent" not in answer:
+            answer = worker.ask("peak", count=5)
+        return None if "absent" in answer else (answer["peak"], answer["peak"] - answer["before"])
     finally:
         worker.close()
 

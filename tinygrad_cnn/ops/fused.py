@@ -233,8 +233,8 @@ class Windows(Lazy):
         total += self.dense()
 
     def through(self, node: Node) -> ndarray | None:
-        """The gradient below the ReLU whose output was pooled. At the chosen positions that is the pooled value, so what
-        ReLU stops is set to zero before it is spread: a pass over a quarter of the numbers."""
+        """The gradient below the ReLU whose output was pooled. At the chosen positions that is the pooled value, so
+        what ReLU stops is set to zero before it is spread: a pass over a quarter of the numbers."""
         saved = node.saved
         if type(saved) is not UnderPool or saved.indices is not self.indices:
             return None
