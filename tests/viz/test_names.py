@@ -230,3 +230,20 @@ def test_networks_of_other_names_are_compared_by_their_order():
         return viz.graph((decoder(encoder(x).tanh()) * 2).mean())
 
     assert viz.compare(drawn(2), others()).counts == {"same": 13, "changed": 0, "added": 0, "removed": 0}
+
+
+def test_a_notebooks_cell_is_known_by_its_number(monkeypatch):
+    import sys
+    import types
+
+    code = compile("y = x * 3", "/tmp/ipykernel_1/2205128845.py", "exec")
+    space = {"x": tg.tensor(2.0, requires_grad=True)}
+    exec(code, space)
+    compiler = types.SimpleNamespace(_filename_map={"/tmp/ipykernel_1/2205128845.py": 7})
+    shell = types.SimpleNamespace(compile=compiler)
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
+    node = next(n for n in viz.graph(space["y"]).description.nodes if n.op == "mul")
+    assert (node.source.file, node.source.line) == ("In [7]", 1)
+    monkeypatch.delitem(sys.modules, "IPython")
+    node = next(n for n in viz.graph(space["y"]).description.nodes if n.op == "mul")
+    assert node.source.file == "2205128845.py"

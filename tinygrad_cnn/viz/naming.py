@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import linecache
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -77,9 +78,19 @@ class Places:
         if known is None:
             line, first, last = site.position
             raw = linecache.getline(site.filename, line)
-            source = Source(os.path.basename(site.filename), line, raw.strip()[:400], site.function)
+            source = Source(_file(site.filename), line, raw.strip()[:400], site.function)
             known = self._known[place] = (source, _assigned(raw, first, last), site)
         return known[:2]
+
+
+def _file(filename: str) -> str:
+    """How a reader knows a file: its name, and a notebook's cell by its number."""
+    interpreter = sys.modules.get("IPython")
+    shell = interpreter.get_ipython() if interpreter is not None else None
+    cell = getattr(getattr(shell, "compile", None), "_filename_map", {}).get(filename)
+    if cell is not None:
+        return f"In [{cell}]"
+    return os.path.basename(filename)
 
 
 def names_of(
