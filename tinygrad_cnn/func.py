@@ -10,7 +10,12 @@ from tinygrad_cnn.autograd.transforms import (
     jacfwd,
     jacrev,
     jvp,
+    linearize,
+    stack_module_state,
     vjp,
 )
 
-__all__ = ["functional_call", "grad", "grad_and_value", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "vjp", "vmap"]
+__all__ = [
+    "functional_call", "grad", "grad_and_value", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "linearize",
+    "stack_module_state", "vjp", "vmap",
+]  # fmt: skip

@@ -61,7 +61,7 @@ def test_jvp_and_vjp_are_transposes_of_each_other():
     x, t, v = (tg.tensor(random.standard_normal(s)) for s in ((2, 4), (2, 4), (2, 3)))
     _, pushed = func.jvp(g, (x,), (t,))
     _, pull = func.vjp(g, x)
-    np.testing.assert_allclose(float((pushed * v).sum()), float((pull(v) * t).sum()), rtol=1e-12)
+    np.testing.assert_allclose(float((pushed * v).sum()), float((pull(v)[0] * t).sum()), rtol=1e-12)
     pull(v)  # may be called again
 
 
@@ -156,3 +156,17 @@ def test_functional_call_swaps_parameters_for_one_call():
     assert layer.weight is before
     with pytest.raises(KeyError, match="no parameter or buffer 'wight'"):
         func.functional_call(layer, {"wight": tg.ones(1, 2)}, (tg.ones(1, 2),))
+
+
+def test_pull_backs_linear_maps_and_ensembles_have_pytorchs_forms():
+    x = tg.tensor([1.0, 2.0])
+    (g,) = func.vjp(tg.sin, x)[1](tg.ones(2))
+    np.testing.assert_allclose(g.numpy(), np.cos([1, 2]), rtol=1e-6)
+    y, push = func.linearize(lambda a: a * a, x)
+    assert (y.tolist(), push(tg.ones(2)).tolist()) == ([1, 4], [2, 4])
+    assert tg.autograd.functional.vhp(lambda a: (a**3).sum(), x, tg.ones(2))[1].tolist() == [6, 12]
+    nets = [tg.nn.BatchNorm1d(2) for _ in range(3)]
+    params, buffers = func.stack_module_state(nets)
+    assert params["weight"].shape == (3, 2)
+    outputs = func.vmap(lambda p, b: func.functional_call(nets[0].eval(), (p, b), (tg.ones(4, 2),)))(params, buffers)
+    assert outputs.shape == (3, 4, 2)

@@ -8,7 +8,7 @@ from typing import Any
 from tinygrad_cnn.autograd import transforms
 from tinygrad_cnn.autograd.transforms import hvp
 
-__all__ = ["hessian", "hvp", "jacobian", "jvp", "vjp"]
+__all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 
 
 def jacobian(func: Callable[..., Any], inputs: Any) -> Any:
@@ -31,7 +31,13 @@ def vjp(func: Callable[..., Any], inputs: Any, v: Any = None) -> tuple[Any, Any]
     output, pull_back = transforms.vjp(func, *args)
     if v is None:
         v = output.new_ones(output.shape) if hasattr(output, "new_ones") else output * 0 + 1
-    return output, pull_back(v)
+    pulled = pull_back(v)
+    return output, pulled if isinstance(inputs, (tuple, list)) else pulled[0]
+
+
+def vhp(func: Callable[..., Any], inputs: Any, v: Any) -> tuple[Any, Any]:
+    """``(output, vᵀH)`` of a scalar function: the same as `hvp`, since H is symmetric."""
+    return hvp(func, inputs, v)
 
 
 def jvp(func: Callable[..., Any], inputs: Any, v: Any) -> tuple[Any, Any]:

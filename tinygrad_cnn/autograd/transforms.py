@@ -60,8 +60,8 @@ def grad_and_value(
 def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """The function's value and its pull-back: ``(output, vjp_fn)``, with `has_aux` also aux.
 
-    ``vjp_fn(v)`` multiplies v (of the output's structure) with the Jacobian from the left and returns one
-    result per primal, as a tuple when there are several. It may be called again.
+    ``vjp_fn(v)`` multiplies v (of the output's structure) with the Jacobian from the left and returns a tuple
+    with one result per primal, as in PyTorch also when there is but one. It may be called again.
     """
     run = _Recorded(func, primals, {}, tuple(range(len(primals))), has_aux)
     output = run.result()
@@ -69,8 +69,7 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple
     def pull_back(*cotangents: Any) -> Any:
         given = cotangents[0] if len(cotangents) == 1 else cotangents
         seeds, _ = flatten(given)
-        found = run.like_inputs(run.pull(seeds, retain_graph=True))
-        return found if len(primals) > 1 else found[0]
+        return run.like_inputs(run.pull(seeds, retain_graph=True))
 
     return (output, pull_back, run.aux) if has_aux else (output, pull_back)
 
@@ -160,14 +159,17 @@ def hvp(func: Callable[..., Any], inputs: Any, v: Any) -> tuple[Any, Any]:
 
 
 def functional_call(
-    module: Any, parameters: dict[str, Any], args: Any = (), kwargs: dict[str, Any] | None = None
+    module: Any, parameters: Any, args: Any = (), kwargs: dict[str, Any] | None = None
 ) -> Any:
     """Call a module with other tensors in the place of its parameters and buffers.
 
-    `parameters` maps names as in `named_parameters()` to tensors. The module is left as it was.
+    `parameters` maps names as in `named_parameters()` to tensors, or is a tuple of such dicts. The module is left
+    as it was.
     Raises KeyError for a name the module does not have.
     """
     swapped: list[tuple[dict[str, Any], str, Any]] = []
+    if isinstance(parameters, (tuple, list)):
+        parameters = {name: value for part in parameters for name, value in part.items()}
     try:
         for name, value in parameters.items():
             path, _, own = name.rpartition(".")
@@ -183,6 +185,25 @@ def functional_call(
     finally:
         for table, own, before in reversed(swapped):
             table[own] = before
+
+
+def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
+    """The function's value at `primals`, and its linear map there: ``(output, jvp_fn)`` with ``jvp_fn(*tangents)``."""
+    output = func(*primals)
+    return output, lambda *tangents: jvp(func, primals, tangents)[1]
+
+
+def stack_module_state(models: Sequence[Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The parameters and the buffers of networks of one kind, stacked: for ``vmap`` over an ensemble."""
+    if not models:
+        raise RuntimeError("stack_module_state expected at least one module, got none")
+    stacked = []
+    for table in ("named_parameters", "named_buffers"):
+        parts = [dict(getattr(model, table)()) for model in models]
+        stacked.append({k: wrap(np.stack([unwrap(part[k]) for part in parts])) for k in parts[0]})
+    for value in stacked[0].values():
+        value.requires_grad_()
+    return stacked[0], stacked[1]
 
 
 # --- the two walks ---------------------------------------------------------------------------------
