@@ -247,3 +247,9 @@ def test_a_notebooks_cell_is_known_by_its_number(monkeypatch):
     monkeypatch.delitem(sys.modules, "IPython")
     node = next(n for n in viz.graph(space["y"]).description.nodes if n.op == "mul")
     assert node.source.file == "2205128845.py"
+
+
+def test_a_letter_behind_a_number_is_replaced_too():
+    x = tg.tensor(20.0, requires_grad=True)
+    edge = viz.graph(x**2).description.edges[0]
+    assert (edge.local.text, edge.local.numbers, edge.numbers) == ("2x", "2 · 20 = 40", "∂L/∂x = 1 · 40 = 40")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 # Letters, digits and underscores only: ² and ᵢ are word characters to Python, but exponents to a reader.
-_TOKEN = re.compile(r"(?<![A-Za-z0-9_.])(x\d+|[abcdxy])(?![A-Za-z0-9_(])")
+_TOKEN = re.compile(r"(?<![A-Za-z_.])(?<![A-Za-z_.]\d)(x\d+|[abcdxy])(?![A-Za-z0-9_(])")
 
 
 def substitute(text: str, terms: Mapping[str, str]) -> str:
@@ -23,11 +23,11 @@ def substitute(text: str, terms: Mapping[str, str]) -> str:
         rest = text[match.end() :].lstrip()
         alone = re.fullmatch(r"[\w.]+|-?∞|nan", new) is not None
         bare_exponent = rest.startswith(("**", "^", "²", "³", "ᵀ"))
-        return (
-            new
-            if alone and not (bare_exponent and new[:1].isdigit()) or text == match.group(1)
-            else f"({new})"
-        )
+        if text != match.group(1) and (not alone or bare_exponent and new[:1].isdigit()):
+            new = f"({new})"
+        # 2x → 2h, but 2 · 20 and 2 · hidden
+        apart = text[match.start() - 1 : match.start()].isdigit() and not (len(new) == 1 and new.isalpha())
+        return f" · {new}" if apart else new
 
     return _TOKEN.sub(swap, text)
 
