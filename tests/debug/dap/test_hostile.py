@@ -180,6 +180,23 @@ class TestInterrupting:
             client.answer(queued)
         assert client.evaluate("1 + 1") == "2"
 
+    def test_a_cancel_on_the_heels_of_its_request_finds_it_at_any_moment(self, client, stripes):
+        client.launch(stripes, stopOnEntry=True)
+        client.stopped()
+        for _ in range(30):
+            long, cancel = client.seq + 1, client.seq + 2
+            client.seq = cancel
+            arguments = {"expression": "max(k for k in iter(int, 1))", "context": "watch"}
+            requests = [
+                {"seq": long, "type": "request", "command": "evaluate", "arguments": arguments},
+                {"seq": cancel, "type": "request", "command": "cancel", "arguments": {"requestId": long}},
+            ]
+            client.write(b"".join(frame(json.dumps(one).encode()) for one in requests))
+            with pytest.raises(Failed, match="interrupted|cancelled"):
+                client.answer(long)
+            client.answer(cancel)
+        assert client.evaluate("1 + 1") == "2"
+
     def test_disconnecting_breaks_a_long_evaluation_off(self, client, stripes):
         client.launch(stripes, stopOnEntry=True)
         client.stopped()
