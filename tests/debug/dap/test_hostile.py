@@ -1,12 +1,15 @@
 """Requests that are hostile or out of order end in an error response or a clean end; never in a hang."""
 
 import json
+import threading
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.debug.dap.conftest import PATIENCE, PROGRAMS, SCHEMA, Failed, alive, connect, frame
+from tinygrad_cnn.debug.dap.messages import RequestError
+from tinygrad_cnn.debug.dap.program import Program
 
 COMMANDS = sorted(
     part["properties"]["command"]["enum"][0]
@@ -196,6 +199,26 @@ class TestInterrupting:
                 client.answer(long)
             client.answer(cancel)
         assert client.evaluate("1 + 1") == "2"
+
+    def test_an_interruption_between_a_request_and_its_work_is_not_lost(self):
+        program, told = Program(), []
+        program._stopped = True
+
+        def ask():
+            try:
+                program.call(lambda: told.append("it ran"))
+            except RequestError as refused:
+                told.append(str(refused))
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        job = program._jobs.get()  # the program's thread has it, and has not begun
+        program.interrupt()
+        program._do(job)
+        asking.join()
+        program.begin()
+        program._do(again := type(job)(lambda: "the next one runs"))
+        assert (told, again.result) == (["interrupted"], "the next one runs")
 
     def test_disconnecting_breaks_a_long_evaluation_off(self, client, stripes):
         client.launch(stripes, stopOnEntry=True)
