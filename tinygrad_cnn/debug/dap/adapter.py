@@ -220,6 +220,11 @@ class Adapter:
         """What the program wrote."""
         self.send("output", {"category": category, "output": text})
 
+    def _printed(self, category: str, text: str) -> None:
+        """What the program's own streams got, behind what its children and its C code wrote before."""
+        self._drain()
+        self.output(category, text)
+
     # --- beginning and end -----------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -250,7 +255,7 @@ class Adapter:
         assert self._launch is not None
         code = 1
         try:
-            code = launching.run(self._launch, self.program, self.output)
+            code = launching.run(self._launch, self.program, self._printed)
         except Terminated:
             pass  # it was told to end when it had just ended by itself
         finally:
