@@ -81,6 +81,11 @@ class Figures:
         return min(pairs), statistics.median(pairs), max(pairs)
 
 
+#: Seconds of rest before each turn. OpenBLAS's threads keep a core busy for a while after their last product (0.11 s here;
+#: PyTorch's for 0.01 s), which the next contestant's second thread would pay for.
+PAUSE = 0.2
+
+
 def measure(
     work: workloads.Workload, names: list[str], *, threads: int, rounds: int, say: Callable[[str], None]
 ) -> Figures:
@@ -116,6 +121,7 @@ def measure(
             counts[name] = max(1, min(200, int(0.25 / min(warm))))
         for _ in range(1 if work.kind == "epoch" else rounds):
             for name, worker in workers.items():
+                time.sleep(PAUSE)
                 seconds = worker.ask("time", count=counts[name])["seconds"]
                 figures.rounds.setdefault(name, []).append(statistics.median(seconds))
     finally:

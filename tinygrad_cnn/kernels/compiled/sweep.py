@@ -28,6 +28,7 @@ from .vector import (
     store,
     store_float,
     store_integer,
+    transpose,
 )
 
 NARROW = 40 << 10  # bytes of weights that stay in the first-level cache
@@ -214,13 +215,24 @@ def pack_weights(
 ):
     """Weights at any strides as (panels, taps, channels, PANEL). GROUP channels of one output at a time: reading all
     outputs of one channel would walk memory in steps that share a few cache sets."""
+    direction = tap_direction(tap_offsets, taps)
+    scratch = np.empty(LANES * LANES, np.float32)
     for panel in range(first_panel, last_panel):
         lanes = min(PANEL, lanes_in_all - panel * PANEL)
         at = packed + panel * taps * channels * PANEL_BYTES
         base = source + panel * PANEL * lane_step
+        turned = 0
+        if direction and (taps >= LANES or channel_step == taps * FLOAT and taps * channels >= LANES):
+            turned = lanes // LANES * LANES
+            lowest = load_integer(tap_offsets + (0 if direction > 0 else 8 * (taps - 1)))
+            for j in range(0, turned, LANES):
+                pack_lanes(
+                    base + lowest + j * lane_step, lane_step, channel_step, taps, channels, direction, at + j * FLOAT,
+                    scratch.ctypes.data,
+                )  # fmt: skip
         for low in range(0, channels, GROUP):
             high = min(low + GROUP, channels)
-            for j in range(PANEL):
+            for j in range(turned, PANEL):
                 for c in range(low, high):
                     start = base + j * lane_step + c * channel_step
                     for t in range(taps):
@@ -228,6 +240,35 @@ def pack_weights(
                         if j < lanes:
                             value = load_float(start + load_integer(tap_offsets + 8 * t))
                         store_float(at + (t * channels + c) * PANEL_BYTES + j * FLOAT, value)
+    scratch[0] = 0  # alive to here: the loops know it by address only
+
+
+@njit(nogil=True, cache=True)
+def tap_direction(tap_offsets, taps):
+    """1 or -1 where the taps follow each other in memory, forwards or backwards; 0 where they do not."""
+    step = FLOAT if taps == 1 else load_integer(tap_offsets + 8) - load_integer(tap_offsets)
+    for t in range(2, taps):
+        if load_integer(tap_offsets + 8 * t) - load_integer(tap_offsets + 8 * (t - 1)) != step:
+            return 0
+    return step // FLOAT if step == FLOAT or step == -FLOAT else 0
+
+
+@njit(nogil=True, cache=True)
+def pack_lanes(source, lane_step, channel_step, taps, channels, direction, target, scratch):
+    """LANES lanes of one panel, where the taps of a channel follow each other in memory: squares of numbers are
+    transposed in registers. Where the channels follow each other too, they are one run."""
+    together = channels if channel_step == taps * FLOAT else 1
+    length = together * taps
+    for first in range(0, channels, together):
+        run = source + first * channel_step
+        for low in range(0, length, LANES):
+            low = min(low, length - LANES)  # the last square overlaps the one before
+            transpose(run + low * FLOAT, lane_step, scratch, VECTOR_BYTES)
+            for i in range(LANES):
+                c, t = first + (low + i) // taps, (low + i) % taps
+                if direction < 0:
+                    t = taps - 1 - t
+                store(target + (t * channels + c) * PANEL_BYTES, load(scratch + i * VECTOR_BYTES))
 
 
 @njit(nogil=True, cache=True)
