@@ -81,8 +81,8 @@ class Figures:
         return min(pairs), statistics.median(pairs), max(pairs)
 
 
-#: Seconds of rest before each turn. OpenBLAS's threads keep a core busy for a while after their last product (0.11 s here;
-#: PyTorch's for 0.01 s), which the next contestant's second thread would pay for.
+#: Seconds of rest before each turn. OpenBLAS's threads keep a core busy for a while after their last product (0.11 s
+#: here; PyTorch's for 0.01 s), which the next contestant's second thread would pay for.
 PAUSE = 0.2
 
 

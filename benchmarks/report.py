@@ -18,7 +18,7 @@ def markdown(all_figures: list[Figures], environment: list[str]) -> str:
     groups = list(dict.fromkeys(contestants.ALL[n].group for f in all_figures for n in f.rounds))
     lines += [
         "Median time per unit of work; in brackets, the ratio to PyTorch in its best setting (median of the rounds, "
-        "minimum to maximum). Below 1 is faster.",
+        "minimum to maximum). Below 1 is faster. Contestants take turns, with a short rest between them.",
         "",
         "| workload | " + " | ".join(groups) + " |",
         "|---" * (len(groups) + 1) + "|",
