@@ -120,7 +120,8 @@ def test_inference_gives_the_same_bits_and_no_graph():
     assert out[0].numpy().tobytes() == out[1].numpy().tobytes()
 
 
-def test_the_passes_are_fewer(monkeypatch):
+@pytest.mark.parametrize("inplace", [False, True])
+def test_the_passes_are_fewer(monkeypatch, inplace):
     calls = []
     kernels.backend()
     for name in ("bias_add", "relu", "bias_relu", "max_pool", "bias_relu_max_pool2x2", "batch_norm_forward",
@@ -132,8 +133,8 @@ def test_the_passes_are_fewer(monkeypatch):
             return chosen(*args, **params)
 
         monkeypatch.setattr(kernels._chosen, name, counted)
-    net = nn.Sequential(nn.Conv2d(2, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 8, 3, bias=False),
-                        nn.BatchNorm2d(8), nn.ReLU())  # fmt: skip
+    net = nn.Sequential(nn.Conv2d(2, 8, 3, padding=1), nn.ReLU(inplace), nn.MaxPool2d(2),
+                        nn.Conv2d(8, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(inplace))  # fmt: skip
     loss = net(batch()).sum()
     assert calls == ["bias_relu_max_pool2x2", "batch_norm_relu"]
     calls.clear()

@@ -2,8 +2,8 @@
 
 An op that may be fused with the next one gives a *deferred* tensor: its node, shape and dtype are there from the
 start, its array is computed by a *recipe* the moment anybody asks for it. An op that can go on from the recipe
-(ReLU behind a bias, say) asks `go_on` instead of reading the array, and both are done in one pass. Each op still
-records its own node; what such a node saved is restored when somebody looks (see `saved`).
+(ReLU behind a bias, say) is called by `apply` instead of reading the array, and both are done in one pass. Each op
+still records its own node; what such a node saved is restored when somebody looks (see `saved`).
 
 Nothing can tell the difference but a clock: reading `.array`, by whatever way, computes it, and the tensor is a
 plain one from then on. Deferred tensors exist only inside the outermost module's call (`Module.__call__` settles what
@@ -191,22 +191,27 @@ def defer(recipe: Recipe, node: Node | None) -> Any:
     return t
 
 
-def go_on(x: Any, op: Any, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
-    """(result, params with choices) of ``op(x, *inputs, **params)`` in one pass with what a deferred `x` waits for;
-    None where that cannot be: then the op is called as always."""
-    if modes.state.now.on_record is not None:
-        return None
-    recipe = _slot.__get__(x)
-    return recipe.then(x, op, inputs, params) if isinstance(recipe, Recipe) else None
+def apply(op: Any, x: Any, inputs: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """``op.apply((x, *inputs), params)``, in one pass with what a deferred `x` waits for where that can be."""
+    if type(x) is kind and modes.state.now.on_record is None:
+        recipe = _slot.__get__(x)
+        if isinstance(recipe, Recipe):
+            fused = recipe.then(x, op, inputs, params)
+            if fused is not None:
+                return fused
+    return op.apply((x, *inputs), params)
 
 
 def take_over(x: Any, y: Any) -> bool:
-    """Make the deferred `x` what the deferred `y`, an op of it, is: the change in place. False where the
-    two differ in whether they are part of a graph."""
-    if not isinstance(y, kind) or (x.node is None) != (y.node is None):
+    """Make a deferred `x` what `y`, an op of it, is: the change in place, without computing what x was. False for a
+    plain x, and where the two differ in whether they are part of a graph."""
+    if type(x) is not kind or (x.node is None) != (y.node is None):
         return False
-    _slot.__set__(x, _slot.__get__(y))
     x.node = y.node
+    if type(y) is kind:
+        _slot.__set__(x, _slot.__get__(y))
+    else:
+        x.array = y.array
     return True
 
 

@@ -65,13 +65,8 @@ prelu_op = E(
 
 def relu(input: Array, inplace: bool = False) -> Array:
     """max(x, 0). At 0 the gradient is 0."""
-    if type(input) is deferred.kind:
-        fused = deferred.go_on(input, relu_op, (), {})
-        if fused is not None:
-            if inplace and deferred.take_over(input, fused[0]):
-                return input
-            return _maybe_inplace(input, fused[0], inplace)
-    return _maybe_inplace(input, relu_op.apply((input,), {})[0], inplace)
+    y = deferred.apply(relu_op, input, (), {})[0]
+    return input if inplace and deferred.take_over(input, y) else _maybe_inplace(input, y, inplace)
 
 
 def relu6(input: Array, inplace: bool = False) -> Array:

@@ -20,6 +20,7 @@ from tinygrad_cnn.autograd.deferred import Recipe
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.ops import conv
+from tinygrad_cnn.ops.normalise import inverse_std
 
 ndarray = np.ndarray
 Params = dict[str, Any]
@@ -50,7 +51,7 @@ class Plain(Recipe):
         return z
 
     def then(self, x: Any, op: Any, inputs: tuple[Any, ...], params: Params) -> Any:
-        return normalised(self, x, op, inputs, params) if op.name in ("batch_norm", "fixed_norm") else None
+        return normalised(self, x, op, inputs, params)
 
 
 class Biased(Recipe):
@@ -69,17 +70,13 @@ class Biased(Recipe):
         if op.name == "relu" and self.z is not None:
             recipe = BiasedReLU(self.z, self.bias, self.again)
             return deferred.defer(recipe, relu_node(op, x, self.z, recipe)), params
-        return normalised(self, x, op, inputs, params) if op.name in ("batch_norm", "fixed_norm") else None
+        return normalised(self, x, op, inputs, params)
 
 
-class BiasedReLU(Recipe):
+class BiasedReLU(Biased):
     """relu(z + bias[c]). It stands in the ReLU node's `saved` until its value is there, or pooled."""
 
-    __slots__ = ("again", "bias")
-
-    def __init__(self, z: ndarray, bias: ndarray, again: Again) -> None:
-        super().__init__(z)
-        self.bias, self.again = bias, again
+    __slots__ = ()
 
     def compute(self, z: ndarray) -> ndarray:
         return kernels.bias_relu(z, self.bias)
@@ -125,7 +122,9 @@ class Normed(Recipe):
 
 def normalised(source: Recipe, x: Any, op: Any, inputs: tuple[Any, ...], params: Params) -> Any:
     """Batch normalisation of a value nobody else has seen: the statistics now, the normalising pass when it is known
-    whether ReLU follows."""
+    whether ReLU follows. None for any other op."""
+    if op.name not in ("batch_norm", "fixed_norm"):
+        return None
     z = source.value()
     if any(v is not None and not _fits(v, z) for v in inputs):
         return None
@@ -136,9 +135,8 @@ def normalised(source: Recipe, x: Any, op: Any, inputs: tuple[Any, ...], params:
     mean, var = params["mean"], params["var"]
     if mean.dtype != source.dtype:
         return None
-    invstd = 1 / np.sqrt(var + var.dtype.type(params["eps"]))
     # Copied, as the bias of a convolution is.
-    recipe = Normed(source, _copy(weight), _copy(bias), mean.copy(), invstd)
+    recipe = Normed(source, _copy(weight), _copy(bias), mean.copy(), inverse_std(var, params["eps"]))
     parents = (x.node, *[None if v is None else v.node for v in inputs])
     node = None
     if modes.state.now.grad and any(parent is not None for parent in parents):

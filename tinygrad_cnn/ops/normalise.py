@@ -33,13 +33,13 @@ def _batch_norm(
 ) -> tuple[Any, Any, Any]:
     if mean is None:
         mean, var = kernels.batch_statistics(x)
-    return kernels.batch_norm_forward(x, weight, bias, mean, _invstd(var, eps)), mean, var
+    return kernels.batch_norm_forward(x, weight, bias, mean, inverse_std(var, eps)), mean, var
 
 
 def _batch_norm_vjp(
     g: Any, _y: Any, x: Any, weight: Any, _bias: Any, *, eps: float, mean: Any, var: Any
 ) -> Grads:
-    return kernels.batch_norm_backward(g, x, weight, mean, _invstd(var, eps))
+    return kernels.batch_norm_backward(g, x, weight, mean, inverse_std(var, eps))
 
 
 def _batch_norm_definition(x: Any, weight: Any, bias: Any, *, eps: float) -> Any:
@@ -59,14 +59,14 @@ batch_norm = General(
 
 
 def _fixed_norm(x: Any, weight: Any, bias: Any, *, mean: Any, var: Any, eps: float) -> Any:
-    return kernels.batch_norm_forward(x, weight, bias, mean, _invstd(var, eps))
+    return kernels.batch_norm_forward(x, weight, bias, mean, inverse_std(var, eps))
 
 
 def _fixed_norm_vjp(
     g: Any, _y: Any, x: Any, weight: Any, _bias: Any, *, mean: Any, var: Any, eps: float
 ) -> Grads:
     axes = (0, *range(2, x.ndim))
-    invstd = _invstd(var, eps)
+    invstd = inverse_std(var, eps)
     scale = invstd if weight is None else invstd * weight
     dx = g * per_channel(scale, x.ndim)
     xhat = kernels.batch_norm_forward(x, None, None, mean, invstd)
@@ -75,7 +75,7 @@ def _fixed_norm_vjp(
 
 def _fixed_norm_definition(x: Any, weight: Any, bias: Any, *, mean: Any, var: Any, eps: float) -> Any:
     n = len(x.shape)
-    return _affine((x - per_channel(mean, n)) * per_channel(_invstd(var, eps), n), weight, bias)
+    return _affine((x - per_channel(mean, n)) * per_channel(inverse_std(var, eps), n), weight, bias)
 
 
 fixed_norm = General(
@@ -123,8 +123,8 @@ def _affine(xhat: Any, weight: Any, bias: Any) -> Any:
     return xhat if bias is None else xhat + per_channel(bias, n)
 
 
-def _invstd(var: Any, eps: float) -> Any:
+def inverse_std(var: Any, eps: float) -> Any:
     return 1 / np.sqrt(var + var.dtype.type(eps))
 
 
-__all__ = ["batch_norm", "fixed_norm", "per_channel", "standardize"]
+__all__ = ["batch_norm", "fixed_norm", "inverse_std", "per_channel", "standardize"]

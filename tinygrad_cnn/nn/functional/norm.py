@@ -46,24 +46,18 @@ def batch_norm(
             )
         dtype = np.result_type(input.dtype, np.float32) if input.dtype == np.float16 else input.dtype
         mean, var = (unwrap(v).astype(dtype, copy=False) for v in (running_mean, running_var))
-        return _apply(ops.fixed_norm, input, weight, bias, {"mean": mean, "var": var, "eps": float(eps)})[0]
+        return deferred.apply(ops.fixed_norm, input, (weight, bias), {"mean": mean, "var": var, "eps": float(eps)})[0]
     count = int(np.prod(shape, dtype=np.int64)) // max(1, channels)
     if count <= 1:
         raise wrong_shape(
             "batch_norm", f"more than 1 value per channel when training, got input size {shape}"
         )
-    y, chosen = _apply(ops.batch_norm, input, weight, bias, {"eps": float(eps)})
+    y, chosen = deferred.apply(ops.batch_norm, input, (weight, bias), {"eps": float(eps)})
     if running_mean is not None:
         _move(unwrap(running_mean), chosen["mean"], momentum)
     if running_var is not None:
         _move(unwrap(running_var), chosen["var"] * (count / (count - 1)), momentum)
     return y
-
-
-def _apply(op: Any, input: Any, weight: Any, bias: Any, params: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """The op, in one pass with what follows where the input is a convolution's output."""
-    fused = type(input) is deferred.kind and deferred.go_on(input, op, (weight, bias), params)
-    return fused or op.apply((input, weight, bias), params)
 
 
 def _move(running: np.ndarray, value: np.ndarray, momentum: float) -> None:

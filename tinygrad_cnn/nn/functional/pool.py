@@ -29,9 +29,7 @@ def _max_pool(name: str, d: int) -> Callable[..., Any]:
             name, tuple(x.shape), hashable(kernel_size), hashable(stride), hashable(padding), hashable(dilation),
             bool(ceil_mode),
         )  # fmt: skip
-        y, chosen = (type(x) is deferred.kind and deferred.go_on(x, ops.max_pool, (), params)) or ops.max_pool.apply(
-            (x,), params
-        )
+        y, chosen = deferred.apply(ops.max_pool, x, (), params)
         if not return_indices:
             return _unbatched(y, input)
         return _unbatched(y, input), _unbatched(wrap(chosen["indices"].astype(np.int64)), input)
