@@ -34,19 +34,20 @@ def bias_add(x: Array, bias: Array) -> Array:
         return np.add(x, bias)
     if x.size < SMALL or not ours(x, bias) or not is_channels_last(x):
         return reference.bias_add(x, bias)
-    y, b = np.empty_like(x), np.ascontiguousarray(bias)
-    count = x.size // x.shape[1]
-    add_rows.run((address(x), address(y), address(b), len(b)), count, grain(count, x.size))
-    return y
+    return _with_bias(x, bias, False)
 
 
 def bias_relu(x: Array, bias: Array) -> Array:
     """See `kernels.bias_relu`."""
     if x.size < SMALL or not ours(x, bias) or not is_channels_last(x):
         return reference.bias_relu(x, bias)
+    return _with_bias(x, bias, True)
+
+
+def _with_bias(x: Array, bias: Array, clipped: bool) -> Array:
     y, b = np.empty_like(x), np.ascontiguousarray(bias)
     count = x.size // x.shape[1]
-    add_clip_rows.run((address(x), address(y), address(b), len(b)), count, grain(count, x.size))
+    add_rows.run((address(x), address(y), address(b), len(b), clipped), count, grain(count, x.size))
     return y
 
 
@@ -108,33 +109,19 @@ def bias_relu_max_pool2x2(x: Array, bias: Array) -> tuple[Array, Array]:
 
 @Task
 def add_rows(table, first, last):
-    """(x, y, bias, C): pixels of channels-last x. The bias is repeated to a longer run, so that the inner loop is long
-    even with few channels."""
+    """(x, y, bias, C, clipped): pixels of channels-last x, at least 0 where it is clipped. The bias is repeated to a
+    longer run, so that the inner loop is long even with few channels."""
     t = integers(table)
     c = t[3]
     many = max(1, LONG // c)
     run = repeated(t[2], c, many)
-    for p in range(first, last, many):
-        count = min(many, last - p) * c
-        row, out = view(t[0] + 4 * p * c, count), view(t[1] + 4 * p * c, count)
-        for k in range(count):
-            out[k] = row[k] + run[k]
-
-
-@Task
-def add_clip_rows(table, first, last):
-    """(x, y, bias, C): `add_rows`, and what is below zero set to zero on the way."""
-    t = integers(table)
-    c = t[3]
-    many = max(1, LONG // c)
-    run = repeated(t[2], c, many)
-    zero = np.float32(0)
+    least = np.float32(0) if t[4] else np.float32(-np.inf)
     for p in range(first, last, many):
         count = min(many, last - p) * c
         row, out = view(t[0] + 4 * p * c, count), view(t[1] + 4 * p * c, count)
         for k in range(count):
             v = row[k] + run[k]
-            out[k] = zero if v <= zero else v
+            out[k] = least if v <= least else v
 
 
 @njit(nogil=True, cache=True)
