@@ -27,12 +27,22 @@ def three_rows(n, top, height, width, pixel, source, zeros):
 
 
 @njit(nogil=True, cache=True)
+def column_of(p, q, r, column, width, pixel, c):
+    """One column of a window's three rows; zeros outside the image."""
+    if 0 <= column < width:
+        here = c + column * pixel
+        prefetch(r + width * pixel + here)  # the next row: a walk in steps is not foreseen
+        return load(p + here), load(q + here), load(r + here)
+    zero = splat(np.float32(0))
+    return zero, zero, zero
+
+
+@njit(nogil=True, cache=True)
 def forward(
     first, last, channels, height, width, out_height, out_width, low_h, low_w, source, packed, target, zeros
 ):
     """Images [first, last)."""
     pixel = channels * FLOAT
-    zero = splat(np.float32(0))
     for n in range(first, last):
         for i in range(out_height):
             p, q, r = three_rows(n, i - low_h, height, width, pixel, source, zeros)
@@ -42,20 +52,10 @@ def forward(
                 w0, w1, w2 = load(at), load(at + pixel), load(at + 2 * pixel)
                 w3, w4, w5 = load(at + 3 * pixel), load(at + 4 * pixel), load(at + 5 * pixel)
                 w6, w7, w8 = load(at + 6 * pixel), load(at + 7 * pixel), load(at + 8 * pixel)
-                a0 = a1 = a2 = b0 = b1 = b2 = zero
-                if 0 <= -low_w < width:
-                    here = c - low_w * pixel
-                    a0, a1, a2 = load(p + here), load(q + here), load(r + here)
-                if 0 <= 1 - low_w < width:
-                    here = c + (1 - low_w) * pixel
-                    b0, b1, b2 = load(p + here), load(q + here), load(r + here)
+                a0, a1, a2 = column_of(p, q, r, -low_w, width, pixel, c)
+                b0, b1, b2 = column_of(p, q, r, 1 - low_w, width, pixel, c)
                 for j in range(out_width):
-                    column = j + 2 - low_w
-                    d0 = d1 = d2 = zero
-                    if 0 <= column < width:
-                        here = c + column * pixel
-                        d0, d1, d2 = load(p + here), load(q + here), load(r + here)
-                        prefetch(r + width * pixel + here)  # the next row: a walk in steps is not foreseen
+                    d0, d1, d2 = column_of(p, q, r, j + 2 - low_w, width, pixel, c)
                     x = fma(a0, w0, fma(b0, w1, d0 * w2))
                     y = fma(a1, w3, fma(b1, w4, d1 * w5))
                     z = fma(a2, w6, fma(b2, w7, d2 * w8))
@@ -70,7 +70,6 @@ def weights(
 ):
     """Adds images [first, last) to sums (9, channels)."""
     pixel = channels * FLOAT
-    zero = splat(np.float32(0))
     for n in range(first, last):
         for i in range(out_height):
             p, q, r = three_rows(n, i - low_h, height, width, pixel, source, zeros)
@@ -80,20 +79,10 @@ def weights(
                 w0, w1, w2 = load(at), load(at + pixel), load(at + 2 * pixel)
                 w3, w4, w5 = load(at + 3 * pixel), load(at + 4 * pixel), load(at + 5 * pixel)
                 w6, w7, w8 = load(at + 6 * pixel), load(at + 7 * pixel), load(at + 8 * pixel)
-                a0 = a1 = a2 = b0 = b1 = b2 = zero
-                if 0 <= -low_w < width:
-                    here = c - low_w * pixel
-                    a0, a1, a2 = load(p + here), load(q + here), load(r + here)
-                if 0 <= 1 - low_w < width:
-                    here = c + (1 - low_w) * pixel
-                    b0, b1, b2 = load(p + here), load(q + here), load(r + here)
+                a0, a1, a2 = column_of(p, q, r, -low_w, width, pixel, c)
+                b0, b1, b2 = column_of(p, q, r, 1 - low_w, width, pixel, c)
                 for j in range(out_width):
-                    column = j + 2 - low_w
-                    d0 = d1 = d2 = zero
-                    if 0 <= column < width:
-                        here = c + column * pixel
-                        d0, d1, d2 = load(p + here), load(q + here), load(r + here)
-                        prefetch(r + width * pixel + here)  # the next row: a walk in steps is not foreseen
+                    d0, d1, d2 = column_of(p, q, r, j + 2 - low_w, width, pixel, c)
                     prefetch(up + (out_width + j) * pixel + c)
                     g = load(up + j * pixel + c)
                     w0, w1, w2 = fma(a0, g, w0), fma(b0, g, w1), fma(d0, g, w2)
