@@ -15,7 +15,7 @@ from importlib import import_module as _import_module
 from typing import Any as _Any
 
 from tinygrad_cnn import autograd, cuda
-from tinygrad_cnn import tensor as _tensor_module
+from tinygrad_cnn.tensors import tensor as _tensor_module
 from tinygrad_cnn.autograd.batched import vmap
 from tinygrad_cnn.autograd.deferred import is_fusion_enabled, set_fusion
 from tinygrad_cnn.autograd.modes import (
@@ -28,7 +28,7 @@ from tinygrad_cnn.autograd.modes import (
     set_default_dtype,
     set_grad_enabled,
 )
-from tinygrad_cnn.creation import (
+from tinygrad_cnn.ops.creation import (
     arange,
     as_tensor,
     asarray,
@@ -53,7 +53,7 @@ from tinygrad_cnn.creation import (
     zeros,
     zeros_like,
 )
-from tinygrad_cnn.device import (
+from tinygrad_cnn.ops.device import (
     bool,
     can_cast,
     device,
@@ -77,7 +77,7 @@ from tinygrad_cnn.device import (
     short,
     uint8,
 )
-from tinygrad_cnn.legacy import (
+from tinygrad_cnn.tensors.typed import (
     BoolTensor,
     ByteTensor,
     CharTensor,
@@ -390,8 +390,8 @@ from tinygrad_cnn.ops.statistics import (
     trapezoid,
     trapz,
 )
-from tinygrad_cnn.printing import set_printoptions
-from tinygrad_cnn.random import (
+from tinygrad_cnn.tensors.printing import set_printoptions
+from tinygrad_cnn.ops.random import (
     Generator,
     bernoulli,
     default_generator,
@@ -411,14 +411,14 @@ from tinygrad_cnn.random import (
     seed,
     set_rng_state,
 )
-from tinygrad_cnn.settings import (
+from tinygrad_cnn.support.switches import (
     are_deterministic_algorithms_enabled,
     compile,
     get_float32_matmul_precision,
     set_float32_matmul_precision,
     use_deterministic_algorithms,
 )
-from tinygrad_cnn.size import Size as _Size
+from tinygrad_cnn.support.size import Size as _Size
 
 __version__ = "0.1.0"
 

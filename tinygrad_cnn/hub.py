@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 
 
 def load_state_dict_from_url(url: str, *_args: Any, **_kwargs: Any) -> NoReturn:

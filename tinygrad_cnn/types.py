@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tinygrad_cnn.device import device
+from tinygrad_cnn.ops.device import device
 
 Number = int | float | bool
 Device = device | str | int | None

@@ -17,7 +17,7 @@ from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.backward import grad
 from tinygrad_cnn.autograd.graph import Node, reachable
 from tinygrad_cnn.autograd.handle import Handle, make_leaf, unwrap, wrap
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 
 
 @dataclass(frozen=True)

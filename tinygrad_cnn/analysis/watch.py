@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 
 
 @contextlib.contextmanager

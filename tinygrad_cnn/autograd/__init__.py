@@ -5,7 +5,7 @@ Its rooms, in the order in which to read them: `primitive` and the three kinds (
 `linear_map` (local gradients to look at), `transforms` (functions of functions). None knows an op by name.
 """
 
-from tinygrad_cnn import quiet as _quiet
+from tinygrad_cnn.support import float_warnings as _quiet
 from tinygrad_cnn.autograd import functional
 from tinygrad_cnn.autograd.anomaly import (
     detect_anomaly,

@@ -139,12 +139,12 @@ def _fresh(value: Any) -> Any:
 
 
 def _random_state() -> Any:
-    from tinygrad_cnn.random import get_rng_state
+    from tinygrad_cnn.ops.random import get_rng_state
 
     return get_rng_state()
 
 
 def _set_random_state(state: Any) -> None:
-    from tinygrad_cnn.random import set_rng_state
+    from tinygrad_cnn.ops.random import set_rng_state
 
     set_rng_state(state)

@@ -23,7 +23,7 @@ import numpy as np
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle
-from tinygrad_cnn.size import Size
+from tinygrad_cnn.support.size import Size
 
 #: Below this many numbers a pass costs less than the bookkeeping.
 WORTH_IT = 4_000

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from tinygrad_cnn.errors import UserError
+from tinygrad_cnn.support.errors import UserError
 
 __all__ = ["COMMANDS", "main"]
 

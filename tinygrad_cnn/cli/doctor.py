@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_cnn import kernels
 from tinygrad_cnn.cli.console import console
-from tinygrad_cnn.extras import available
+from tinygrad_cnn.support.extras import available
 
 #: What a CPU feature is called by NumPy, from the widest vectors down.
 _VECTORS = ("AVX512F", "AVX2", "AVX", "SSE42", "SVE", "NEON", "VSX", "VX")

@@ -16,7 +16,7 @@ from typing import Any
 from tinygrad_cnn import models, viz
 from tinygrad_cnn.autograd.handle import Handle, wrap
 from tinygrad_cnn.cli.arguments import natural, positive_int
-from tinygrad_cnn.errors import UsageError, UserError
+from tinygrad_cnn.support.errors import UsageError, UserError
 
 _EPILOG = """\
 WHAT is one of

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.errors import DataError
-from tinygrad_cnn.extras import require
+from tinygrad_cnn.support.errors import DataError
+from tinygrad_cnn.support.extras import require
 
 __all__ = ["read_image"]
 

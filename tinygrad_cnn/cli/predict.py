@@ -10,7 +10,7 @@ from tinygrad_cnn import datasets, models
 from tinygrad_cnn.cli.console import console, simple_table
 from tinygrad_cnn.cli.images import read_image
 from tinygrad_cnn.cli.runs import load_trained
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 from tinygrad_cnn.training.evaluation import predict
 
 _CLASSES = {"fashion-mnist": datasets.FashionMNIST.classes}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tinygrad_cnn import datasets, models
-from tinygrad_cnn.errors import CheckpointError, UsageError
+from tinygrad_cnn.support.errors import CheckpointError, UsageError
 from tinygrad_cnn.io.atomic import write_atomically
 from tinygrad_cnn.training.checkpoint import load_weights
 

@@ -8,7 +8,7 @@ from tinygrad_cnn import models
 from tinygrad_cnn.analysis.cost import summary
 from tinygrad_cnn.cli.arguments import positive_int
 from tinygrad_cnn.cli.console import console, human, simple_table
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ from tinygrad_cnn.datasets.base import ArrayDataset
 from tinygrad_cnn.datasets.digits import Digits
 from tinygrad_cnn.datasets.mnist import MNIST, FashionMNIST
 from tinygrad_cnn.datasets.mnist1d import MNIST1D, make_mnist1d
-from tinygrad_cnn.errors import DataError
+from tinygrad_cnn.support.errors import DataError
 
 __all__ = [
     "MNIST",

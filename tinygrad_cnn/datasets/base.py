@@ -13,7 +13,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_cnn.errors import DataError
+from tinygrad_cnn.support.errors import DataError
 
 __all__ = ["ArrayDataset"]
 

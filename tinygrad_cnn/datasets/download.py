@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tinygrad_cnn.errors import DataError, OutputError
+from tinygrad_cnn.support.errors import DataError, OutputError
 
 __all__ = ["fetch_all"]
 

@@ -17,7 +17,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_cnn.errors import DataError
+from tinygrad_cnn.support.errors import DataError
 
 __all__ = ["parse_idx", "read_idx", "write_idx"]
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from tinygrad_cnn.datasets.base import ArrayDataset, Transform
 from tinygrad_cnn.datasets.download import fetch_all
 from tinygrad_cnn.datasets.idx import read_idx
-from tinygrad_cnn.errors import DataError
+from tinygrad_cnn.support.errors import DataError
 
 __all__ = ["MNIST", "FashionMNIST", "read_images_and_labels"]
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_cnn.datasets.base import ArrayDataset, Transform
-from tinygrad_cnn.errors import DataError
+from tinygrad_cnn.support.errors import DataError
 
 __all__ = ["MNIST1D", "MNIST1DArrays", "make_mnist1d"]
 

@@ -16,7 +16,7 @@ from tinygrad_cnn.debug import rendering, snapshot
 from tinygrad_cnn.debug.breakpoints import Breakpoint
 from tinygrad_cnn.debug.conditions import NAMES
 from tinygrad_cnn.debug.selectors import CONDITION_WORDS, parse, suggestions
-from tinygrad_cnn.errors import UsageError, UserError
+from tinygrad_cnn.support.errors import UsageError, UserError
 
 
 @dataclass

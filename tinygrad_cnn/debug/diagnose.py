@@ -39,7 +39,7 @@ from tinygrad_cnn.debug.conditions import norm
 from tinygrad_cnn.debug.learning import Learning, base, loss_of, place
 from tinygrad_cnn.debug.moment import Moment
 from tinygrad_cnn.debug.rendering import to_text
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 
 
 @dataclass

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import unwrap, wrap
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 
 if TYPE_CHECKING:
     from tinygrad_cnn.debug.session import BackwardSession

@@ -16,7 +16,7 @@ from tinygrad_cnn.debug.ailments import FALL, UPDATE, UPDATE_AT_MOST, Ailment
 from tinygrad_cnn.debug.anomaly import Finding, anomaly
 from tinygrad_cnn.debug.conditions import norm
 from tinygrad_cnn.debug.moment import Moment
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 
 #: Factors of the user's learning rate that are tried, in this order, where it does not get the loss down.
 FACTORS = (0.1, 0.01, 10, 100, 1e-3, 1e3, 1e-5, 1e5)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn import random
+from tinygrad_cnn.ops import random
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.handle import make_leaf, wrap
 from tinygrad_cnn.debug.walking import Stop
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 
 if TYPE_CHECKING:
     from tinygrad_cnn.debug.session import BackwardSession

@@ -24,7 +24,7 @@ from tinygrad_cnn.debug.breakpoints import Breakpoints
 from tinygrad_cnn.debug.conditions import NAMES, Namespace, norm
 from tinygrad_cnn.debug.snapshot import describe_visit, frames, show
 from tinygrad_cnn.debug.walking import Stop, Walk, Watch
-from tinygrad_cnn.errors import DataError, UsageError
+from tinygrad_cnn.support.errors import DataError, UsageError
 from tinygrad_cnn.viz.collect import Wish, collect
 from tinygrad_cnn.viz.description import Description, Downstream, Step, plain
 from tinygrad_cnn.viz.files import write_text

@@ -26,7 +26,7 @@ from tinygrad_cnn.debug.attach import Attached, attached, caller_scopes, failed_
 from tinygrad_cnn.debug.forward import ForwardStops
 from tinygrad_cnn.debug.session import BackwardSession
 from tinygrad_cnn.debug.terminal import QuitDebugger, Terminal
-from tinygrad_cnn.errors import UsageError, UserError
+from tinygrad_cnn.support.errors import UsageError, UserError
 
 
 def run_script(

@@ -19,7 +19,7 @@ from fnmatch import fnmatchcase
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 
 if TYPE_CHECKING:
     from tinygrad_cnn.autograd.graph import Node

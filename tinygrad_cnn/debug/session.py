@@ -30,7 +30,7 @@ from tinygrad_cnn.debug.breakpoints import Breakpoints
 from tinygrad_cnn.debug.conditions import Namespace
 from tinygrad_cnn.debug.editing import MISSING, edit_edge, edit_gradient, edit_value, put
 from tinygrad_cnn.debug.walking import Stop, Walk, Watch
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 
 if TYPE_CHECKING:
     from tinygrad_cnn.debug.check import Check

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_cnn.autograd.graph import Node, Site
 from tinygrad_cnn.debug.conditions import norm
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 from tinygrad_cnn.viz.description import plain
 from tinygrad_cnn.viz.summary import summarise
 

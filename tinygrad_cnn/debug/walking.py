@@ -15,7 +15,7 @@ import numpy as np
 from tinygrad_cnn.autograd.handle import Handle
 from tinygrad_cnn.debug.breakpoints import Breakpoints
 from tinygrad_cnn.debug.selectors import Query, check_expression, parse, suggestions
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 
 
 class Stop(NamedTuple):

@@ -9,7 +9,7 @@ from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.distributions.distribution import Distribution, parameters
 from tinygrad_cnn.ops.activation import log_softmax
 from tinygrad_cnn.ops.index import gather
-from tinygrad_cnn.random import multinomial
+from tinygrad_cnn.ops.random import multinomial
 
 
 class Categorical(Distribution):

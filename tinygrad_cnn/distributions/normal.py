@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from tinygrad_cnn.distributions.distribution import Distribution, parameters
-from tinygrad_cnn.random import randn
+from tinygrad_cnn.ops.random import randn
 
 
 class Normal(Distribution):

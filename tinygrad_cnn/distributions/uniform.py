@@ -6,7 +6,7 @@ from typing import Any
 
 from tinygrad_cnn.distributions.distribution import Distribution, parameters
 from tinygrad_cnn.ops.elementwise import where
-from tinygrad_cnn.random import rand
+from tinygrad_cnn.ops.random import rand
 
 
 class Uniform(Distribution):

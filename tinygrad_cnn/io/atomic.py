@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from tinygrad_cnn.errors import CheckpointError, OutputError
+from tinygrad_cnn.support.errors import CheckpointError, OutputError
 
 __all__ = ["make_folder", "read_bytes", "write_atomically"]
 

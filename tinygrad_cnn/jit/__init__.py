@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 from tinygrad_cnn.nn.modules.module import Module
 
 __all__ = ["Attribute", "Final", "ScriptModule", "annotate", "export", "freeze", "fuser", "ignore", "interface"]

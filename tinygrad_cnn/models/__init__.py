@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 from tinygrad_cnn.models.imagenet import VGG, AlexNet, vgg11
 from tinygrad_cnn.models.mnist import MLP, LeNet5, MnistCNN
 from tinygrad_cnn.models.mnist1d import MNIST1DCNN, MNIST1DMLP, UDLCNN, MNIST1DLogistic

@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygrad_cnn.autograd import modes, versions
 from tinygrad_cnn.autograd.handle import Handle, wrap
-from tinygrad_cnn.random import normal_array, trunc_normal_array, uniform_array
+from tinygrad_cnn.ops.random import normal_array, trunc_normal_array, uniform_array
 
 
 def blank(shape: tuple[int, ...], dtype: Any = None) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.handle import Handle, make_leaf
-from tinygrad_cnn.tensor import Tensor
+from tinygrad_cnn.tensors.tensor import Tensor
 
 
 class Parameter(Tensor):

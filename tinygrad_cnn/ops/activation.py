@@ -102,7 +102,7 @@ def rrelu(
     """Leaky ReLU whose slope is drawn from [lower, upper] per entry in training, and their mean otherwise."""
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
-    from tinygrad_cnn.random import uniform_array
+    from tinygrad_cnn.ops.random import uniform_array
 
     x = unwrap(input)
     slope = np.where(x > 0, 1, uniform_array(x.shape, x.dtype, lower, upper, generator)).astype(x.dtype)

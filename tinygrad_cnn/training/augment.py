@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd.handle import unwrap, wrap
-from tinygrad_cnn.random import randint
+from tinygrad_cnn.ops.random import randint
 
 __all__ = ["RandomShift"]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tinygrad_cnn.errors import CheckpointError
+from tinygrad_cnn.support.errors import CheckpointError
 from tinygrad_cnn.io.atomic import write_atomically
 
 __all__ = ["History"]

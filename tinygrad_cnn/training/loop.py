@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinygrad_cnn import optim
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 from tinygrad_cnn.training.history import History
 from tinygrad_cnn.training.loading import as_loader
 from tinygrad_cnn.training.trainer import Trainer

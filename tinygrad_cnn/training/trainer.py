@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 from tinygrad_cnn.autograd.handle import unwrap
-from tinygrad_cnn.errors import CheckpointError, UserError
+from tinygrad_cnn.support.errors import CheckpointError, UserError
 from tinygrad_cnn.training.evaluation import cross_entropy, evaluate, is_classification, split_batch
 from tinygrad_cnn.training.history import History
 from tinygrad_cnn.utils.data.randomness import numpy_generator

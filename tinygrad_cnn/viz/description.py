@@ -29,7 +29,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tinygrad_cnn.errors import DataError
+from tinygrad_cnn.support.errors import DataError
 from tinygrad_cnn.viz.files import write_text
 
 SCHEMA = "tinygrad_cnn.graph"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tinygrad_cnn.errors import OutputError
+from tinygrad_cnn.support.errors import OutputError
 from tinygrad_cnn.io.atomic import write_atomically
 
 

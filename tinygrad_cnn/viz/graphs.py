@@ -15,7 +15,7 @@ import numpy as np
 from tinygrad_cnn.analysis.watch import evaluating
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.handle import Handle, wrap
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 from tinygrad_cnn.viz.collect import Wish, collect
 from tinygrad_cnn.viz.description import Description
 from tinygrad_cnn.viz.files import write_bytes, write_text

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from tinygrad_cnn.autograd.handle import Handle
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 from tinygrad_cnn.viz.description import Description, Node
 
 

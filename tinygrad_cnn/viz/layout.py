@@ -6,7 +6,7 @@ it), works out exact coordinates itself, and does without where there are none.
 
 from __future__ import annotations
 
-from tinygrad_cnn.errors import MissingExtraError, OutputError
+from tinygrad_cnn.support.errors import MissingExtraError, OutputError
 from tinygrad_cnn.viz.description import Description
 from tinygrad_cnn.viz.render import available, render
 

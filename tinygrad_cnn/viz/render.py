@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import warnings
 
-from tinygrad_cnn.errors import MissingExtraError, OutputError
+from tinygrad_cnn.support.errors import MissingExtraError, OutputError
 
 
 def available() -> str | None:

@@ -26,7 +26,7 @@ from tinygrad_cnn.debug.dap.stack import Stack
 from tinygrad_cnn.debug.dap.stepping import Stepping
 from tinygrad_cnn.debug.dap.variables import Variables
 from tinygrad_cnn.debug.session import BackwardSession
-from tinygrad_cnn.errors import UserError
+from tinygrad_cnn.support.errors import UserError
 
 Send = Callable[..., bool]
 

@@ -20,7 +20,7 @@ from tinygrad_cnn.debug.dap.places import place_of
 from tinygrad_cnn.debug.selectors import Query, Selector, check_expression
 from tinygrad_cnn.debug.session import BackwardSession
 from tinygrad_cnn.debug.walking import Walk
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 
 #: Owners: which request made a breakpoint. The console's have none.
 LINE, FUNCTION, DATA, EXCEPTION = "dap line", "dap function", "dap data", "dap exception"

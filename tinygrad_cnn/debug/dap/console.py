@@ -19,7 +19,7 @@ from tinygrad_cnn.debug.dap.program import STAY
 from tinygrad_cnn.debug.dap.room import STOPPED, Room, request
 from tinygrad_cnn.debug.dap.server import Reply
 from tinygrad_cnn.debug.dap.values import Item
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 
 #: An array of more entries is copied in summary.
 MAX_COPIED = 10_000

@@ -15,7 +15,7 @@ import zipfile
 from importlib.resources import files
 from pathlib import Path
 
-from tinygrad_cnn.errors import OutputError, UsageError
+from tinygrad_cnn.support.errors import OutputError, UsageError
 
 EDITORS = ("vscode", "neovim", "emacs")
 

@@ -23,7 +23,7 @@ from tinygrad_cnn.debug.dap.output import Sink, captured
 from tinygrad_cnn.debug.dap.program import Program
 from tinygrad_cnn.debug.script import _as_main
 from tinygrad_cnn.debug.selectors import Query, parse
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 
 
 @dataclass

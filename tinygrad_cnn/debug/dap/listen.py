@@ -20,7 +20,7 @@ from tinygrad_cnn.debug.dap.adapter import Adapter
 from tinygrad_cnn.debug.dap.program import BREATH, Program
 from tinygrad_cnn.debug.dap.serve import GRACE, HOST, bind
 from tinygrad_cnn.debug.dap.server import Server
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 
 #: Where editors' snippets look.
 PORT = 5678

@@ -21,7 +21,7 @@ from tinygrad_cnn.debug.dap.adapter import Adapter
 from tinygrad_cnn.debug.dap.output import own_streams
 from tinygrad_cnn.debug.dap.program import BREATH
 from tinygrad_cnn.debug.dap.server import Server
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 
 #: The only address served: whoever may connect can run code here.
 HOST = "127.0.0.1"

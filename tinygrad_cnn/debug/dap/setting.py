@@ -18,7 +18,7 @@ from tinygrad_cnn.debug.dap.breakpoints import EXCEPTION, FILTERS, FUNCTION, Lin
 from tinygrad_cnn.debug.dap.messages import Arguments, BreakpointBody, RequestError
 from tinygrad_cnn.debug.dap.room import Room, request
 from tinygrad_cnn.debug.session import BackwardSession
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 
 
 class Setting(Room):

@@ -12,7 +12,7 @@ from tinygrad_cnn.debug.dap.messages import Arguments, RequestError, ScopeBody, 
 from tinygrad_cnn.debug.dap.room import STOPPED, Room, request
 from tinygrad_cnn.debug.dap.server import Reply
 from tinygrad_cnn.debug.dap.values import Contents, Group, Item, Listed, counts, open_up, text_of, type_of
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 
 #: So many references may be open at one stop; an editor that opens more than that is not reading.
 MAX_REFERENCES = 100_000

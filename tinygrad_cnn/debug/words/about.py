@@ -9,7 +9,7 @@ from tinygrad_cnn.debug import rendering
 from tinygrad_cnn.debug.commands import COMMANDS, Interpreter, Reply, command, word_of
 from tinygrad_cnn.debug.conditions import NAMES
 from tinygrad_cnn.debug.words.reading import list_breaks
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 
 
 @command(

@@ -8,7 +8,7 @@ import shlex
 from tinygrad_cnn.debug import snapshot
 from tinygrad_cnn.debug.commands import Interpreter, Reply, command
 from tinygrad_cnn.debug.words.reading import ids, index_of_text, input_number
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 
 
 @command(

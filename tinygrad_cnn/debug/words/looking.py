@@ -11,7 +11,7 @@ from tinygrad_cnn.debug import rendering, snapshot
 from tinygrad_cnn.debug.commands import Interpreter, Reply, command
 from tinygrad_cnn.debug.conditions import norm
 from tinygrad_cnn.debug.words.reading import count, input_number
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 
 
 @command("where", "w: the node, the modules around it, the Python frames that made it", "w", "bt")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tinygrad_cnn.debug.commands import Interpreter, Reply, command, error_line
 from tinygrad_cnn.debug.selectors import parse
 from tinygrad_cnn.debug.words.reading import count
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 
 
 @command("next", "n [COUNT]: do the paused node and stop at the next", "n")

@@ -6,7 +6,7 @@ from typing import Any
 
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.debug.commands import Interpreter, Reply
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 
 
 def count(text: str, what: str) -> int:

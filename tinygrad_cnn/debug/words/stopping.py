@@ -5,7 +5,7 @@ from __future__ import annotations
 from tinygrad_cnn.debug.commands import Interpreter, Reply, command
 from tinygrad_cnn.debug.selectors import parse
 from tinygrad_cnn.debug.words.reading import ids, list_breaks
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 
 
 @command("break", "b SELECTOR [if EXPRESSION]: stop there; without one, list them", "b")

@@ -14,7 +14,7 @@ from tinygrad_cnn.ops import dense as ops
 from tinygrad_cnn.ops.expect import where, wrong_shape
 from tinygrad_cnn.ops.inplace import replace_by
 from tinygrad_cnn.ops.linalg import einsum
-from tinygrad_cnn.random import uniform_array
+from tinygrad_cnn.ops.random import uniform_array
 
 
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:

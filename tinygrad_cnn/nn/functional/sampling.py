@@ -119,7 +119,7 @@ def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, eps: float =
 
     With `hard` the values are one-hot, the gradient still the soft one's (Jang et al. 2017). `eps` is not used.
     """
-    from tinygrad_cnn.random import rand
+    from tinygrad_cnn.ops.random import rand
 
     with_noise = logits - (-rand(tuple(logits.shape), dtype=logits.dtype).clamp(min=1e-38).log()).clamp(min=1e-38).log()
     soft = softmax(with_noise / tau, dim)

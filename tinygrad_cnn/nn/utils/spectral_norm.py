@@ -10,7 +10,7 @@ from tinygrad_cnn.autograd import versions
 from tinygrad_cnn.autograd.handle import wrap
 from tinygrad_cnn.nn.parameter import Parameter
 from tinygrad_cnn.nn.utils.weight_norm import hooks_of
-from tinygrad_cnn.random import randn
+from tinygrad_cnn.ops.random import randn
 
 
 def as_matrix(weight: Any, dim: int) -> Any:

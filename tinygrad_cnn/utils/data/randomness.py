@@ -15,7 +15,7 @@ def numpy_generator(generator: Any = None) -> np.random.Generator:
     Takes `tinygrad_cnn.Generator` or `numpy.random.Generator`; TypeError otherwise.
     """
     if generator is None:
-        from tinygrad_cnn import random
+        from tinygrad_cnn.ops import random
 
         generator = random.default_generator
     if isinstance(generator, np.random.Generator):

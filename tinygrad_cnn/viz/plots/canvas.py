@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_cnn.extras import require
+from tinygrad_cnn.support.extras import require
 from tinygrad_cnn.viz.files import write_bytes
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def finish(figure: Figure, path: str | os.PathLike[str] | None, dpi: int = 130) 
         ending = Path(path).suffix.lower().lstrip(".") or "png"
         known = figure.canvas.get_supported_filetypes()
         if ending not in known:
-            from tinygrad_cnn.errors import UsageError
+            from tinygrad_cnn.support.errors import UsageError
 
             raise UsageError(f"a picture cannot be written as .{ending}; known: {', '.join(sorted(known))}")
         buffer = io.BytesIO()

@@ -14,7 +14,7 @@ from tinygrad_cnn.analysis.watch import as_batch, evaluating, layer_outputs, lay
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.backward import grad
 from tinygrad_cnn.autograd.handle import Handle, make_leaf, unwrap, wrap
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 from tinygrad_cnn.viz.plots.canvas import COLOURS, bare, finish, new_figure, scale_beside, styled
 from tinygrad_cnn.viz.plots.layers import show_image
 

@@ -12,7 +12,7 @@ import numpy as np
 from tinygrad_cnn.analysis.watch import as_batch, evaluating, layer_outputs, layer_path
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.handle import Handle, unwrap
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 from tinygrad_cnn.viz.plots.canvas import (
     COLOURS,
     ONE_SIDED,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_cnn.errors import UsageError
+from tinygrad_cnn.support.errors import UsageError
 from tinygrad_cnn.viz.plots.canvas import COLOURS, INK, QUIET, bare, finish, new_figure, styled
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_cnn import random as _random
+from tinygrad_cnn.ops import random as _random
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.handle import Handle, wrap
-from tinygrad_cnn.device import check_device
+from tinygrad_cnn.ops.device import check_device
 from tinygrad_cnn.ops import activation as _act
 from tinygrad_cnn.ops import arithmetic as _ari
 from tinygrad_cnn.ops import compare as _cmp
@@ -35,7 +35,7 @@ from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.inplace import in_place, replace_by
 
 if TYPE_CHECKING:
-    from tinygrad_cnn.tensor import Tensor
+    from tinygrad_cnn.tensors.tensor import Tensor
 
 
 class TensorMethods(Handle):
@@ -69,7 +69,7 @@ class TensorMethods(Handle):
 
     def type(self, dtype: Any = None) -> Any:
         """In another dtype (``tg.LongTensor`` and ``"torch.LongTensor"`` name one too); alone, the type's name."""
-        from tinygrad_cnn import legacy
+        from tinygrad_cnn.tensors import typed as legacy
 
         return legacy.typename(self) if dtype is None else self.to(legacy.dtype_of(dtype))
 
@@ -154,7 +154,7 @@ class TensorMethods(Handle):
 
     def new(self, *data: Any) -> Tensor:
         """As `Tensor(…)`, in this dtype: sizes, or data."""
-        from tinygrad_cnn.tensor import Tensor
+        from tinygrad_cnn.tensors.tensor import Tensor
 
         made = Tensor(*data)
         return wrap(made.array.astype(self.array.dtype, copy=False))
@@ -235,7 +235,7 @@ class TensorMethods(Handle):
 
 
 def _creation() -> Any:
-    from tinygrad_cnn import creation
+    from tinygrad_cnn.ops import creation
 
     return creation
 

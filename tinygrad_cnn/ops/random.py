@@ -16,8 +16,8 @@ import numpy as np
 
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.handle import unwrap, wrap
-from tinygrad_cnn.creation import _finish, _shape
-from tinygrad_cnn.device import check_device
+from tinygrad_cnn.ops.creation import _finish, _shape
+from tinygrad_cnn.ops.device import check_device
 from tinygrad_cnn.ops.common import sizes
 
 ndarray = np.ndarray

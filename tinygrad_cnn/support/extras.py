@@ -12,7 +12,7 @@ import importlib.util
 from dataclasses import dataclass
 from types import ModuleType
 
-from tinygrad_cnn.errors import MissingExtraError
+from tinygrad_cnn.support.errors import MissingExtraError
 
 __all__ = ["EXTRAS", "Extra", "ExtraStatus", "available", "require"]
 

@@ -16,7 +16,7 @@ from tinygrad_cnn.autograd.backward import backward as _backward
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle, make_leaf, register_tensor_type, unwrap, wrap
 from tinygrad_cnn.autograd.hooks import Hooks, RemovableHandle, add_hook
-from tinygrad_cnn.device import CPU
+from tinygrad_cnn.ops.device import CPU
 from tinygrad_cnn.ops import arithmetic as _ari
 from tinygrad_cnn.ops import compare as _cmp
 from tinygrad_cnn.ops import elementwise as _ele
@@ -26,9 +26,9 @@ from tinygrad_cnn.ops import shape as _shp
 from tinygrad_cnn.ops import views as _views
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.inplace import in_place, operator_in_place, set_item
-from tinygrad_cnn.printing import tensor_str
-from tinygrad_cnn.size import Size
-from tinygrad_cnn.tensor_methods import TensorMethods, attach
+from tinygrad_cnn.tensors.printing import tensor_str
+from tinygrad_cnn.support.size import Size
+from tinygrad_cnn.tensors.methods import TensorMethods, attach
 
 _new_size = tuple.__new__
 
@@ -49,7 +49,7 @@ class Tensor(TensorMethods):
     _steps: _views.Steps
 
     def __init__(self, *data: Any, requires_grad: bool = False) -> None:
-        from tinygrad_cnn.creation import _array_of
+        from tinygrad_cnn.ops.creation import _array_of
 
         if data and all(type(n) is int for n in data):
             # Sizes, as in torch.Tensor(3, 4); zeros, never garbage.

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.handle import Handle, make_leaf, unwrap, wrap
-from tinygrad_cnn.device import check_device
+from tinygrad_cnn.ops.device import check_device
 from tinygrad_cnn.ops.common import sizes
 
 ndarray = np.ndarray

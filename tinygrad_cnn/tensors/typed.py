@@ -11,8 +11,8 @@ import numpy as np
 
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.handle import wrap
-from tinygrad_cnn.creation import tensor
-from tinygrad_cnn.tensor import Tensor
+from tinygrad_cnn.ops.creation import tensor
+from tinygrad_cnn.tensors.tensor import Tensor
 
 
 class _Typed(type):
