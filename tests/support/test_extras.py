@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from tinygrad_cnn import errors, extras
+from tinygrad_cnn import errors
+from tinygrad_cnn.support import extras
 
 
 def hide(monkeypatch, *modules):

@@ -181,7 +181,7 @@ def test_a_saved_value_that_was_changed_is_noticed_by_name() -> None:
     y = (a * w).sum()
     w += 1
     with pytest.raises(
-        RuntimeError, match=r"mul .*test_tensor_inplace.* needs its input 1 .*changed in place"
+        RuntimeError, match=r"mul .*test_inplace.* needs its input 1 .*changed in place"
     ):
         y.backward()
 

@@ -5,7 +5,6 @@ Its rooms, in the order in which to read them: `primitive` and the three kinds (
 `linear_map` (local gradients to look at), `transforms` (functions of functions). None knows an op by name.
 """
 
-from tinygrad_cnn.support import float_warnings as _quiet
 from tinygrad_cnn.autograd import functional
 from tinygrad_cnn.autograd.anomaly import (
     detect_anomaly,
@@ -21,6 +20,7 @@ from tinygrad_cnn.autograd.linear_map import LinearMap
 from tinygrad_cnn.autograd.modes import enable_grad, inference_mode, no_grad, set_grad_enabled
 from tinygrad_cnn.autograd.observe import keep_values
 from tinygrad_cnn.autograd.variable import Variable
+from tinygrad_cnn.support import float_warnings as _quiet
 
 __all__ = [
     "Function",

@@ -11,8 +11,8 @@ from typing import Any
 from tinygrad_cnn import viz
 from tinygrad_cnn.cli.console import confusion_table
 from tinygrad_cnn.cli.runs import RESULT, Config
-from tinygrad_cnn.support.errors import MissingExtraError
 from tinygrad_cnn.io.atomic import write_atomically
+from tinygrad_cnn.support.errors import MissingExtraError
 from tinygrad_cnn.training.checkpoint import BEST, HISTORY, LAST
 from tinygrad_cnn.training.evaluation import Evaluation, evaluate, evaluating
 from tinygrad_cnn.training.history import History

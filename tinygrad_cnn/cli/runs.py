@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tinygrad_cnn import datasets, models
-from tinygrad_cnn.support.errors import CheckpointError, UsageError
 from tinygrad_cnn.io.atomic import write_atomically
+from tinygrad_cnn.support.errors import CheckpointError, UsageError
 from tinygrad_cnn.training.checkpoint import load_weights
 
 __all__ = ["CONFIG", "Config", "choose_folder", "load_trained", "newest_run"]

@@ -18,8 +18,8 @@ from tinygrad_cnn.cli.arguments import fraction, natural, not_negative, positive
 from tinygrad_cnn.cli.console import EpochTable, console, human
 from tinygrad_cnn.cli.recipes import RECIPES, SCHEDULES
 from tinygrad_cnn.cli.runs import Config, choose_folder, load_data, newest_run
-from tinygrad_cnn.support.errors import UsageError
 from tinygrad_cnn.io.atomic import make_folder
+from tinygrad_cnn.support.errors import UsageError
 from tinygrad_cnn.training.augment import RandomShift
 from tinygrad_cnn.training.checkpoint import LAST, RunCheckpoint, load_run, load_weights
 from tinygrad_cnn.training.loading import as_dataset
@@ -196,7 +196,7 @@ def _usual_rate(optimizer: str) -> float:
 
 def _check_fit(model: Any, data: Any, config: Config) -> None:
     """One sample through the network, so that a misfit is one clear error before the training starts."""
-    from tinygrad_cnn.tensors import tensor
+    from tinygrad_cnn.ops.creation import tensor
     from tinygrad_cnn.training.evaluation import evaluating
 
     shape = data[0][0].shape

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.ops import random
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
+from tinygrad_cnn.ops import random
 
 
 class Moment:

@@ -7,8 +7,8 @@ from typing import Any
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.distributions.distribution import Distribution, parameters
 from tinygrad_cnn.nn.functional import binary_cross_entropy_with_logits
-from tinygrad_cnn.ops.special import logit
 from tinygrad_cnn.ops.random import bernoulli
+from tinygrad_cnn.ops.special import logit
 
 
 class Bernoulli(Distribution):

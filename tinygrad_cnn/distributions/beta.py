@@ -8,8 +8,8 @@ import numpy as np
 
 from tinygrad_cnn.autograd.handle import wrap
 from tinygrad_cnn.distributions.distribution import Distribution, parameters
-from tinygrad_cnn.ops.special import lgamma
 from tinygrad_cnn.ops.random import default_generator
+from tinygrad_cnn.ops.special import lgamma
 
 
 class Beta(Distribution):

@@ -13,10 +13,10 @@ import os
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tinygrad_cnn.support.errors import UsageError
 from tinygrad_cnn.io.atomic import read_bytes, write_atomically
 from tinygrad_cnn.io.npz import from_bytes, load_npz, save_npz, to_bytes
 from tinygrad_cnn.io.safetensors import load_safetensors, save_safetensors
+from tinygrad_cnn.support.errors import UsageError
 
 __all__ = [
     "load",

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd.handle import wrap
-from tinygrad_cnn.support.errors import CheckpointError
 from tinygrad_cnn.io.atomic import read_bytes, write_atomically
 from tinygrad_cnn.io.tree import flatten, unflatten
+from tinygrad_cnn.support.errors import CheckpointError
 
 __all__ = ["load_npz", "save_npz"]
 

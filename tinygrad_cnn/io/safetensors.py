@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd.handle import unwrap, wrap
-from tinygrad_cnn.support.errors import CheckpointError
 from tinygrad_cnn.io.atomic import read_bytes, write_atomically
+from tinygrad_cnn.support.errors import CheckpointError
 
 __all__ = ["load_safetensors", "save_safetensors"]
 

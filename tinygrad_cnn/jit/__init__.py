@@ -9,8 +9,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
-from tinygrad_cnn.support.errors import UsageError
 from tinygrad_cnn.nn.modules.module import Module
+from tinygrad_cnn.support.errors import UsageError
 
 __all__ = ["Attribute", "Final", "ScriptModule", "annotate", "export", "freeze", "fuser", "ignore", "interface"]
 __all__ += ["is_scripting", "is_tracing", "isinstance", "load", "optimize_for_inference", "optimized_execution"]

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tinygrad_cnn.support.errors import UsageError
 from tinygrad_cnn.models.imagenet import VGG, AlexNet, vgg11
 from tinygrad_cnn.models.mnist import MLP, LeNet5, MnistCNN
 from tinygrad_cnn.models.mnist1d import MNIST1DCNN, MNIST1DMLP, UDLCNN, MNIST1DLogistic
 from tinygrad_cnn.models.resnet import BasicBlock, ResNet, resnet18, resnet18_cifar
+from tinygrad_cnn.support.errors import UsageError
 
 __all__ = [
     "MLP",

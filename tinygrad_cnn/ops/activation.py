@@ -17,6 +17,7 @@ from tinygrad_cnn.autograd.handle import Handle, unwrap
 from tinygrad_cnn.autograd.op import Elementwise, General
 from tinygrad_cnn.ops.arithmetic import mul_op
 from tinygrad_cnn.ops.common import Array, as_float, axis_of, unary
+from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.elementwise import cast, tanh, where
 from tinygrad_cnn.ops.index import split
 from tinygrad_cnn.ops.special import erf_array
@@ -63,6 +64,7 @@ prelu_op = E(
 )  # fmt: skip
 
 
+@public(method=True, in_place=True)
 def relu(input: Array, inplace: bool = False) -> Array:
     """max(x, 0). At 0 the gradient is 0."""
     y = deferred.apply(relu_op, input, (), {})[0]
@@ -79,6 +81,7 @@ def leaky_relu(input: Array, negative_slope: float = 0.01, inplace: bool = False
     return _maybe_inplace(input, leaky_relu_op(input, slope=negative_slope), inplace)
 
 
+@public(method=True)
 def prelu(input: Array, weight: Array) -> Array:
     """x where positive, else weight · x, with one weight or one per channel (dimension 1)."""
     shape = np.shape(unwrap(weight))
@@ -95,6 +98,7 @@ def prelu(input: Array, weight: Array) -> Array:
     return prelu_op(input, weight)
 
 
+@public
 def rrelu(
     input: Array, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, inplace: bool = False,
     *, generator: Any = None,
@@ -109,6 +113,7 @@ def rrelu(
     return _maybe_inplace(input, mul_op(input, slope), inplace)
 
 
+@public
 def threshold(input: Array, threshold: float, value: float, inplace: bool = False) -> Array:
     """x where x > threshold, else `value`."""
     return _maybe_inplace(input, where(unwrap(input) > threshold, input, value), inplace)
@@ -132,6 +137,7 @@ def elu(input: Array, alpha: float = 1.0, inplace: bool = False) -> Array:
     return _maybe_inplace(input, elu_op(input, alpha=alpha, scale=1.0, rate=1.0), inplace)
 
 
+@public
 def selu(input: Array, inplace: bool = False) -> Array:
     """Self-normalising ELU (Klambauer et al. 2017): scale 1.0507…, α 1.6733…."""
     y = elu_op(
@@ -140,6 +146,7 @@ def selu(input: Array, inplace: bool = False) -> Array:
     return _maybe_inplace(input, y, inplace)
 
 
+@public
 def celu(input: Array, alpha: float = 1.0, inplace: bool = False) -> Array:
     """x where positive, else α (exp(x / α) - 1)."""
     return _maybe_inplace(input, elu_op(input, alpha=alpha, scale=1.0, rate=1.0 / alpha), inplace)
@@ -173,7 +180,7 @@ logsigmoid = unary(
         lambda y, _x: 1 - np.exp(y),
         formula="log(sigmoid(x))",
         local=("1 - exp(y)",),
-    )
+    ), declared=False
 )
 silu_op = E(
     "silu",
@@ -223,7 +230,7 @@ def softplus(input: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
     return softplus_op(input, beta=beta, threshold=threshold)
 
 
-softsign = unary(softsign_op)
+softsign = unary(softsign_op, declared=False)
 _ROOT_2_PI = math.sqrt(2 / math.pi)
 gelu_op = E(
     "gelu", lambda x: 0.5 * x * (1 + erf_array(x * math.sqrt(0.5))),
@@ -306,6 +313,7 @@ def softshrink(input: Array, lambd: float = 0.5) -> Array:
     return softshrink_op(input, lambd=lambd)
 
 
+@public(method=True)
 def hardshrink(input: Array, lambd: float = 0.5) -> Array:
     """x where |x| > λ, else 0."""
     return hardshrink_op(input, lambd=lambd)
@@ -371,12 +379,14 @@ def _dim(name: str, input: Array, dim: int | None) -> int:
     return axis_of(dim, ndim)
 
 
+@public(method=True, out=True)
 def softmax(input: Array, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Array:
     """exp(x) / Σ exp(x) along `dim`."""
     x = _as_dtype(input, dtype if isinstance(_stacklevel, int) else _stacklevel)  # torch.softmax(x, dim, dtype)
     return softmax_op(x, axis=_dim("softmax", x, dim))
 
 
+@public(method=True, out=True)
 def log_softmax(input: Array, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Array:
     """x - log Σ exp(x) along `dim`."""
     x = _as_dtype(input, dtype if isinstance(_stacklevel, int) else _stacklevel)

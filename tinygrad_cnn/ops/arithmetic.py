@@ -15,6 +15,7 @@ from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.op import Elementwise
 from tinygrad_cnn.ops.common import Array, as_float, is_floating, like
+from tinygrad_cnn.ops.declare import public
 
 # --- the primitives --------------------------------------------------------------------------------
 
@@ -110,26 +111,31 @@ lerp_op = Elementwise(
 # --- the functions ---------------------------------------------------------------------------------
 
 
+@public(method=True, in_place=True, out=True)
 def add(input: Array, other: Array, *, alpha: float = 1) -> Array:
     """input + alpha · other, with broadcasting."""
     return add_op(input, other if alpha == 1 else mul_op(other, alpha))
 
 
+@public(method=True, in_place=True, out=True, aliases=["subtract"])
 def sub(input: Array, other: Array, *, alpha: float = 1) -> Array:
     """input - alpha · other, with broadcasting."""
     return sub_op(input, other if alpha == 1 else mul_op(other, alpha))
 
 
+@public(method=True)
 def rsub(input: Array, other: Array, *, alpha: float = 1) -> Array:
     """other - alpha · input."""
     return sub(other, input, alpha=alpha)
 
 
+@public(method=True, in_place=True, out=True, aliases=["multiply"])
 def mul(input: Array, other: Array) -> Array:
     """input · other, with broadcasting."""
     return mul_op(input, other)
 
 
+@public(method=True, in_place=True, out=True, aliases=["divide", "true_divide"])
 def div(input: Array, other: Array, *, rounding_mode: str | None = None) -> Array:
     """input / other; `rounding_mode` 'floor' or 'trunc' rounds the quotient (its gradient is then 0)."""
     if rounding_mode is None:
@@ -143,12 +149,14 @@ def div(input: Array, other: Array, *, rounding_mode: str | None = None) -> Arra
     raise ValueError(f"div expected rounding_mode None, 'floor' or 'trunc', got {rounding_mode!r}")
 
 
+@public(method=True, in_place=True)
 def floor_divide(input: Array, other: Array) -> Array:
     """⌊input / other⌋; its gradient is 0, so it records nothing."""
     a, b = unwrap(input), unwrap(other)
     return like(settle(np.asarray(np.floor_divide(a, b)), (a, b)), input, other)
 
 
+@public(method=True, in_place=True, out=True)
 def pow(input: Array, exponent: Array) -> Array:
     """input ** exponent, with broadcasting; a number as the exponent takes a cheaper path."""
     if isinstance(exponent, (int, float)):
@@ -158,83 +166,96 @@ def pow(input: Array, exponent: Array) -> Array:
     return pow_op(input, exponent)
 
 
+@public(method=True, in_place=True, out=True, aliases=["negative"])
 def neg(input: Array) -> Array:
     """-input."""
     return neg_op(input)
 
 
+@public(method=True)
 def positive(input: Array) -> Array:
     """+input."""
     return positive_op(input)
 
 
+@public(method=True, in_place=True)
 def square(input: Array) -> Array:
     """input²."""
     return square_op(input)
 
 
+@public(method=True, in_place=True)
 def remainder(input: Array, other: Array) -> Array:
     """The remainder with the divisor's sign, as Python's %."""
     return remainder_op(input, other)
 
 
+@public(method=True, in_place=True)
 def fmod(input: Array, other: Array) -> Array:
     """The remainder with the dividend's sign, as C's fmod."""
     return fmod_op(input, other)
 
 
+@public(method=True, out=True)
 def maximum(input: Array, other: Array) -> Array:
     """The larger of the two, entry by entry; NaN wins."""
     return maximum_op(input, other)
 
 
+@public(method=True, out=True)
 def minimum(input: Array, other: Array) -> Array:
     """The smaller of the two, entry by entry; NaN wins."""
     return minimum_op(input, other)
 
 
+@public(method=True)
 def fmax(input: Array, other: Array) -> Array:
     """The larger of the two; a NaN gives way to a number."""
     return fmax_op(input, other)
 
 
+@public(method=True)
 def fmin(input: Array, other: Array) -> Array:
     """The smaller of the two; a NaN gives way to a number."""
     return fmin_op(input, other)
 
 
+@public(method=True, in_place=True)
 def hypot(input: Array, other: Array) -> Array:
     """√(input² + other²) without overflow."""
     return hypot_op(input, other)
 
 
+@public(method=True, in_place=True, aliases=["arctan2"])
 def atan2(input: Array, other: Array) -> Array:
     """The angle of the point (other, input) in (-π, π]."""
     # NumPy computes with half precision for bytes; PyTorch in the default dtype.
     return atan2_op(input if is_floating(input) or is_floating(other) else as_float(input), other)
 
 
+@public(method=True)
 def logaddexp(input: Array, other: Array) -> Array:
     """log(exp(input) + exp(other)) without overflow."""
     return logaddexp_op(input, other)
 
 
+@public(method=True, in_place=True)
 def lerp(input: Array, end: Array, weight: Array) -> Array:
     """input + weight · (end - input)."""
     return lerp_op(input, end, weight)
 
 
+@public(method=True, in_place=True)
 def addcmul(input: Array, tensor1: Array, tensor2: Array, *, value: float = 1) -> Array:
     """input + value · tensor1 · tensor2."""
     return add(input, mul_op(tensor1, tensor2), alpha=value)
 
 
+@public(method=True, in_place=True)
 def addcdiv(input: Array, tensor1: Array, tensor2: Array, *, value: float = 1) -> Array:
     """input + value · tensor1 / tensor2."""
     return add(input, div_op(tensor1, tensor2), alpha=value)
 
-
-subtract, multiply, divide, true_divide, negative, arctan2 = sub, mul, div, div, neg, atan2
 
 implements(np.add)(add_op)
 implements(np.subtract)(sub_op)

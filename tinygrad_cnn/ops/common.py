@@ -1,6 +1,6 @@
 """What the rooms of ops share: turning arguments into what the primitives take.
 
-Touches arrays and handles only; every other file in `ops` imports it, it imports none of them.
+Touches arrays and handles only. The families of ops import it; it imports none of them.
 """
 
 from __future__ import annotations
@@ -14,29 +14,32 @@ from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.autograd.op import Elementwise, Op
+from tinygrad_cnn.ops.declare import public
 
 ndarray = np.ndarray
 Array = Any  #: a Tensor or an ndarray: functions give back the kind they were given
 _INTEGRAL = "biu"
 
 
-def unary(op: Op, *numpy: Any, floats: bool = True) -> Callable[[Any], Any]:
-    """The public function of a primitive with one input, taking PyTorch's argument name.
+def unary(op: Op, *numpy: Any, floats: bool = True, declared: bool = True, **forms: Any) -> Callable[[Any], Any]:
+    """The function of a primitive with one input, taking PyTorch's argument name.
 
     With `floats`, integers are computed in the default floating dtype, as in PyTorch (NumPy would give
-    float16 for bytes and float64 for long integers). The given NumPy functions are answered by it.
+    float16 for bytes and float64 for long integers). The given NumPy functions are answered by it. Unless
+    `declared` is False it is public in every form; `forms` are further arguments of `declare.public`.
     """
     call = op.method() if isinstance(op, Elementwise) else op
 
-    def function(input: Any) -> Any:
+    def function(input: Array) -> Array:
         if floats and isinstance(input, Handle) and input.array.dtype.kind in _INTEGRAL:
             input = wrap(input.array.astype(modes.get_default_dtype()))
         return call(input)
 
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = op.__doc__
-    implements(*numpy)(function)
-    return function
+    if not declared:
+        return implements(*numpy)(function)
+    return public(numpy=numpy, **{"method": True, "in_place": True, "out": True, **forms})(function)
 
 
 def as_float(x: Any) -> Any:

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd.broadcast import explained, settle
-from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.ops.common import Array, like
+from tinygrad_cnn.ops.declare import public
 
 _BOOL = np.dtype(np.bool_)
 
 
-def _binary(ufunc: np.ufunc, doc: str) -> Callable[[Any, Any], Any]:
-    def function(input: Any, other: Any) -> Any:
+def _binary(name: str, ufunc: np.ufunc, doc: str, **forms: Any) -> Callable[[Any, Any], Any]:
+    def function(input: Array, other: Array) -> Array:
         tensor = isinstance(input, Handle) or isinstance(other, Handle)
         a, b = _weak(input), _weak(other)
         try:
@@ -28,59 +28,62 @@ def _binary(ufunc: np.ufunc, doc: str) -> Callable[[Any, Any], Any]:
         result = np.asarray(result)
         return wrap(result if result.dtype is _BOOL else settle(result, (a, b)))
 
-    function.__name__ = function.__qualname__ = ufunc.__name__
-    function.__doc__ = doc
-    implements(ufunc)(function)
-    return function
+    return _declared(function, name, ufunc, doc, forms)
 
 
-def _unary(ufunc: np.ufunc, doc: str) -> Callable[[Any], Any]:
-    def function(input: Any) -> Any:
+def _unary(name: str, ufunc: np.ufunc, doc: str, **forms: Any) -> Callable[[Any], Any]:
+    def function(input: Array) -> Array:
         return like(ufunc(unwrap(input)), input)
 
-    function.__name__ = function.__qualname__ = ufunc.__name__
+    return _declared(function, name, ufunc, doc, forms)
+
+
+def _declared(function: Any, name: str, ufunc: np.ufunc, doc: str, forms: dict[str, Any]) -> Callable[..., Any]:
+    """Public in every form unless `forms`, arguments of `declare.public`, say otherwise."""
+    function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
-    implements(ufunc)(function)
-    return function
+    return public(numpy=[ufunc], **{"method": True, "in_place": True, "out": True, **forms})(function)
 
 
 def _weak(x: Any) -> Any:
     return x.array if isinstance(x, Handle) else x
 
 
-eq = _binary(np.equal, "input == other, entry by entry.")
-ne = _binary(np.not_equal, "input != other, entry by entry.")
-lt = _binary(np.less, "input < other, entry by entry.")
-le = _binary(np.less_equal, "input <= other, entry by entry.")
-gt = _binary(np.greater, "input > other, entry by entry.")
-ge = _binary(np.greater_equal, "input >= other, entry by entry.")
-logical_and = _binary(np.logical_and, "Whether both are non-zero.")
-logical_or = _binary(np.logical_or, "Whether one of the two is non-zero.")
-logical_xor = _binary(np.logical_xor, "Whether exactly one of the two is non-zero.")
-bitwise_and = _binary(np.bitwise_and, "input & other, bit by bit.")
-bitwise_or = _binary(np.bitwise_or, "input | other, bit by bit.")
-bitwise_xor = _binary(np.bitwise_xor, "input ^ other, bit by bit.")
-bitwise_left_shift = _binary(np.left_shift, "input << other.")
-bitwise_right_shift = _binary(np.right_shift, "input >> other.")
-logical_not = _unary(np.logical_not, "Whether it is zero.")
-bitwise_not = _unary(np.invert, "~input, bit by bit.")
-isnan = _unary(np.isnan, "Whether it is NaN.")
-isinf = _unary(np.isinf, "Whether it is infinite.")
-isfinite = _unary(np.isfinite, "Whether it is neither infinite nor NaN.")
-signbit = _unary(np.signbit, "Whether the sign is negative (-0.0 included).")
-not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge
+eq = _binary("eq", np.equal, "input == other, entry by entry.")
+ne = _binary("ne", np.not_equal, "input != other, entry by entry.", aliases=["not_equal"])
+lt = _binary("lt", np.less, "input < other, entry by entry.", aliases=["less"])
+le = _binary("le", np.less_equal, "input <= other, entry by entry.", aliases=["less_equal"])
+gt = _binary("gt", np.greater, "input > other, entry by entry.", aliases=["greater"])
+ge = _binary("ge", np.greater_equal, "input >= other, entry by entry.", aliases=["greater_equal"])
+logical_and = _binary("logical_and", np.logical_and, "Whether both are non-zero.")
+logical_or = _binary("logical_or", np.logical_or, "Whether one of the two is non-zero.")
+logical_xor = _binary("logical_xor", np.logical_xor, "Whether exactly one of the two is non-zero.")
+bitwise_and = _binary("bitwise_and", np.bitwise_and, "input & other, bit by bit.")
+bitwise_or = _binary("bitwise_or", np.bitwise_or, "input | other, bit by bit.")
+bitwise_xor = _binary("bitwise_xor", np.bitwise_xor, "input ^ other, bit by bit.")
+bitwise_left_shift = _binary("bitwise_left_shift", np.left_shift, "input << other.")
+bitwise_right_shift = _binary("bitwise_right_shift", np.right_shift, "input >> other.")
+logical_not = _unary("logical_not", np.logical_not, "Whether it is zero.")
+bitwise_not = _unary("bitwise_not", np.invert, "~input, bit by bit.")
+isnan = _unary("isnan", np.isnan, "Whether it is NaN.", in_place=False, out=False)
+isinf = _unary("isinf", np.isinf, "Whether it is infinite.", in_place=False, out=False)
+isfinite = _unary("isfinite", np.isfinite, "Whether it is neither infinite nor NaN.", in_place=False, out=False)
+signbit = _unary("signbit", np.signbit, "Whether the sign is negative (-0.0 included).", in_place=False, out=True)
 
 
+@public(method=True)
 def isposinf(input: Array) -> Array:
     """Whether it is +∞."""
     return like(np.isposinf(unwrap(input)), input)
 
 
+@public(method=True)
 def isneginf(input: Array) -> Array:
     """Whether it is -∞."""
     return like(np.isneginf(unwrap(input)), input)
 
 
+@public(method=True)
 def isclose(
     input: Array, other: Array, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
 ) -> Array:
@@ -90,6 +93,7 @@ def isclose(
     )
 
 
+@public(method=True)
 def allclose(
     input: Array, other: Array, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
 ) -> bool:
@@ -97,6 +101,7 @@ def allclose(
     return bool(np.allclose(unwrap(input), unwrap(other), rtol=rtol, atol=atol, equal_nan=equal_nan))
 
 
+@public(method=True)
 def equal(input: Array, other: Array) -> bool:
     """Whether shapes and all values are the same."""
     return bool(np.array_equal(unwrap(input), unwrap(other)))

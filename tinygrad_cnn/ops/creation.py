@@ -1,6 +1,6 @@
 """New tensors: from data, constant, ranges, and like another one.
 
-Everything goes out through `_finish`, which gives a dtype and, when asked, a leaf that collects gradients.
+Everything goes out through `finish`, which gives a dtype and, when asked, a leaf that collects gradients.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import numpy as np
 
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.handle import Handle, make_leaf, unwrap, wrap
-from tinygrad_cnn.ops.device import check_device
 from tinygrad_cnn.ops.common import sizes
+from tinygrad_cnn.ops.declare import public
+from tinygrad_cnn.ops.device import check_device
 
 ndarray = np.ndarray
 
 
-def _finish(array: ndarray, device: Any, requires_grad: bool) -> Any:
+def finish(array: ndarray, device: Any, requires_grad: bool) -> Any:
     if device is not None:
         check_device(device)
     t = wrap(array)
@@ -42,7 +43,7 @@ def _has_arrays(data: Any) -> bool:
     return isinstance(data, (ndarray, np.generic, Handle))
 
 
-def _array_of(data: Any, dtype: Any, copy: bool | None) -> ndarray:
+def array_of(data: Any, dtype: Any, copy: bool | None) -> ndarray:
     if isinstance(data, Handle):
         data = data.array
     typed = isinstance(data, (ndarray, np.generic)) or hasattr(data, "__array__") or _has_arrays(data)
@@ -63,6 +64,18 @@ def _array_of(data: Any, dtype: Any, copy: bool | None) -> ndarray:
     return array
 
 
+def sizes_or_data(given: tuple[Any, ...]) -> ndarray:
+    """What ``Tensor(…)`` holds: zeros of the given sizes, or the data copied, as numbers of the default dtype."""
+    if given and all(type(n) is int for n in given):
+        # Sizes, as in torch.Tensor(3, 4); zeros, never garbage.
+        return np.zeros(given, modes.get_default_dtype())
+    if len(given) > 1:
+        raise TypeError(f"Tensor(…) expected data, or sizes as integers, got {len(given)} arguments")
+    data = given[0] if given else ()
+    return array_of(data, None if isinstance(data, (Handle, ndarray)) else modes.get_default_dtype(), True)
+
+
+@public
 def tensor(
     data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
     name: str | None = None,
@@ -72,7 +85,7 @@ def tensor(
     Python floats become the default dtype (float32), integers int64; arrays keep theirs. `name` labels it in
     pictures and in the debugger. Raises ValueError for ragged lists, TypeError for what is no number.
     """
-    t = _finish(_array_of(data, dtype, True), device, requires_grad)
+    t = finish(array_of(data, dtype, True), device, requires_grad)
     if name is not None:
         t.name = name
         if t.node is not None:
@@ -80,18 +93,19 @@ def tensor(
     return t
 
 
+@public(aliases=["asarray"])
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
     """`data` as a tensor, sharing memory where it can; a tensor of the right dtype comes back as it is."""
     if device is not None:
         check_device(device)
     if isinstance(data, Handle):
         return data if dtype is None or data.array.dtype == dtype else data.to(dtype)  # type: ignore[attr-defined]
-    return wrap(_array_of(data, dtype, None))
+    return wrap(array_of(data, dtype, None))
 
 
-asarray = as_tensor
 
 
+@public
 def from_numpy(ndarray: np.ndarray) -> Any:
     """A tensor on the memory of a NumPy array."""
     if not isinstance(ndarray, np.ndarray):
@@ -99,16 +113,19 @@ def from_numpy(ndarray: np.ndarray) -> Any:
     return wrap(ndarray)
 
 
+@public
 def from_dlpack(ext_tensor: Any) -> Any:
     """A tensor on the memory of any CPU array that speaks DLPack."""
     return wrap(np.from_dlpack(ext_tensor))
 
 
+@public
 def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0) -> Any:
     """A 1-d tensor on the memory of a buffer; `offset` in bytes."""
     return wrap(np.frombuffer(buffer, dtype=dtype, count=count, offset=offset))
 
 
+@public
 def scalar_tensor(s: float, *, dtype: Any = None) -> Any:
     """A 0-d tensor of the default dtype."""
     return wrap(np.asarray(s, dtype=dtype or modes.get_default_dtype()))
@@ -117,28 +134,31 @@ def scalar_tensor(s: float, *, dtype: Any = None) -> Any:
 # --- constants -------------------------------------------------------------------------------------
 
 
+@public
 def zeros(
     *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any
 ) -> Any:
     """Zeros, float32 by default."""
-    return _finish(np.zeros(_shape(size, _layout), dtype or modes.get_default_dtype()), device, requires_grad)
+    return finish(np.zeros(shape_from(size, _layout), dtype or modes.get_default_dtype()), device, requires_grad)
 
 
+@public
 def ones(
     *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any
 ) -> Any:
     """Ones, float32 by default."""
-    return _finish(np.ones(_shape(size, _layout), dtype or modes.get_default_dtype()), device, requires_grad)
+    return finish(np.ones(shape_from(size, _layout), dtype or modes.get_default_dtype()), device, requires_grad)
 
 
+@public
 def empty(
     *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any
 ) -> Any:
     """Uninitialised memory, float32 by default."""
-    return _finish(np.empty(_shape(size, _layout), dtype or modes.get_default_dtype()), device, requires_grad)
+    return finish(np.empty(shape_from(size, _layout), dtype or modes.get_default_dtype()), device, requires_grad)
 
 
-def _shape(size: tuple[Any, ...], named: dict[str, Any]) -> tuple[int, ...]:
+def shape_from(size: tuple[Any, ...], named: dict[str, Any]) -> tuple[int, ...]:
     if not size and "size" in named:
         size = (named["size"],)
     unknown = set(named) - {"size", "layout", "pin_memory", "memory_format"}
@@ -150,6 +170,7 @@ def _shape(size: tuple[Any, ...], named: dict[str, Any]) -> tuple[int, ...]:
     return shape
 
 
+@public
 def full(
     size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Any:
@@ -157,7 +178,7 @@ def full(
     fill_value = unwrap(fill_value)
     if dtype is None and not isinstance(fill_value, (ndarray, np.generic)):
         dtype = _dtype_of_number(fill_value)
-    return _finish(np.full(sizes((size,)), fill_value, dtype=dtype), device, requires_grad)
+    return finish(np.full(sizes((size,)), fill_value, dtype=dtype), device, requires_grad)
 
 
 def _dtype_of_number(value: Any) -> Any:
@@ -166,34 +187,39 @@ def _dtype_of_number(value: Any) -> Any:
     return np.int64 if isinstance(value, int) else modes.get_default_dtype()
 
 
+@public
 def eye(
     n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Any:
     """Ones on the diagonal, zeros elsewhere."""
-    return _finish(np.eye(n, m, dtype=dtype or modes.get_default_dtype()), device, requires_grad)
+    return finish(np.eye(n, m, dtype=dtype or modes.get_default_dtype()), device, requires_grad)
 
 
+@public
 def zeros_like(
     input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any
 ) -> Any:
     """Zeros of the same shape and dtype."""
-    return _finish(np.zeros_like(unwrap(input), dtype=dtype), device, requires_grad)
+    return finish(np.zeros_like(unwrap(input), dtype=dtype), device, requires_grad)
 
 
+@public
 def ones_like(
     input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any
 ) -> Any:
     """Ones of the same shape and dtype."""
-    return _finish(np.ones_like(unwrap(input), dtype=dtype), device, requires_grad)
+    return finish(np.ones_like(unwrap(input), dtype=dtype), device, requires_grad)
 
 
+@public
 def empty_like(
     input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any
 ) -> Any:
     """Uninitialised memory of the same shape and dtype."""
-    return _finish(np.empty_like(unwrap(input), dtype=dtype), device, requires_grad)
+    return finish(np.empty_like(unwrap(input), dtype=dtype), device, requires_grad)
 
 
+@public
 def full_like(
     input: Any,
     fill_value: Any,
@@ -204,12 +230,13 @@ def full_like(
     **_layout: Any,
 ) -> Any:
     """`fill_value` in the same shape and dtype."""
-    return _finish(np.full_like(unwrap(input), unwrap(fill_value), dtype=dtype), device, requires_grad)
+    return finish(np.full_like(unwrap(input), unwrap(fill_value), dtype=dtype), device, requires_grad)
 
 
 # --- ranges ----------------------------------------------------------------------------------------
 
 
+@public
 def arange(
     start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None,
     requires_grad: bool = False,
@@ -231,41 +258,47 @@ def arange(
         if np.dtype(dtype).kind in "iu" and all(isinstance(v, (int, np.integer)) for v in (start, end, step))
         else np.float64
     )
-    return _finish(np.arange(start, end, step, dtype=wide).astype(dtype, copy=False), device, requires_grad)
+    return finish(np.arange(start, end, step, dtype=wide).astype(dtype, copy=False), device, requires_grad)
 
 
+@public
 def linspace(
     start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Any:
     """`steps` numbers at equal distances from `start` to `end`, both included."""
     array = np.linspace(unwrap(start), unwrap(end), int(steps), dtype=np.float64)
-    return _finish(array.astype(dtype or modes.get_default_dtype(), copy=False), device, requires_grad)
+    return finish(array.astype(dtype or modes.get_default_dtype(), copy=False), device, requires_grad)
 
 
+@public
 def logspace(
     start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None, device: Any = None,
     requires_grad: bool = False,
 ) -> Any:  # fmt: skip
     """`steps` powers of `base`, the exponents at equal distances from `start` to `end`."""
     array = np.power(float(base), np.linspace(unwrap(start), unwrap(end), int(steps), dtype=np.float64))
-    return _finish(array.astype(dtype or modes.get_default_dtype(), copy=False), device, requires_grad)
+    return finish(array.astype(dtype or modes.get_default_dtype(), copy=False), device, requires_grad)
 
 
+@public
 def tril_indices(row: int, col: int, offset: int = 0) -> Any:
     """(2, n) row and column numbers of the lower triangle."""
     return wrap(np.stack(np.tril_indices(row, offset, col)).astype(np.int64))
 
 
+@public
 def triu_indices(row: int, col: int, offset: int = 0) -> Any:
     """(2, n) row and column numbers of the upper triangle."""
     return wrap(np.stack(np.triu_indices(row, offset, col)).astype(np.int64))
 
 
+@public
 def is_tensor(obj: Any) -> bool:
     """Whether it is a tensor."""
     return isinstance(obj, Handle)
 
 
+@public
 def cartesian_prod(*tensors: Any) -> Any:
     """All combinations of the entries of 1-d tensors, one per row."""
     from tinygrad_cnn.ops.shape import meshgrid, reshape, stack

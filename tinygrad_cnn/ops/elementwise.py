@@ -16,6 +16,7 @@ from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.autograd.op import Elementwise, Multilinear, unbroadcast
 from tinygrad_cnn.ops.common import Array, as_float, is_floating, like, unary
+from tinygrad_cnn.ops.declare import public
 
 E = Elementwise
 _LN2, _LN10 = math.log(2), math.log(10)
@@ -47,7 +48,10 @@ rsqrt = unary(
         local=("-y³ / 2",),
     )
 )
-cbrt = unary(E("cbrt", np.cbrt, lambda y, _x: 1 / (3 * y * y), formula="∛x", local=("1 / (3y²)",)), np.cbrt)
+cbrt = unary(
+    E("cbrt", np.cbrt, lambda y, _x: 1 / (3 * y * y), formula="∛x", local=("1 / (3y²)",)), np.cbrt,
+    method=False, in_place=False, out=False,
+)
 reciprocal = unary(
     E("reciprocal", lambda x: 1 / x, lambda y, _x: -(y * y), formula="1 / x", local=("-y²",)), np.reciprocal
 )
@@ -57,7 +61,7 @@ cos = unary(E("cos", np.cos, lambda _y, x: -np.sin(x), formula="cos(x)", local=(
 tan = unary(E("tan", np.tan, lambda y, _x: 1 + y * y, formula="tan(x)", local=("1 + y²",)), np.tan)
 asin = unary(
     E("asin", np.arcsin, lambda _y, x: 1 / np.sqrt(1 - x * x), formula="arcsin(x)", local=("1 / √(1 - x²)",)),
-    np.arcsin,
+    np.arcsin, aliases=["arcsin"],
 )
 acos = unary(
     E(
@@ -67,11 +71,11 @@ acos = unary(
         formula="arccos(x)",
         local=("-1 / √(1 - x²)",),
     ),
-    np.arccos,
+    np.arccos, aliases=["arccos"],
 )
 atan = unary(
     E("atan", np.arctan, lambda _y, x: 1 / (1 + x * x), formula="arctan(x)", local=("1 / (1 + x²)",)),
-    np.arctan,
+    np.arctan, aliases=["arctan"],
 )
 sinh = unary(E("sinh", np.sinh, lambda _y, x: np.cosh(x), formula="sinh(x)", local=("cosh(x)",)), np.sinh)
 cosh = unary(E("cosh", np.cosh, lambda _y, x: np.sinh(x), formula="cosh(x)", local=("sinh(x)",)), np.cosh)
@@ -84,7 +88,7 @@ asinh = unary(
         formula="arsinh(x)",
         local=("1 / √(x² + 1)",),
     ),
-    np.arcsinh,
+    np.arcsinh, aliases=["arcsinh"],
 )
 acosh = unary(
     E(
@@ -94,11 +98,11 @@ acosh = unary(
         formula="arcosh(x)",
         local=("1 / √(x² - 1)",),
     ),
-    np.arccosh,
+    np.arccosh, aliases=["arccosh"],
 )
 atanh = unary(
     E("atanh", np.arctanh, lambda _y, x: 1 / (1 - x * x), formula="artanh(x)", local=("1 / (1 - x²)",)),
-    np.arctanh,
+    np.arctanh, aliases=["arctanh"],
 )
 deg2rad = unary(
     E("deg2rad", np.deg2rad, math.pi / 180, formula="x · π / 180", local=("π / 180",)), np.deg2rad, np.radians
@@ -125,35 +129,37 @@ abs = unary(
     np.absolute,
     np.fabs,
     floats=False,
+    aliases=["absolute"],
 )
 
 
 # --- flat almost everywhere: their gradient is 0 ---------------------------------------------------
 
 
-def _flat(name: str, forward: Any, *numpy: Any, formula: str) -> Any:
+def _flat(name: str, forward: Any, *numpy: Any, formula: str, **forms: Any) -> Any:
     op = Elementwise(name, forward, lambda _y, x: np.zeros_like(x), formula=formula, local=("0",))
-    return unary(op, *numpy, floats=False)
+    return unary(op, *numpy, floats=False, **forms)
 
 
 def _whole(forward: Any) -> Any:
     return lambda x: x if np.asarray(x).dtype.kind in "biu" else forward(x)
 
 
-sign = _flat("sign", lambda x: x if np.asarray(x).dtype == bool else np.sign(x), np.sign, formula="sign(x)")
+sign = _flat(
+    "sign", lambda x: x if np.asarray(x).dtype == bool else np.sign(x), np.sign, formula="sign(x)", aliases=["sgn"],
+)  # fmt: skip
 floor = _flat("floor", _whole(np.floor), np.floor, formula="⌊x⌋")
 ceil = _flat("ceil", _whole(np.ceil), np.ceil, formula="⌈x⌉")
-trunc = _flat("trunc", _whole(np.trunc), np.trunc, formula="x towards 0")
-rint = _flat("rint", _whole(np.rint), np.rint, formula="x to the nearest integer, halves to even")
+trunc = _flat("trunc", _whole(np.trunc), np.trunc, formula="x towards 0", aliases=["fix"])
+rint = _flat("rint", _whole(np.rint), np.rint, formula="x to the nearest integer, halves to even", declared=False)
 _round_op = E(
     "round", lambda x, decimals: np.round(x, decimals), lambda _y, x, decimals: np.zeros_like(x),
     formula="x to the given decimals", local=("0",),
 )  # fmt: skip
 frac = unary(E("frac", lambda x: x - np.trunc(x), 1, formula="x - trunc(x)", local=("1",)))
-fix = trunc
-sgn = sign
 
 
+@public(method=True, in_place=True, out=True)
 def round(input: Array, *, decimals: int = 0) -> Array:
     """To `decimals` digits behind the point, halves to even; its gradient is 0."""
     return rint(input) if decimals == 0 else _round_op(input, decimals=decimals)
@@ -174,6 +180,7 @@ _clamp_op = E(
 )  # fmt: skip
 
 
+@public(method=True, in_place=True, out=True, aliases=["clip"])
 def clamp(input: Array, min: Array | None = None, max: Array | None = None) -> Array:
     """`input` limited to [min, max]; either bound may be missing, a number or a tensor (which gets gradients).
 
@@ -192,17 +199,16 @@ def clamp(input: Array, min: Array | None = None, max: Array | None = None) -> A
     return _clamp_op(input, min=min, max=max)
 
 
+@public(method=True, in_place=True)
 def clamp_min(input: Array, min: Array) -> Array:
     """`input`, but at least `min`."""
     return clamp(input, min=min)
 
 
+@public(method=True, in_place=True)
 def clamp_max(input: Array, max: Array) -> Array:
     """`input`, but at most `max`."""
     return clamp(input, max=max)
-
-
-clip = clamp
 
 
 @implements(np.clip)
@@ -219,6 +225,7 @@ _where_op = Multilinear(
 )  # fmt: skip
 
 
+@public(out=True)
 def where(condition: Array, input: Array = None, other: Array = None) -> Array:
     """`input` where `condition` holds, else `other`; with the condition alone, the indices where it holds."""
     chosen = unwrap(condition)
@@ -264,6 +271,7 @@ _nan_to_num_op = E(
 )  # fmt: skip
 
 
+@public(method=True, in_place=True)
 def nan_to_num(
     input: Array, nan: float | None = 0.0, posinf: float | None = None, neginf: float | None = None
 ) -> Array:
@@ -285,13 +293,10 @@ _copysign_op = E(
 )  # fmt: skip
 
 
+@public(method=True, in_place=True)
 def copysign(input: Array, other: Array) -> Array:
     """|input| with the sign of `other`."""
     return _copysign_op(input if is_floating(other) else as_float(input), other)
 
 
 implements(np.copysign)(copysign)
-
-absolute = abs
-arcsin, arccos, arctan = asin, acos, atan
-arcsinh, arccosh, arctanh = asinh, acosh, atanh

@@ -15,6 +15,7 @@ from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import Handle, unwrap
 from tinygrad_cnn.autograd.op import Multilinear
 from tinygrad_cnn.ops.common import Array, axis_of, both_names, like, reduced_axes, refuse_options, spread
+from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.expect import ShapeError
 
 ndarray = np.ndarray
@@ -110,6 +111,7 @@ min_op = Multilinear(
 )
 
 
+@public(method=True)
 def amax(
     input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
 ) -> Array:
@@ -118,6 +120,7 @@ def amax(
     return amax_op(input, axis=_of_something("max", input, reduced_axes(input, dim)), keepdims=keepdim)
 
 
+@public(method=True)
 def amin(
     input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
 ) -> Array:
@@ -134,6 +137,7 @@ def _of_something(name: str, input: Array, axes: tuple[int, ...] | None) -> tupl
     return axes
 
 
+@public(method=True)
 def aminmax(input: Array, *, dim: Any = None, keepdim: bool = False) -> tuple[Array, Array]:
     """(smallest, largest)."""
     return amin(input, dim, keepdim), amax(input, dim, keepdim)
@@ -152,6 +156,7 @@ def _extremes(input: Array, dim: Any, keepdim: bool, along: Any, over_all: Any, 
     return values_indices(y, like(indices, input))
 
 
+@public(method=True)
 def max(
     input: Array, dim: Any = None, keepdim: bool = False, *, other: Any = None, axis: Any = None, keepdims: Any = None
 ) -> Any:
@@ -162,6 +167,7 @@ def max(
     return _extremes(input, dim, keepdim, max_op, amax, maximum)
 
 
+@public(method=True)
 def min(
     input: Array, dim: Any = None, keepdim: bool = False, *, other: Any = None, axis: Any = None, keepdims: Any = None
 ) -> Any:
@@ -172,6 +178,7 @@ def min(
     return _extremes(input, dim, keepdim, min_op, amin, minimum)
 
 
+@public(method=True)
 def argmax(
     input: Array, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
 ) -> Array:
@@ -180,6 +187,7 @@ def argmax(
     return _place("argmax", np.argmax, input, dim, keepdim)
 
 
+@public(method=True)
 def argmin(
     input: Array, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
 ) -> Array:
@@ -196,6 +204,7 @@ def _place(name: str, find: Callable[..., Any], input: Array, dim: Any, keepdim:
     return like(find(x, axis=axis if x.ndim else None, keepdims=keepdim), input)
 
 
+@public(method=True)
 def any(
     input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
 ) -> Array:
@@ -204,6 +213,7 @@ def any(
     return _truth(np.any, input, dim, keepdim)
 
 
+@public(method=True)
 def all(
     input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
 ) -> Array:
@@ -220,6 +230,7 @@ def _truth(judge: Callable[..., Any], input: Array, dim: Any, keepdim: bool) -> 
     return like(np.asarray(truth, x.dtype) if x.dtype == np.uint8 else truth, input)
 
 
+@public(method=True)
 def count_nonzero(input: Array, dim: Any = None) -> Array:
     """How many entries are non-zero over `dim`."""
     return like(np.count_nonzero(unwrap(input), axis=reduced_axes(input, dim)), input)

@@ -17,6 +17,7 @@ from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.autograd.op import Multilinear, unbroadcast
 from tinygrad_cnn.ops.common import Array, axis_of, like
+from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.shape import ravel, reshape
 from tinygrad_cnn.ops.views import view_of
@@ -212,6 +213,7 @@ def checked_within(name: str, index: ndarray, size: int, axis: int) -> None:
         raise IndexError(f"{name}: index {int(wrong)} is out of range for dimension {axis} of size {size}")
 
 
+@public(method=True)
 def gather(input: Array, dim: int, index: Array) -> Array:
     """y[i, j, k] = input[i, index[i, j, k], k] for dim 1. `index` may be smaller in the other dimensions."""
     array = unwrap(input)
@@ -225,6 +227,7 @@ def gather(input: Array, dim: int, index: Array) -> Array:
     return take_op(input, index=along(places, axis), unique=False)
 
 
+@public(method=True)
 def take_along_dim(input: Array, indices: Array, dim: int | None = None) -> Array:
     """As `gather`, with broadcasting in the other dimensions; without `dim`, of the flat tensor."""
     places = checked_integers("take_along_dim", indices)
@@ -244,6 +247,7 @@ def take_along_dim(input: Array, indices: Array, dim: int | None = None) -> Arra
     return take_op(input, index=along(full, axis), unique=False)
 
 
+@public(method=True)
 def index_select(input: Array, dim: int, index: Array) -> Array:
     """The entries of `dim` that `index` (1-d integers) names, in its order."""
     places = checked_integers("index_select", index).reshape(-1)
@@ -254,11 +258,13 @@ def index_select(input: Array, dim: int, index: Array) -> Array:
     return take_op(input, index=(slice(None),) * axis + (places,), unique=False)
 
 
+@public(method=True)
 def take(input: Array, index: Array) -> Array:
     """The entries of the flat tensor that `index` names, in the index's shape."""
     return take_op(ravel(input), index=(checked_integers("take", index),), unique=False)
 
 
+@public(method=True)
 def masked_select(input: Array, mask: Array) -> Array:
     """The entries where `mask` holds, in one dimension."""
     chosen = np.asarray(unwrap(mask), dtype=bool)
@@ -270,11 +276,13 @@ def masked_select(input: Array, mask: Array) -> Array:
     return take_op(input, index=(np.broadcast_to(chosen, shape),), unique=True)
 
 
+@public(method=True)
 def select(input: Array, dim: int, index: int) -> Array:
     """Entry `index` of dimension `dim`, without that dimension."""
     return getitem(input, (slice(None),) * axis_of(dim, np.ndim(unwrap(input))) + (int(unwrap(index)),))
 
 
+@public(method=True)
 def narrow(input: Array, dim: int, start: int, length: int) -> Array:
     """Entries start to start + length of dimension `dim`."""
     array = unwrap(input)
@@ -288,6 +296,7 @@ def narrow(input: Array, dim: int, start: int, length: int) -> Array:
     return getitem(input, (slice(None),) * axis + (slice(start, start + length),))
 
 
+@public(method=True)
 def split(tensor: Array, split_size_or_sections: Any, dim: int = 0) -> tuple[Array, ...]:
     """Parts of the given size (the last may be smaller), or of the given sizes, along `dim`; views."""
     total = np.shape(unwrap(tensor))[axis_of(dim, np.ndim(unwrap(tensor)))]
@@ -307,6 +316,7 @@ def split(tensor: Array, split_size_or_sections: Any, dim: int = 0) -> tuple[Arr
     return tuple(parts)
 
 
+@public(method=True)
 def chunk(input: Array, chunks: int, dim: int = 0) -> tuple[Array, ...]:
     """At most `chunks` parts of equal size (the last may be smaller) along `dim`; views."""
     if chunks <= 0:
@@ -315,11 +325,13 @@ def chunk(input: Array, chunks: int, dim: int = 0) -> tuple[Array, ...]:
     return split(input, max(-(-total // chunks), 1), dim)
 
 
+@public(method=True)
 def split_with_sizes(input: Array, split_sizes: Sequence[int], dim: int = 0) -> tuple[Array, ...]:
     """Parts of the given sizes along `dim`; views."""
     return split(input, list(split_sizes), dim)
 
 
+@public(top_level=False, method=True)
 def unfold(input: Array, dimension: int, size: int, step: int) -> Array:
     """All windows of `size` along `dimension`, `step` apart; the window becomes the last dimension."""
     from tinygrad_cnn.ops.shape import movedim
@@ -335,6 +347,7 @@ def unfold(input: Array, dimension: int, size: int, step: int) -> Array:
     return movedim(take_op(input, index=(slice(None),) * axis + (places,), unique=False), axis + 1, -1)
 
 
+@public(method=True)
 def tensor_split(input: Array, indices_or_sections: Any, dim: int = 0) -> tuple[Array, ...]:
     """Parts of as equal size as possible, or cut at the given places."""
     total = np.shape(unwrap(input))[axis_of(dim, np.ndim(unwrap(input)))]
@@ -350,6 +363,7 @@ def tensor_split(input: Array, indices_or_sections: Any, dim: int = 0) -> tuple[
     return tuple([narrow(input, dim, a, max(b - a, 0)) for a, b in zip(starts, ends)])
 
 
+@public(method=True)
 def unbind(input: Array, dim: int = 0) -> tuple[Array, ...]:
     """The entries of dimension `dim`, one tensor each."""
     if not np.ndim(unwrap(input)):
@@ -358,6 +372,7 @@ def unbind(input: Array, dim: int = 0) -> tuple[Array, ...]:
     return tuple([select(input, axis, k) for k in range(unwrap(input).shape[axis])])
 
 
+@public(method=True)
 def diagonal(input: Array, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Array:
     """The diagonal of two dimensions, as the last dimension."""
     array = unwrap(input)
@@ -382,6 +397,7 @@ def move_first_to_last(x: Array) -> Array:
     return movedim(x, 0, -1) if np.ndim(unwrap(x)) > 1 else x
 
 
+@public(method=True)
 def diag(input: Array, diagonal: int = 0) -> Array:
     """The diagonal of a matrix, or the matrix with the given diagonal."""
     ndim = np.ndim(unwrap(input))
@@ -392,6 +408,7 @@ def diag(input: Array, diagonal: int = 0) -> Array:
     raise ShapeError(f"diag expected 1 or 2 dimensions, got {ndim}; use diagonal or diag_embed")
 
 
+@public(method=True)
 def diag_embed(input: Array, offset: int = 0) -> Array:
     """Matrices with the last dimension of `input` on their diagonal."""
     shape = np.shape(unwrap(input))
@@ -401,6 +418,7 @@ def diag_embed(input: Array, offset: int = 0) -> Array:
     return scatter_op(input, index=index, shape=(*shape[:-1], size, size), unique=True)
 
 
+@public(method=True)
 def trace(input: Array) -> Array:
     """The sum of the diagonal."""
     from tinygrad_cnn.ops.reduce import sum
@@ -419,6 +437,7 @@ def one_hot(tensor: Array, num_classes: int = -1) -> Array:
     return like((classes[..., None] == np.arange(count)).astype(np.int64), tensor)
 
 
+@public(method=True, aliases=["argwhere"])
 def nonzero(input: Array, *, as_tuple: bool = False) -> Any:
     """Where it is non-zero: one row of indices per entry, or with `as_tuple` one tensor per dimension."""
     found = np.nonzero(np.atleast_1d(unwrap(input)))
@@ -429,7 +448,6 @@ def nonzero(input: Array, *, as_tuple: bool = False) -> Any:
     )
 
 
-argwhere = nonzero
 
 
 # --- under NumPy's names ---------------------------------------------------------------------------
@@ -454,6 +472,7 @@ def _np_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     return list(tensor_split(ary, indices_or_sections, axis))
 
 
+@public
 def unravel_index(indices: Array, shape: Sequence[int]) -> tuple[Array, ...]:
     """Flat positions as one index per dimension."""
     return tuple(

@@ -13,6 +13,7 @@ from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.op import Multilinear, unbroadcast
 from tinygrad_cnn.ops.arithmetic import add_op, mul_op
 from tinygrad_cnn.ops.common import Array, axes_of
+from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.extreme import amax, amin
 from tinygrad_cnn.ops.reduce import sum, vector_norm
@@ -59,6 +60,7 @@ def _to_right(g: Any, a: Any, b: Any) -> Any:
 matmul_op = Multilinear("matmul", product, _to_left, _to_right, formula="A · B", local=("g · Bᵀ", "Aᵀ · g"))
 
 
+@public(method=True, out=True)
 def matmul(input: Array, other: Array) -> Array:
     """The matrix product of the last two dimensions, broadcast over the others; 1-d tensors count as vectors.
 
@@ -90,12 +92,14 @@ def _exactly(name: str, ndims: tuple[int, ...], *tensors: Array) -> None:
             )
 
 
+@public(method=True, out=True)
 def mm(input: Array, mat2: Array) -> Array:
     """The product of two matrices."""
     _exactly("mm", (2, 2), input, mat2)
     return matmul(input, mat2)
 
 
+@public(method=True, out=True)
 def bmm(input: Array, mat2: Array) -> Array:
     """The products of two stacks of matrices, (B, n, k) and (B, k, m)."""
     _exactly("bmm", (3, 3), input, mat2)
@@ -106,18 +110,21 @@ def bmm(input: Array, mat2: Array) -> Array:
     return matmul(input, mat2)
 
 
+@public(method=True, out=True)
 def mv(input: Array, vec: Array) -> Array:
     """A matrix times a vector."""
     _exactly("mv", (2, 1), input, vec)
     return matmul(input, vec)
 
 
+@public(method=True)
 def dot(input: Array, tensor: Array) -> Array:
     """The inner product of two vectors."""
     _exactly("dot", (1, 1), input, tensor)
     return matmul(input, tensor)
 
 
+@public(method=True)
 def inner(input: Array, other: Array) -> Array:
     """Products summed over the last dimension of both."""
     if not np.ndim(unwrap(input)) or not np.ndim(unwrap(other)):
@@ -125,6 +132,7 @@ def inner(input: Array, other: Array) -> Array:
     return tensordot(input, other, ((-1,), (-1,)))
 
 
+@public(method=True)
 def kron(input: Array, other: Array) -> Array:
     """The Kronecker product."""
     ndim = max(np.ndim(unwrap(input)), np.ndim(unwrap(other)))
@@ -135,6 +143,7 @@ def kron(input: Array, other: Array) -> Array:
     return reshape(mul_op(left, right), tuple([n * m for n, m in zip(a, b)]))
 
 
+@public(method=True)
 def cross(input: Array, other: Array, dim: int = -1) -> Array:
     """The cross product of vectors of length 3 along `dim`."""
     from tinygrad_cnn.ops.shape import roll
@@ -146,6 +155,7 @@ def cross(input: Array, other: Array, dim: int = -1) -> Array:
     return roll(input, -1, dim) * roll(other, 1, dim) - roll(input, 1, dim) * roll(other, -1, dim)
 
 
+@public
 def block_diag(*tensors: Array) -> Array:
     """Matrices along the diagonal of a larger one, zeros elsewhere."""
     from tinygrad_cnn.ops.padding import pad
@@ -160,30 +170,34 @@ def block_diag(*tensors: Array) -> Array:
     return cat(rows, 0)
 
 
+@public(method=True, aliases=["ger"])
 def outer(input: Array, vec2: Array) -> Array:
     """y[i, j] = input[i] · vec2[j]."""
     _exactly("outer", (1, 1), input, vec2)
     return mul_op(reshape(input, (-1, 1)), vec2)
 
 
-ger = outer
 
 
+@public(method=True, in_place=True, out=True)
 def addmm(input: Array, mat1: Array, mat2: Array, *, beta: float = 1, alpha: float = 1) -> Array:
     """beta · input + alpha · (mat1 @ mat2)."""
     return _plus(input, mm(mat1, mat2), beta, alpha)
 
 
+@public(method=True, in_place=True, out=True)
 def baddbmm(input: Array, batch1: Array, batch2: Array, *, beta: float = 1, alpha: float = 1) -> Array:
     """beta · input + alpha · (batch1 @ batch2), for stacks of matrices."""
     return _plus(input, bmm(batch1, batch2), beta, alpha)
 
 
+@public(method=True, in_place=True)
 def addmv(input: Array, mat: Array, vec: Array, *, beta: float = 1, alpha: float = 1) -> Array:
     """beta · input + alpha · (mat @ vec)."""
     return _plus(input, mv(mat, vec), beta, alpha)
 
 
+@public(method=True, in_place=True)
 def addr(input: Array, vec1: Array, vec2: Array, *, beta: float = 1, alpha: float = 1) -> Array:
     """beta · input + alpha · outer(vec1, vec2)."""
     return _plus(input, outer(vec1, vec2), beta, alpha)
@@ -196,6 +210,7 @@ def _plus(input: Array, product: Array, beta: float, alpha: float) -> Array:
     return add_op(input if beta == 1 else mul_op(input, beta), product)
 
 
+@public
 def chain_matmul(*matrices: Array) -> Array:
     """The product of several matrices, from left to right."""
     result = matrices[0]
@@ -237,6 +252,7 @@ einsum_op = Multilinear(
 )
 
 
+@public
 def einsum(equation: str, *operands: Any) -> Array:
     """Sums of products by Einstein's convention, e.g. ``einsum("bij,bjk->bik", a, b)``.
 
@@ -318,6 +334,7 @@ def _np_einsum(equation: str, *operands: Any, **_: Any) -> Any:
     return einsum(equation, *operands)
 
 
+@public
 def tensordot(a: Array, b: Array, dims: Any = 2) -> Array:
     """Sums over the last `dims` dimensions of a and the first of b, or over ``dims=(those of a, those of b)``."""
     na, nb = np.ndim(unwrap(a)), np.ndim(unwrap(b))

@@ -13,6 +13,7 @@ from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.op import General
 from tinygrad_cnn.ops.common import Array, like
+from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.elementwise import where
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.linalg import matmul
@@ -67,24 +68,28 @@ def _regular(name: str, op: Any, *inputs: Any) -> Any:
         raise ShapeError(f"{name} expected matrices that can be inverted, got a singular one") from error
 
 
+@public(method=True)
 def inverse(input: Array) -> Array:
     """x⁻¹ of square matrices (…, n, n). Raises ValueError for others, and for singular ones."""
     _square("inverse", input)
     return _regular("inverse", inverse_op, input)
 
 
+@public(method=True)
 def det(input: Array) -> Array:
     """The determinants (…) of square matrices (…, n, n); its gradient needs matrices that can be inverted."""
     _square("det", input)
     return det_op(input)
 
 
+@public(method=True)
 def slogdet(input: Array) -> tuple[Array, Array]:
     """(sign, log |det x|) of square matrices (…, n, n), without overflow."""
     _square("slogdet", input)
     return like(np.linalg.slogdet(unwrap(input))[0].astype(unwrap(input).dtype), input), logabsdet_op(input)
 
 
+@public(method=True)
 def logdet(input: Array) -> Array:
     """log det x of square matrices; NaN where the determinant is negative."""
     sign, log = slogdet(input)
@@ -107,6 +112,7 @@ def solve(A: Array, B: Array) -> Array:
     return squeeze(y, -1) if vector else y
 
 
+@public(method=True)
 def matrix_power(input: Array, n: int) -> Array:
     """x · x · … n times; negative n of the inverse, 0 gives the identity."""
     _square("matrix_power", input)

@@ -13,6 +13,7 @@ from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.op import General, Multilinear
 from tinygrad_cnn.ops.common import Array, axis_of, like
+from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.elementwise import cast, where
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.extreme import values_indices
@@ -42,6 +43,7 @@ cumsum_op = Multilinear(
 )
 
 
+@public(method=True, in_place=True, out=True)
 def cumsum(input: Array, dim: int, *, dtype: Any = None) -> Array:
     """Running sums along `dim`; integers add up as int64."""
     input = input if dtype is None else cast(input, dtype)
@@ -88,6 +90,7 @@ cumprod_op = General(
 )
 
 
+@public(method=True, in_place=True)
 def cumprod(input: Array, dim: int, *, dtype: Any = None) -> Array:
     """Running products along `dim`."""
     input = input if dtype is None else cast(input, dtype)
@@ -106,16 +109,19 @@ def _running(input: Array, dim: int, better: Any) -> values_indices:
     return values_indices(gather(input, axis, indices), like(indices, input))
 
 
+@public(method=True)
 def cummax(input: Array, dim: int) -> values_indices:
     """Running maxima along `dim`: (values, indices)."""
     return _running(input, dim, np.maximum)
 
 
+@public(method=True)
 def cummin(input: Array, dim: int) -> values_indices:
     """Running minima along `dim`: (values, indices)."""
     return _running(input, dim, np.minimum)
 
 
+@public(method=True)
 def argsort(input: Array, dim: int = -1, descending: bool = False, stable: bool = True) -> Array:
     """The indices that sort along `dim`; equal values keep their order."""
     x = unwrap(input)
@@ -129,17 +135,20 @@ def argsort(input: Array, dim: int = -1, descending: bool = False, stable: bool 
     return like(np.argsort(x, axis=dim, kind="stable"), input)
 
 
+@public(method=True)
 def sort(input: Array, dim: int = -1, descending: bool = False, stable: bool = True) -> values_indices:
     """Sorted along `dim`: (values, indices)."""
     indices = argsort(input, dim, descending)
     return values_indices(gather(input, dim, indices), indices)
 
 
+@public(method=True)
 def msort(input: Array) -> Array:
     """Sorted along dimension 0."""
     return sort(input, 0).values
 
 
+@public(method=True)
 def topk(input: Array, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> values_indices:
     """The k largest (or smallest) along `dim`, in order: (values, indices)."""
     x = unwrap(input)
@@ -152,6 +161,7 @@ def topk(input: Array, k: int, dim: int = -1, largest: bool = True, sorted: bool
     return values_indices(gather(input, axis, indices), like(indices, input))
 
 
+@public(method=True)
 def kthvalue(input: Array, k: int, dim: int = -1, keepdim: bool = False) -> values_indices:
     """The k-th smallest along `dim`, counted from 1: (values, indices)."""
     x = unwrap(input)
@@ -169,6 +179,7 @@ def kthvalue(input: Array, k: int, dim: int = -1, keepdim: bool = False) -> valu
     return values_indices(squeeze(values, axis), like(np.squeeze(indices, axis), input))
 
 
+@public(method=True)
 def median(input: Array, dim: int | None = None, keepdim: bool = False) -> Any:
     """The lower median; with `dim`, (values, indices)."""
     if dim is None:
@@ -190,6 +201,7 @@ def median(input: Array, dim: int | None = None, keepdim: bool = False) -> Any:
     return kthvalue(input, (size + 1) // 2, dim, keepdim)
 
 
+@public(method=True)
 def quantile(
     input: Array, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
 ) -> Array:
@@ -228,6 +240,7 @@ def quantile(
     return found if shares.ndim else found[0]
 
 
+@public(method=True)
 def diff(input: Array, n: int = 1, dim: int = -1) -> Array:
     """Differences of neighbours along `dim`, n times."""
     axis = axis_of(dim, np.ndim(unwrap(input)))
@@ -238,6 +251,7 @@ def diff(input: Array, n: int = 1, dim: int = -1) -> Array:
     return input
 
 
+@public(method=True)
 def unique(
     input: Array,
     sorted: bool = True,
@@ -256,6 +270,7 @@ def unique(
     return tuple([like(x, input) for x in found])
 
 
+@public(method=True)
 def unique_consecutive(input: Array, return_inverse: bool = False, return_counts: bool = False) -> Any:
     """The values without immediate repetitions (of the flat tensor)."""
     x = np.ravel(unwrap(input))
@@ -269,16 +284,19 @@ def unique_consecutive(input: Array, return_inverse: bool = False, return_counts
     return results if len(results) > 1 else results[0]
 
 
+@public
 def isin(elements: Array, test_elements: Array, *, invert: bool = False) -> Array:
     """Whether each entry is among `test_elements`."""
     return like(np.isin(unwrap(elements), unwrap(test_elements), invert=invert), elements, test_elements)
 
 
+@public
 def bucketize(input: Array, boundaries: Array, *, right: bool = False) -> Array:
     """Into which interval between sorted boundaries each value falls."""
     return like(unwrap(searchsorted(boundaries, input, right=right)), input)
 
 
+@public(method=True)
 def bincount(input: Array, weights: Array | None = None, minlength: int = 0) -> Array:
     """How often each number from 0 on occurs."""
     if weights is None:
@@ -288,12 +306,14 @@ def bincount(input: Array, weights: Array | None = None, minlength: int = 0) -> 
     return like(counts.astype(np.float32 if w.dtype == np.float32 else np.float64, copy=False), input)
 
 
+@public
 def searchsorted(sorted_sequence: Array, values: Array, *, right: bool = False) -> Array:
     """Where each value would be put into a sorted 1-d tensor."""
     found = np.searchsorted(unwrap(sorted_sequence), unwrap(values), side="right" if right else "left")
     return like(np.asarray(found, np.int64), sorted_sequence)
 
 
+@public(method=True)
 def histc(input: Array, bins: int = 100, min: float = 0, max: float = 0) -> Array:
     """How many values fall into each of `bins` equal intervals of [min, max] (of the data's, when both are 0)."""
     x = np.asarray(unwrap(input))

@@ -11,6 +11,7 @@ from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import Handle, unwrap
 from tinygrad_cnn.autograd.op import Multilinear
 from tinygrad_cnn.ops.common import Array
+from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.index import getitem, take_op
 
@@ -35,6 +36,7 @@ pad_op = Multilinear(
 )  # fmt: skip
 
 
+@public(top_level=False, method=True)
 def pad(input: Array, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Array:
     """Padded at the ends of the last dimensions; `pad` counts (low, high) pairs from the last dimension back.
 

@@ -16,9 +16,11 @@ import numpy as np
 
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.handle import unwrap, wrap
-from tinygrad_cnn.ops.creation import _finish, _shape
-from tinygrad_cnn.ops.device import check_device
 from tinygrad_cnn.ops.common import sizes
+from tinygrad_cnn.ops.creation import finish, shape_from
+from tinygrad_cnn.ops.declare import public
+from tinygrad_cnn.ops.device import check_device
+from tinygrad_cnn.ops.inplace import replace_by
 
 ndarray = np.ndarray
 
@@ -87,26 +89,31 @@ class Generator:
 default_generator = Generator()
 
 
+@public
 def manual_seed(seed: int) -> Generator:
     """Seed the default generator, which everything random uses unless given another."""
     return default_generator.manual_seed(seed)
 
 
+@public
 def seed() -> int:
     """Seed the default generator from the operating system."""
     return default_generator.seed()
 
 
+@public
 def initial_seed() -> int:
     """The seed the default generator was last started from."""
     return default_generator.initial_seed()
 
 
+@public
 def get_rng_state() -> Any:
     """The default generator's state as a uint8 tensor."""
     return default_generator.get_state()
 
 
+@public
 def set_rng_state(new_state: Any) -> None:
     """Put the default generator into a state that `get_rng_state` gave."""
     default_generator.set_state(new_state)
@@ -170,22 +177,25 @@ def permutation_array(n: int, generator: Generator | None = None) -> ndarray:
 # --- tensors ---------------------------------------------------------------------------------------
 
 
+@public
 def rand(
     *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
     **_layout: Any,
 ) -> Any:  # fmt: skip
     """Uniform numbers of [0, 1)."""
-    return _finish(uniform_array(_shape(size, _layout), dtype, generator=generator), device, requires_grad)
+    return finish(uniform_array(shape_from(size, _layout), dtype, generator=generator), device, requires_grad)
 
 
+@public
 def randn(
     *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
     **_layout: Any,
 ) -> Any:  # fmt: skip
     """Standard normal numbers."""
-    return _finish(normal_array(_shape(size, _layout), dtype, generator=generator), device, requires_grad)
+    return finish(normal_array(shape_from(size, _layout), dtype, generator=generator), device, requires_grad)
 
 
+@public
 def randint(
     low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False,
@@ -200,14 +210,16 @@ def randint(
     source = generator or default_generator
     with source.lock:
         array = source.numpy.integers(int(low), int(high), sizes((size,)))
-    return _finish(np.asarray(array, dtype=dtype or np.int64), device, requires_grad)
+    return finish(np.asarray(array, dtype=dtype or np.int64), device, requires_grad)
 
 
+@public
 def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Any:
     """0 to n - 1 in random order."""
-    return _finish(permutation_array(int(n), generator).astype(dtype or np.int64, copy=False), device, False)
+    return finish(permutation_array(int(n), generator).astype(dtype or np.int64, copy=False), device, False)
 
 
+@public
 def rand_like(
     input: Any,
     *,
@@ -218,9 +230,10 @@ def rand_like(
 ) -> Any:
     """Uniform numbers of [0, 1) in the same shape and dtype."""
     array = unwrap(input)
-    return _finish(uniform_array(array.shape, dtype or array.dtype, generator=generator), None, requires_grad)
+    return finish(uniform_array(array.shape, dtype or array.dtype, generator=generator), None, requires_grad)
 
 
+@public
 def randn_like(
     input: Any,
     *,
@@ -231,9 +244,10 @@ def randn_like(
 ) -> Any:
     """Standard normal numbers in the same shape and dtype."""
     array = unwrap(input)
-    return _finish(normal_array(array.shape, dtype or array.dtype, generator=generator), None, requires_grad)
+    return finish(normal_array(array.shape, dtype or array.dtype, generator=generator), None, requires_grad)
 
 
+@public
 def randint_like(
     input: Any, low: int, high: int | None = None, *, generator: Generator | None = None, dtype: Any = None
 ) -> Any:
@@ -244,6 +258,7 @@ def randint_like(
     return randint(low, high, array.shape, generator=generator, dtype=dtype or array.dtype)
 
 
+@public
 def normal(
     mean: Any = 0.0,
     std: Any = 1.0,
@@ -263,6 +278,7 @@ def normal(
     return wrap(np.asarray(z * s + m, dtype=z.dtype))
 
 
+@public(method=True)
 def bernoulli(input: Any, p: float | None = None, *, generator: Generator | None = None) -> Any:
     """1 with the probability each entry states (or `p` everywhere), else 0."""
     probabilities = unwrap(input)
@@ -273,6 +289,7 @@ def bernoulli(input: Any, p: float | None = None, *, generator: Generator | None
     return wrap(np.asarray(u < chance).astype(probabilities.dtype))
 
 
+@public(method=True)
 def multinomial(
     input: Any, num_samples: int, replacement: bool = False, *, generator: Generator | None = None
 ) -> Any:
@@ -316,39 +333,38 @@ def multinomial(
 # --- in place, as Tensor methods -------------------------------------------------------------------
 
 
-def _fill(t: Any, values: ndarray, name: str) -> Any:
-    from tinygrad_cnn.ops.inplace import replace_by
-
-    return replace_by(t, values, name)
-
-
+@public(top_level=False, method=True)
 def uniform_(self: Any, a: float = 0.0, b: float = 1.0, *, generator: Generator | None = None) -> Any:
     """Filled with uniform numbers of [a, b)."""
-    return _fill(self, uniform_array(self.array.shape, self.array.dtype, a, b, generator), "uniform_")
+    return replace_by(self, uniform_array(self.array.shape, self.array.dtype, a, b, generator), "uniform_")
 
 
+@public(top_level=False, method=True)
 def normal_(self: Any, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Any:
     """Filled with normal numbers."""
-    return _fill(self, normal_array(self.array.shape, self.array.dtype, mean, std, generator), "normal_")
+    return replace_by(self, normal_array(self.array.shape, self.array.dtype, mean, std, generator), "normal_")
 
 
+@public(top_level=False, method=True)
 def bernoulli_(self: Any, p: Any = 0.5, *, generator: Generator | None = None) -> Any:
     """Filled with 1 (probability p) and 0."""
     u = uniform_array(self.array.shape, np.float64, generator=generator)
-    return _fill(self, (u < unwrap(p)).astype(self.array.dtype), "bernoulli_")
+    return replace_by(self, (u < unwrap(p)).astype(self.array.dtype), "bernoulli_")
 
 
+@public(top_level=False, method=True)
 def exponential_(self: Any, lambd: float = 1.0, *, generator: Generator | None = None) -> Any:
     """Filled with exponentially distributed numbers of rate `lambd`."""
     u = uniform_array(self.array.shape, np.float64, generator=generator)
-    return _fill(self, (-np.log1p(-u) / lambd).astype(self.array.dtype), "exponential_")
+    return replace_by(self, (-np.log1p(-u) / lambd).astype(self.array.dtype), "exponential_")
 
 
+@public(top_level=False, method=True)
 def random_(self: Any, low: int = 0, high: int | None = None, *, generator: Generator | None = None) -> Any:
     """Filled with integers of [low, high), or of [0, low)."""
     if high is None:
         low, high = 0, low or _largest_integer(self.array.dtype)
-    return _fill(
+    return replace_by(
         self,
         randint(low, high, self.array.shape, generator=generator).array.astype(self.array.dtype),
         "random_",

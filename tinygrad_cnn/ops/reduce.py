@@ -24,6 +24,7 @@ from tinygrad_cnn.ops.common import (
     refuse_options,
     spread,
 )
+from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.elementwise import abs, cast, where
 from tinygrad_cnn.ops.extreme import amax, amin
 
@@ -67,6 +68,7 @@ mean_op = Multilinear(
 )  # fmt: skip
 
 
+@public(method=True, out=True)
 def sum(
     input: Array,
     dim: Any = None,
@@ -85,6 +87,7 @@ def sum(
     return sum_op(input, axis=reduced_axes(input, dim), keepdims=keepdim)
 
 
+@public(method=True, out=True)
 def mean(
     input: Array,
     dim: Any = None,
@@ -108,11 +111,13 @@ def mean(
     return mean_op(input, axis=reduced_axes(input, dim), keepdims=keepdim)
 
 
+@public(method=True)
 def nansum(input: Array, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Array:
     """The sum that counts NaN as 0."""
     return sum(where(np.isnan(unwrap(input)), 0, input), dim, keepdim, dtype=dtype)
 
 
+@public(method=True)
 def nanmean(input: Array, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Array:
     """The mean over the entries that are not NaN."""
     present = like(~np.isnan(unwrap(input)), input)
@@ -166,6 +171,7 @@ def _prod_definition(x: Any, axis: Any, keepdims: bool) -> Any:
     return x
 
 
+@public(method=True, out=True)
 def prod(
     input: Array,
     dim: Any = None,
@@ -205,6 +211,7 @@ def _ratio(total: Array, left: float) -> Array:
     return total / left if left > 0 else total * np.inf
 
 
+@public
 def var_mean(
     input: Array, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float = 1,
     axis: Any = None, keepdims: Any = None,
@@ -222,6 +229,7 @@ def _refuse_integers(name: str, input: Array) -> Array:
     )
 
 
+@public(method=True, out=True)
 def var(
     input: Array, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float = 1,
     axis: Any = None, keepdims: Any = None,
@@ -230,6 +238,7 @@ def var(
     return var_mean(input, dim, unbiased, keepdim, correction=correction, axis=axis, keepdims=keepdims)[0]
 
 
+@public(method=True, out=True)
 def std(
     input: Array, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float = 1,
     axis: Any = None, keepdims: Any = None,
@@ -239,6 +248,7 @@ def std(
     return std_mean(input, dim, unbiased, keepdim, correction=correction)[0]
 
 
+@public
 def std_mean(
     input: Array,
     dim: Any = None,
@@ -294,11 +304,13 @@ def vector_norm(
     return where(zero, 0.0, where(zero, 1.0, total) ** (1.0 / ord)) if ord > 0 else total ** (1.0 / ord)
 
 
+@public
 def norm(input: Array, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Array:
     """The p-norm over `dim`; 'fro' (the default) is p = 2 over all of it."""
     return vector_norm(input, 2 if p in ("fro", None) else p, dim, keepdim, dtype=dtype)
 
 
+@public(method=True, out=True)
 def logsumexp(input: Array, dim: Any = None, keepdim: bool = False) -> Array:
     """log Σ exp(x) over `dim`, without overflow."""
     return _logsumexp_op(as_float(input), axis=reduced_axes(input, dim), keepdims=keepdim)

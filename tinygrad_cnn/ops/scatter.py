@@ -13,6 +13,7 @@ import numpy as np
 from tinygrad_cnn.autograd.handle import Handle, unwrap
 from tinygrad_cnn.ops.arithmetic import add_op, mul_op
 from tinygrad_cnn.ops.common import Array, axis_of
+from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.elementwise import where
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.index import (
@@ -28,11 +29,13 @@ from tinygrad_cnn.ops.index import (
 from tinygrad_cnn.ops.shape import expand, ravel
 
 
+@public(method=True)
 def masked_fill(input: Array, mask: Array, value: Any) -> Array:
     """`value` where `mask` holds, `input` elsewhere."""
     return where(np.asarray(unwrap(mask), dtype=bool), value, input)
 
 
+@public(method=True, in_place=True)
 def masked_scatter(input: Array, mask: Array, source: Array) -> Array:
     """The entries where `mask` holds replaced by the first values of `source`."""
     chosen = np.broadcast_to(np.asarray(unwrap(mask), dtype=bool), np.shape(unwrap(input)))
@@ -53,6 +56,7 @@ def _source(name: str, input: Array, dim: int, index: Any, src: Any) -> tuple[tu
     return along(places, axis), src
 
 
+@public(method=True, in_place=True)
 def scatter(
     input: Array, dim: int, index: Array, src: Any = None, *, value: Any = None, reduce: str | None = None
 ) -> Array:
@@ -66,6 +70,7 @@ def scatter(
     return setitem_op(input, src, index=places)
 
 
+@public(method=True, in_place=True)
 def scatter_add(input: Array, dim: int, index: Array, src: Array) -> Array:
     """y = input with src[i, j, k] added at y[i, index[i, j, k], k] for dim 1; repeated places add up."""
     places, src = _source("scatter_add", input, dim, index, src)
@@ -78,6 +83,7 @@ def _plus(input: Array, addend: Array) -> Array:
     return add_op(input, addend)
 
 
+@public(method=True, in_place=True)
 def index_add(input: Array, dim: int, index: Array, source: Array, *, alpha: float = 1) -> Array:
     """y = input with alpha · source[j] added at entry index[j] of dimension `dim`."""
     places = checked_integers("index_add", index).reshape(-1)
@@ -90,6 +96,7 @@ def index_add(input: Array, dim: int, index: Array, source: Array, *, alpha: flo
     return _plus(input, scatter_op(source, index=where_to, shape=np.shape(unwrap(input)), unique=False))
 
 
+@public(method=True, in_place=True)
 def index_copy(input: Array, dim: int, index: Array, source: Array) -> Array:
     """y = input with entry index[j] of dimension `dim` replaced by source[j]."""
     axis = axis_of(dim, np.ndim(unwrap(input)))
@@ -98,6 +105,7 @@ def index_copy(input: Array, dim: int, index: Array, source: Array) -> Array:
     )
 
 
+@public(method=True, in_place=True)
 def index_fill(input: Array, dim: int, index: Array, value: Any) -> Array:
     """y = input with the entries `index` of dimension `dim` set to `value`."""
     axis = axis_of(dim, np.ndim(unwrap(input)))
@@ -106,6 +114,7 @@ def index_fill(input: Array, dim: int, index: Array, value: Any) -> Array:
     )
 
 
+@public(method=True, in_place=True)
 def index_put(input: Array, indices: Sequence[Any], values: Any, accumulate: bool = False) -> Array:
     """y = input with y[indices] = values, or += with `accumulate` (repeated places add up)."""
     plain, _basic, unique = plain_index(tuple(indices))
@@ -117,12 +126,14 @@ def index_put(input: Array, indices: Sequence[Any], values: Any, accumulate: boo
     return _plus(input, scatter_op(expand(values, shape), index=plain, shape=target.shape, unique=unique))
 
 
+@public(method=True)
 def select_scatter(input: Array, src: Array, dim: int, index: int) -> Array:
     """y = input with entry `index` of dimension `dim` replaced by src."""
     axis = axis_of(dim, np.ndim(unwrap(input)))
     return setitem_op(input, src, index=(slice(None),) * axis + (index,))
 
 
+@public(method=True)
 def slice_scatter(
     input: Array, src: Array, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
 ) -> Array:
@@ -131,6 +142,7 @@ def slice_scatter(
     return setitem_op(input, src, index=(slice(None),) * axis + (slice(start, end, step),))
 
 
+@public(method=True)
 def scatter_reduce(
     input: Array, dim: int, index: Array, src: Array, reduce: str, *, include_self: bool = True
 ) -> Array:

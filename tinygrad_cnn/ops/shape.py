@@ -16,6 +16,7 @@ from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import unwrap, wrap
 from tinygrad_cnn.autograd.op import Multilinear, identity, unbroadcast
 from tinygrad_cnn.ops.common import Array, axes_of, axis_of, sizes
+from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.views import view_of
 
@@ -57,6 +58,7 @@ def _inverse(dims: Sequence[int]) -> tuple[int, ...]:
     return tuple(back)
 
 
+@public(method=True)
 def reshape(input: Array, *shape: Any) -> Array:
     """The values in the same order in another shape; one size may be -1. Raises ValueError if it does not fit."""
     wanted = sizes(shape)
@@ -69,6 +71,7 @@ def reshape(input: Array, *shape: Any) -> Array:
         ) from None
 
 
+@public(top_level=False, method=True)
 def view(input: Array, *shape: Any) -> Array:
     """As `reshape`; a dtype instead of a shape reinterprets the memory (no gradient), as in PyTorch."""
     if len(shape) == 1 and isinstance(shape[0], (np.dtype, type)):
@@ -76,11 +79,13 @@ def view(input: Array, *shape: Any) -> Array:
     return reshape(input, *shape)
 
 
+@public(top_level=False, method=True)
 def reshape_as(input: Array, other: Array) -> Array:
     """`input` in the shape of `other`."""
     return reshape(input, np.shape(unwrap(other)))
 
 
+@public(method=True)
 def flatten(input: Array, start_dim: int = 0, end_dim: int = -1) -> Array:
     """Dimensions start_dim to end_dim (both included) made one."""
     shape = np.shape(unwrap(input))
@@ -97,6 +102,7 @@ def flatten(input: Array, start_dim: int = 0, end_dim: int = -1) -> Array:
     return view_of(reshape_op, input, {"shape": (*shape[:first], size, *shape[last + 1 :])})
 
 
+@public(method=True)
 def unflatten(input: Array, dim: int, sizes: Sequence[int]) -> Array:
     """Dimension `dim` split into `sizes`."""
     shape = np.shape(unwrap(input))
@@ -104,11 +110,13 @@ def unflatten(input: Array, dim: int, sizes: Sequence[int]) -> Array:
     return reshape(input, (*shape[:axis], *sizes, *shape[axis + 1 :]))
 
 
+@public(method=True)
 def ravel(input: Array) -> Array:
     """All values in one dimension."""
     return reshape(input, (-1,)) if np.size(unwrap(input)) else reshape(input, (0,))
 
 
+@public(method=True)
 def permute(input: Array, *order: Any, dims: Any = None) -> Array:
     """The dimensions in another order: dimension k of the result is dims[k] of the input."""
     order = sizes(order, dims)
@@ -119,6 +127,7 @@ def permute(input: Array, *order: Any, dims: Any = None) -> Array:
     return view_of(permute_op, input, {"dims": axes})
 
 
+@public(method=True, in_place="view", aliases=["swapaxes", "swapdims"])
 def transpose(input: Array, dim0: int, dim1: int) -> Array:
     """Two dimensions exchanged."""
     ndim = np.ndim(unwrap(input))
@@ -129,9 +138,9 @@ def transpose(input: Array, dim0: int, dim1: int) -> Array:
     return view_of(permute_op, input, {"dims": tuple(order)})
 
 
-swapaxes = swapdims = transpose
 
 
+@public(method=True, in_place="view")
 def t(input: Array) -> Array:
     """The transpose of a matrix; 0-d and 1-d as they are. Raises ValueError for more dimensions."""
     ndim = np.ndim(unwrap(input))
@@ -140,6 +149,7 @@ def t(input: Array) -> Array:
     return view_of(permute_op, input, {"dims": tuple(reversed(range(ndim)))})
 
 
+@public(method=True)
 def adjoint(input: Array) -> Array:
     """The last two dimensions exchanged (`.mT`)."""
     if np.ndim(unwrap(input)) < 2:
@@ -147,6 +157,7 @@ def adjoint(input: Array) -> Array:
     return transpose(input, -2, -1)
 
 
+@public(method=True, aliases=["moveaxis"])
 def movedim(input: Array, source: Any, destination: Any) -> Array:
     """Dimensions at `source` moved to `destination`, the others in order around them."""
     ndim = np.ndim(unwrap(input))
@@ -159,9 +170,9 @@ def movedim(input: Array, source: Any, destination: Any) -> Array:
     return view_of(permute_op, input, {"dims": tuple(order)})
 
 
-moveaxis = movedim
 
 
+@public(method=True, in_place="view")
 def squeeze(input: Array, dim: Any = None) -> Array:
     """Without the dimensions of size 1, or without those of them that `dim` names."""
     shape = np.shape(unwrap(input))
@@ -170,6 +181,7 @@ def squeeze(input: Array, dim: Any = None) -> Array:
     return view_of(reshape_op, input, {"shape": tuple([n for k, n in enumerate(shape) if k not in drop])})
 
 
+@public(method=True, in_place="view")
 def unsqueeze(input: Array, dim: int) -> Array:
     """With a dimension of size 1 at `dim`."""
     shape = np.shape(unwrap(input))
@@ -189,27 +201,32 @@ def expand(input: Array, *sizes_: Any, size: Any = None) -> Array:
     return view_of(expand_op, input, {"shape": full})
 
 
+@public(top_level=False, method=True)
 def expand_as(input: Array, other: Array) -> Array:
     """`input` repeated up to the shape of `other`."""
     return expand(input, np.shape(unwrap(other)))
 
 
+@public(method=True)
 def broadcast_to(input: Array, size: Sequence[int]) -> Array:
     """As `expand`."""
     return expand(input, *size)
 
 
+@public
 def broadcast_tensors(*tensors: Array) -> tuple[Array, ...]:
     """All of them in their common shape."""
     shape = np.broadcast_shapes(*[np.shape(unwrap(x)) for x in tensors])
     return tuple([expand(x, shape) for x in tensors])
 
 
+@public
 def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
     """The shape that arrays of these shapes broadcast to."""
     return np.broadcast_shapes(*shapes)
 
 
+@public(top_level=False, method=True)
 def view_as(input: Array, other: Array) -> Array:
     """As `reshape_as`."""
     return reshape_as(input, other)
@@ -220,21 +237,25 @@ def alias(input: Array) -> Array:
     return identity(input)
 
 
+@public
 def atleast_1d(input: Array) -> Array:
     """At least one dimension."""
     return input if np.ndim(unwrap(input)) >= 1 else reshape(input, (1,))
 
 
+@public
 def atleast_2d(input: Array) -> Array:
     """At least two dimensions, new ones in front."""
     return input if np.ndim(unwrap(input)) >= 2 else reshape(input, (1, -1))
 
 
+@public
 def atleast_3d(input: Array) -> Array:
     """At least three dimensions; a vector becomes (1, n, 1), a matrix (n, m, 1)."""
     return input if np.ndim(unwrap(input)) >= 3 else unsqueeze(atleast_2d(input), -1)
 
 
+@public(top_level=False, method=True)
 def sum_to_size(input: Array, *size: Any) -> Array:
     """Broadcasting undone: summed to `size`."""
     shape = sizes(size)
@@ -257,6 +278,7 @@ cat_op = Multilinear(
 )  # fmt: skip
 
 
+@public(out=True, aliases=["concat", "concatenate"])
 def cat(tensors: Sequence[Array], dim: int = 0, *, axis: int | None = None) -> Array:
     """The tensors joined along `dim`; their other sizes must agree. Raises ValueError when they do not."""
     tensors = list(tensors)
@@ -285,9 +307,9 @@ def cat(tensors: Sequence[Array], dim: int = 0, *, axis: int | None = None) -> A
         ) from None
 
 
-concat = concatenate = cat
 
 
+@public(out=True)
 def stack(tensors: Sequence[Array], dim: int = 0, *, axis: int | None = None) -> Array:
     """The tensors side by side along a new dimension `dim`. Raises ValueError for unequal shapes."""
     tensors = list(tensors)
@@ -298,25 +320,28 @@ def stack(tensors: Sequence[Array], dim: int = 0, *, axis: int | None = None) ->
     return cat([unsqueeze(x, along) for x in tensors], axis_of(along, len(shapes[0]) + 1))
 
 
+@public
 def hstack(tensors: Sequence[Array]) -> Array:
     """Joined along dimension 1 (along 0 for 1-d tensors)."""
     tensors = [atleast_1d(x) for x in tensors]
     return cat(tensors, 0 if np.ndim(unwrap(tensors[0])) == 1 else 1)
 
 
+@public(aliases=["row_stack"])
 def vstack(tensors: Sequence[Array]) -> Array:
     """Joined along dimension 0, 1-d tensors as rows."""
     return cat([x if np.ndim(unwrap(x)) > 1 else reshape(x, (1, -1)) for x in tensors], 0)
 
 
-row_stack = vstack
 
 
+@public
 def dstack(tensors: Sequence[Array]) -> Array:
     """Joined along dimension 2."""
     return cat([atleast_3d(x) for x in tensors], 2)
 
 
+@public
 def column_stack(tensors: Sequence[Array]) -> Array:
     """1-d tensors as columns, others as they are, joined along dimension 1."""
     return cat([x if np.ndim(unwrap(x)) > 1 else reshape(x, (-1, 1)) for x in tensors], 1)
@@ -336,12 +361,14 @@ def repeat(input: Array, *repeats: Any) -> Array:
     return repeat_op(input, counts=counts)
 
 
+@public(method=True)
 def tile(input: Array, *dims: Any) -> Array:
     """As `repeat`; too few numbers are filled up with ones in front."""
     counts = sizes(dims)
     return repeat(input, (1,) * (np.ndim(unwrap(input)) - len(counts)) + counts)
 
 
+@public(method=True)
 def repeat_interleave(
     input: Array, repeats: Any, dim: int | None = None, *, output_size: int | None = None
 ) -> Array:
@@ -371,21 +398,25 @@ def _negative(shift: Any) -> Any:
     return tuple([-s for s in shift]) if isinstance(shift, tuple) else -shift
 
 
+@public(method=True)
 def flip(input: Array, *along: Any, dims: Any = None) -> Array:
     """Reversed along `dims`."""
     return flip_op(input, axis=axes_of(sizes(along, dims), np.ndim(unwrap(input))))
 
 
+@public(method=True)
 def fliplr(input: Array) -> Array:
     """Reversed along dimension 1."""
     return flip(input, 1)
 
 
+@public(method=True)
 def flipud(input: Array) -> Array:
     """Reversed along dimension 0."""
     return flip(input, 0)
 
 
+@public(method=True)
 def roll(input: Array, shifts: Any, dims: Any = None) -> Array:
     """Shifted along `dims`; what leaves at one end comes in at the other. Without `dims`, of the flat tensor."""
     if dims is None:
@@ -399,6 +430,7 @@ def roll(input: Array, shifts: Any, dims: Any = None) -> Array:
     return roll_op(input, shift=shift, axis=axis)
 
 
+@public(method=True)
 def rot90(input: Array, k: int = 1, dims: Sequence[int] = (0, 1)) -> Array:
     """Turned by k · 90° in the plane of two dimensions, from the first towards the second."""
     first, second = dims
@@ -432,11 +464,13 @@ triu_op = Multilinear(
 )
 
 
+@public(method=True, in_place=True, out=True)
 def tril(input: Array, diagonal: int = 0) -> Array:
     """The lower triangle of the last two dimensions, zeros above `diagonal`."""
     return tril_op(input, k=diagonal)
 
 
+@public(method=True, in_place=True, out=True)
 def triu(input: Array, diagonal: int = 0) -> Array:
     """The upper triangle of the last two dimensions, zeros below `diagonal`."""
     return triu_op(input, k=diagonal)
@@ -450,16 +484,19 @@ contiguous_op = Multilinear(
 )
 
 
+@public(method=True)
 def clone(input: Array, *, memory_format: Any = None) -> Array:
     """A copy of the values; gradients flow through."""
     return clone_op(input)
 
 
+@public(top_level=False, method=True)
 def contiguous(input: Array, *, memory_format: Any = None) -> Array:
     """The same values in row-major memory: itself when they are already, else a copy."""
     return input if unwrap(input).flags.c_contiguous else contiguous_op(input)
 
 
+@public
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Array, ...]:
     """Coordinate grids of 1-d tensors; `indexing` 'ij' (rows first, PyTorch's default) or 'xy'."""
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):

@@ -14,6 +14,7 @@ from tinygrad_cnn.autograd.broadcast import float_dtype
 from tinygrad_cnn.autograd.handle import Handle, unwrap
 from tinygrad_cnn.autograd.op import Elementwise
 from tinygrad_cnn.ops.common import Array, as_float, unary
+from tinygrad_cnn.ops.declare import public
 
 ndarray = np.ndarray
 _TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
@@ -243,11 +244,13 @@ lgamma = unary(
 )
 
 
+@public(method=True, in_place=True)
 def digamma(input: Array) -> Array:
     """The derivative of log Γ."""
     return _polygamma_op(as_float(input), n=0)
 
 
+@public
 def polygamma(n: int, input: Array) -> Array:
     """The n-th derivative of digamma; for n >= 1 defined here for positive numbers.
 
@@ -260,6 +263,7 @@ def polygamma(n: int, input: Array) -> Array:
     return _polygamma_op(as_float(input), n=n)
 
 
+@public(method=True, in_place=True)
 def logit(input: Array, eps: float | None = None) -> Array:
     """log(x / (1 - x)); with `eps`, x is first clipped to [eps, 1 - eps]."""
     from tinygrad_cnn.ops.elementwise import clamp, log
@@ -268,6 +272,7 @@ def logit(input: Array, eps: float | None = None) -> Array:
     return log(x / (1 - x))
 
 
+@public(method=True, in_place=True)
 def xlogy(input: Array, other: Array) -> Array:
     """x · log(y), and 0 where x is 0 (but for y NaN)."""
     from tinygrad_cnn.ops.elementwise import cast, log, where

@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_cnn.autograd.handle import unwrap, wrap
 from tinygrad_cnn.ops.arithmetic import logaddexp
 from tinygrad_cnn.ops.common import Array, as_float, axis_of, like
+from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.elementwise import cast
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.extreme import values_indices
@@ -21,6 +22,7 @@ from tinygrad_cnn.ops.shape import movedim, ravel, reshape, stack, unsqueeze
 _LN2 = float(np.log(2))
 
 
+@public(method=True)
 def mode(input: Array, dim: int = -1, keepdim: bool = False) -> values_indices:
     """The most frequent value along `dim` (the smallest of them), and where it last stands: (values, indices)."""
     x = unwrap(input)
@@ -40,6 +42,7 @@ def mode(input: Array, dim: int = -1, keepdim: bool = False) -> values_indices:
     return values_indices(values, like(indices, input))
 
 
+@public(method=True)
 def nanmedian(input: Array) -> Array:
     """The lower median of all entries that are not NaN."""
     from tinygrad_cnn.ops.order import median
@@ -48,6 +51,7 @@ def nanmedian(input: Array) -> Array:
     return median(flat[~np.isnan(unwrap(flat))])
 
 
+@public(method=True)
 def logcumsumexp(input: Array, dim: int) -> Array:
     """log of the running sums of exp(x) along `dim`, without overflow."""
     axis = axis_of(dim, np.ndim(unwrap(input)))
@@ -60,21 +64,25 @@ def logcumsumexp(input: Array, dim: int) -> Array:
     return stack(totals, axis)
 
 
+@public(method=True)
 def logaddexp2(input: Array, other: Array) -> Array:
     """log₂(2^input + 2^other) without overflow."""
     return logaddexp(as_float(input) * _LN2, as_float(other) * _LN2) / _LN2
 
 
+@public(method=True)
 def heaviside(input: Array, values: Array) -> Array:
     """0 below 0, 1 above, `values` at 0; no gradient flows."""
     return like(np.heaviside(unwrap(input), unwrap(values)).astype(unwrap(input).dtype, copy=False), input)
 
 
+@public(method=True)
 def float_power(input: Array, exponent: Array) -> Array:
     """input ** exponent in float64."""
     return cast(input, np.float64) ** exponent
 
 
+@public(method=True, in_place=True)
 def renorm(input: Array, p: float, dim: int, maxnorm: float) -> Array:
     """The slices along `dim` whose p-norm is larger than `maxnorm` made that long."""
     axis = axis_of(dim, np.ndim(unwrap(input)))
@@ -84,11 +92,13 @@ def renorm(input: Array, p: float, dim: int, maxnorm: float) -> Array:
     return cast(input * scale, unwrap(input).dtype)
 
 
+@public(method=True)
 def diagflat(input: Array, offset: int = 0) -> Array:
     """A matrix with the entries of `input` on a diagonal."""
     return diag(ravel(input), offset)
 
 
+@public(method=True)
 def cov(input: Array, *, correction: int = 1) -> Array:
     """The covariances of the rows of (variables, observations), or the variance of (observations,)."""
     x = input if np.ndim(unwrap(input)) > 1 else unsqueeze(input, 0)
@@ -97,6 +107,7 @@ def cov(input: Array, *, correction: int = 1) -> Array:
     return result if np.ndim(unwrap(input)) > 1 else reshape(result, ())
 
 
+@public(method=True)
 def corrcoef(input: Array) -> Array:
     """The correlations of the rows of (variables, observations)."""
     c = cov(input)
@@ -106,6 +117,7 @@ def corrcoef(input: Array) -> Array:
     return c / spread[:, None] / spread[None, :]
 
 
+@public(aliases=["trapz"])
 def trapezoid(y: Array, x: Array | None = None, *, dx: float = 1.0, dim: int = -1) -> Array:
     """The integral of the straight lines through `y` along `dim`, at the places `x` or `dx` apart."""
     axis = axis_of(dim, np.ndim(unwrap(y)))
@@ -117,6 +129,7 @@ def trapezoid(y: Array, x: Array | None = None, *, dx: float = 1.0, dim: int = -
     return sum(middle * (places[..., 1:] - places[..., :-1]), -1)
 
 
+@public
 def combinations(input: Array, r: int = 2, with_replacement: bool = False) -> Array:
     """All choices of r entries of a 1-d tensor, as rows, in order."""
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
@@ -124,21 +137,25 @@ def combinations(input: Array, r: int = 2, with_replacement: bool = False) -> Ar
     return input[rows]
 
 
+@public(method=True)
 def gcd(input: Array, other: Array) -> Array:
     """The greatest common divisors of integers."""
     return like(np.gcd(unwrap(input), unwrap(other)), input, other)
 
 
+@public(method=True)
 def lcm(input: Array, other: Array) -> Array:
     """The least common multiples of integers."""
     return like(np.lcm(unwrap(input), unwrap(other)), input, other)
 
 
+@public
 def hann_window(window_length: int, periodic: bool = True, *, dtype: Any = None, **_options: Any) -> Array:
     """½ − ½ cos(2πk/n) for k below `window_length`; n is that, or one less when not `periodic`."""
     return _cosines(window_length, periodic, (0.5, 0.5), dtype)
 
 
+@public
 def hamming_window(
     window_length: int, periodic: bool = True, alpha: float = 0.54, beta: float = 0.46, *, dtype: Any = None,
     **_options: Any,
@@ -147,6 +164,7 @@ def hamming_window(
     return _cosines(window_length, periodic, (alpha, beta), dtype)
 
 
+@public
 def blackman_window(window_length: int, periodic: bool = True, *, dtype: Any = None, **_options: Any) -> Array:
     """0.42 − 0.5 cos(2πk/n) + 0.08 cos(4πk/n)."""
     return _cosines(window_length, periodic, (0.42, 0.5, 0.08), dtype)
@@ -162,4 +180,3 @@ def _cosines(length: int, periodic: bool, weights: tuple[float, ...], dtype: Any
     return wrap(values.astype(dtype or modes.get_default_dtype()))
 
 
-trapz = trapezoid

@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd import deferred, dispatch, modes, versions
+from tinygrad_cnn.autograd import deferred, dispatch, versions
 from tinygrad_cnn.autograd.backward import backward as _backward
 from tinygrad_cnn.autograd.graph import Node
-from tinygrad_cnn.autograd.handle import Handle, make_leaf, register_tensor_type, unwrap, wrap
+from tinygrad_cnn.autograd.handle import make_leaf, register_tensor_type, unwrap, wrap
 from tinygrad_cnn.autograd.hooks import Hooks, RemovableHandle, add_hook
-from tinygrad_cnn.ops.device import CPU
 from tinygrad_cnn.ops import arithmetic as _ari
 from tinygrad_cnn.ops import compare as _cmp
 from tinygrad_cnn.ops import elementwise as _ele
@@ -24,11 +23,13 @@ from tinygrad_cnn.ops import index as _idx
 from tinygrad_cnn.ops import linalg as _lin
 from tinygrad_cnn.ops import shape as _shp
 from tinygrad_cnn.ops import views as _views
+from tinygrad_cnn.ops.creation import sizes_or_data
+from tinygrad_cnn.ops.device import CPU
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.inplace import in_place, operator_in_place, set_item
-from tinygrad_cnn.tensors.printing import tensor_str
 from tinygrad_cnn.support.size import Size
 from tinygrad_cnn.tensors.methods import TensorMethods, attach
+from tinygrad_cnn.tensors.printing import tensor_str
 
 _new_size = tuple.__new__
 
@@ -49,17 +50,7 @@ class Tensor(TensorMethods):
     _steps: _views.Steps
 
     def __init__(self, *data: Any, requires_grad: bool = False) -> None:
-        from tinygrad_cnn.ops.creation import _array_of
-
-        if data and all(type(n) is int for n in data):
-            # Sizes, as in torch.Tensor(3, 4); zeros, never garbage.
-            self.array = np.zeros(data, modes.get_default_dtype())
-        elif len(data) > 1:
-            raise TypeError(f"Tensor(…) expected data, or sizes as integers, got {len(data)} arguments")
-        else:
-            given = data[0] if data else ()
-            wanted = None if isinstance(given, (Handle, np.ndarray)) else modes.get_default_dtype()
-            self.array = _array_of(given, wanted, True)
+        self.array = sizes_or_data(data)
         self.node = None
         self.grad = None
         self.name = None

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
-from tinygrad_cnn.autograd.handle import wrap
+from tinygrad_cnn.autograd.handle import Handle, wrap
 from tinygrad_cnn.ops.creation import tensor
-from tinygrad_cnn.tensors.tensor import Tensor
 
 
 class _Typed(type):
@@ -30,7 +29,7 @@ class _Typed(type):
         return tensor(data[0] if data else [], dtype=cls.dtype)
 
     def __instancecheck__(cls, instance: Any) -> bool:
-        return isinstance(instance, Tensor) and instance.array.dtype == cls.dtype
+        return isinstance(instance, Handle) and instance.array.dtype == cls.dtype
 
     def __str__(cls) -> str:
         return f"tinygrad_cnn.{cls.__name__}"
@@ -84,7 +83,7 @@ def set_default_tensor_type(t: Any) -> None:
 
 def typename(obj: Any) -> str:
     """The name of an object's type; of a tensor the older name, ``torch.FloatTensor``, which programs compare with."""
-    if isinstance(obj, Tensor):
+    if isinstance(obj, Handle):
         found = [name for name, kind in _BY_NAME.items() if kind.dtype == obj.array.dtype]
         return f"torch.{found[0]}" if found else "torch.Tensor"
     kind = obj if isinstance(obj, type) else type(obj)

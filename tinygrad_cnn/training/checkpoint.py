@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tinygrad_cnn.support.errors import CheckpointError
 from tinygrad_cnn.io import load, save
+from tinygrad_cnn.support.errors import CheckpointError
 from tinygrad_cnn.training.callbacks import _Monitor
 
 __all__ = ["BEST", "LAST", "RunCheckpoint", "load_run", "load_weights"]

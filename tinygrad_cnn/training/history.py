@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tinygrad_cnn.support.errors import CheckpointError
 from tinygrad_cnn.io.atomic import write_atomically
+from tinygrad_cnn.support.errors import CheckpointError
 
 __all__ = ["History"]
 

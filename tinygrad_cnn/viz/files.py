@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tinygrad_cnn.support.errors import OutputError
 from tinygrad_cnn.io.atomic import write_atomically
+from tinygrad_cnn.support.errors import OutputError
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> Path:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_cnn.autograd.handle import unwrap
+from tinygrad_cnn.kernels import correlate
 from tinygrad_cnn.support.errors import UsageError
 from tinygrad_cnn.support.extras import require
-from tinygrad_cnn.kernels import correlate
 from tinygrad_cnn.viz.files import write_bytes
 from tinygrad_cnn.viz.formula import number
 from tinygrad_cnn.viz.plots.canvas import COLOURS, INK, TWO_SIDED, bare, finish, new_figure, styled
