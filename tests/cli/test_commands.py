@@ -129,7 +129,7 @@ def test_mnist1d_trains_without_files_and_has_signals_not_images(tmp_path, cli):
 
 
 def test_a_missing_extra_costs_its_picture_and_nothing_else(digits_folder, tmp_path, cli, monkeypatch):
-    from tinygrad_cnn import extras
+    from tinygrad_cnn.support import extras
 
     installed = extras._installed
     monkeypatch.setattr(extras, "_installed", lambda top: top != "matplotlib" and installed(top))

@@ -178,7 +178,7 @@ def test_maxpool_choices_are_the_engines():
 
 
 def test_without_matplotlib_the_message_names_the_extra(monkeypatch):
-    from tinygrad_cnn import extras
+    from tinygrad_cnn.support import extras
 
     monkeypatch.setattr(extras, "_installed", lambda top: top != "matplotlib")
     with pytest.raises(ImportError, match=r"tinygrad-cnn\[plots\]"):
