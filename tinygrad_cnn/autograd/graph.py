@@ -257,8 +257,8 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 # Code in these rooms is the engine, never "the line that made the node". Models and training loops are
 # written in the engine's terms by people, so their lines are what a reader wants to see.
 _ENGINE = (
-    "autograd", "ops", "support", "tensors", "kernels", "nn", "optim", "func", "compat", "utils", "debug", "viz", "cli", "analysis",
-    "distributions", "jit", "io", "backends", "cuda",
+    "support", "autograd", "ops", "tensors", "kernels", "nn", "optim", "func", "compat", "utils", "debug", "viz",
+    "cli", "analysis", "distributions", "jit", "io", "backends", "cuda",
 )  # fmt: skip
 _inside: dict[str, bool] = {"<__array_function__ internals>": True}
 
