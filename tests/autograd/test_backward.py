@@ -9,7 +9,6 @@ import pytest
 
 import tinygrad_cnn as tg
 from tinygrad_cnn.autograd import backward_steps, grad
-from tinygrad_cnn.autograd.op import REGISTRY
 
 
 def leaf(values, dtype=np.float64):
@@ -281,10 +280,6 @@ def test_float16_sums_of_broadcast_gradients_do_not_overflow():
     x = tg.tensor(np.full((4096, 1), 1.0, np.float16))
     (x + bias).backward(tg.tensor(np.full((4096, 1), 0.1, np.float16)))
     np.testing.assert_allclose(float(bias.grad), 409.6, rtol=2e-3)
-
-
-def test_op_names_are_unique():
-    assert all(name == op.name for name, op in REGISTRY.items())
 
 
 def test_inputs_may_be_any_iterable() -> None:

@@ -1,5 +1,6 @@
 """The promise of tests/conftest.py: with TINYGRAD_CNN_REQUIRE_ALL=1 a skip is a failure that says why."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -53,3 +54,23 @@ def test_elsewhere_a_skip_is_a_skip(tmp_path, require):
 def test_an_expected_failure_is_no_skip(tmp_path):
     done = run(tmp_path, "@pytest.mark.xfail\ndef test_x(): assert False\n", require="1")
     assert done.returncode == 0 and "1 xfailed" in done.stdout
+
+
+def early_returns(path):
+    """Tests that may return before their first assertion: such a case belongs out of `parametrize` instead."""
+    for test in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(test, ast.FunctionDef) and test.name.startswith("test_"):
+            nested = {n for f in ast.walk(test) if isinstance(f, (ast.FunctionDef, ast.Lambda)) and f is not test
+                      for n in ast.walk(f)}  # fmt: skip
+            own = [n for n in ast.walk(test) if n not in nested]
+            returns = [n.lineno for n in own if isinstance(n, ast.Return)]
+            checks = [n.lineno for n in own if isinstance(n, (ast.Assert, ast.With, ast.Call))
+                      and (isinstance(n, ast.Assert) or "assert" in ast.unparse(n) or "raises" in ast.unparse(n))]  # fmt: skip
+            if returns and (not checks or min(returns) < min(checks)):
+                yield test.name
+
+
+def test_no_test_returns_before_it_asserted_anything():
+    tests = Path(__file__).parents[1]
+    found = {path.name: [*early_returns(path)] for path in tests.rglob("test_*.py")}
+    assert not {name: tests for name, tests in found.items() if tests}

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 
 import tinygrad_cnn as tg
 from tests.ops.table import Case
@@ -26,6 +27,12 @@ def all_cases() -> list[Case]:
     names = [c.name for c in found]
     assert len(set(names)) == len(names), sorted(n for n in names if names.count(n) > 1)
     return found
+
+
+def each_case(where: Callable[[Case], Any] = lambda case: True) -> pytest.MarkDecorator:
+    """A test for each case of the table that `where` holds for: one that asserts nothing is not made."""
+    cases = [case for case in all_cases() if where(case)]
+    return pytest.mark.parametrize("case", cases, ids=[case.name for case in cases])
 
 
 def functional() -> Any:
