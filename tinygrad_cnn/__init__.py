@@ -15,6 +15,7 @@ from importlib import import_module as _import_module
 from typing import Any as _Any
 
 from tinygrad_cnn import autograd, cuda
+from tinygrad_cnn.autograd.anomaly import register_detector as _register_detector
 from tinygrad_cnn.autograd.batched import vmap
 from tinygrad_cnn.autograd.deferred import is_fusion_enabled, set_fusion
 from tinygrad_cnn.autograd.modes import (
@@ -62,8 +63,10 @@ from tinygrad_cnn.support.switches import (
     set_float32_matmul_precision,
     use_deterministic_algorithms,
 )
+from tinygrad_cnn.support.version import __version__
 from tinygrad_cnn.tensors.printing import set_printoptions
 from tinygrad_cnn.tensors.tensor import Tensor
+from tinygrad_cnn.tensors.tensor import register_debugger as _register_debugger
 from tinygrad_cnn.tensors.typed import (
     BoolTensor,
     ByteTensor,
@@ -78,8 +81,6 @@ from tinygrad_cnn.tensors.typed import (
     typename,
 )
 
-__version__ = "0.1.0"
-
 inf, nan, pi, e = _math.inf, _math.nan, _math.pi, _math.e
 newaxis = None
 strided = "strided"
@@ -88,6 +89,10 @@ contiguous_format, preserve_format, channels_last = "contiguous_format", "preser
 for _name, _entry in _PUBLIC.items():
     if _entry.top_level:
         globals()[_name] = _with_out(_entry.function) if _entry.out else _entry.function
+
+# The debugger stands above the engine; here the two meet. It is imported when it is first asked for.
+_register_debugger(lambda *args, **options: _import_module("tinygrad_cnn.debug").open_session(*args, **options))
+_register_detector(lambda **options: _import_module("tinygrad_cnn.debug").anomaly(**options))
 
 #: Rooms that are imported when first asked for.
 _ROOMS = {

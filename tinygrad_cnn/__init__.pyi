@@ -52,6 +52,7 @@ from tinygrad_cnn.support.switches import compile as compile
 from tinygrad_cnn.support.switches import get_float32_matmul_precision as get_float32_matmul_precision
 from tinygrad_cnn.support.switches import set_float32_matmul_precision as set_float32_matmul_precision
 from tinygrad_cnn.support.switches import use_deterministic_algorithms as use_deterministic_algorithms
+from tinygrad_cnn.support.version import __version__ as __version__
 from tinygrad_cnn.tensors.printing import set_printoptions as set_printoptions
 from tinygrad_cnn.tensors.tensor import Tensor as _Tensor
 from tinygrad_cnn.tensors.typed import BoolTensor as BoolTensor
@@ -103,7 +104,6 @@ strided: builtins.str
 contiguous_format: builtins.str
 preserve_format: builtins.str
 channels_last: builtins.str
-__version__: builtins.str
 
 def add(input: Array, other: Array, *, alpha: builtins.float = ..., out: Tensor | None = ...) -> Tensor: ...
 def sub(input: Array, other: Array, *, alpha: builtins.float = ..., out: Tensor | None = ...) -> Tensor: ...

@@ -104,7 +104,7 @@ def _constants(package: object) -> list[str]:
     for name, value in vars(package).items():
         if not name.startswith("_") and isinstance(value, (float, str)) or name == "newaxis":
             lines.append(f"{name}: {'None' if value is None else f'builtins.{type(value).__name__}'}")
-    return [*lines, "__version__: builtins.str", ""]
+    return [*lines, ""]
 
 
 def _function(name: str, function: object, shadowed: set[str], *, method: bool = False, out: bool = False) -> str:

@@ -13,6 +13,45 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGE = "tinygrad_cnn"
 
+#: PyTorch's public paths that are a file or a few short files, and the two that users import from: one room here.
+PATHS = {
+    "amp", "backends", "cuda", "distributed", "errors", "extras", "func", "hub", "jit", "linalg", "random", "special",
+    "types",
+}  # fmt: skip
+
+#: Room: (the rooms it may import, why it exists and why it may). The package's root files `__init__` and `__main__`
+#: are the room "root", which puts everything together.
+ROOMS: dict[str, tuple[tuple[str, ...], str]] = {
+    "support": ((), "errors, optional packages, sizes and switches, which every room may need"),
+    "kernels": ((), "hot loops on plain arrays; they know neither graphs nor tensors"),
+    "autograd": (("support",), "the graph, three kinds of primitive, the backward pass; it knows no op by name"),
+    "ops": (("autograd", "kernels"), "the primitives, each forward beside its derivative, and functions around them"),
+    "tensors": (("support", "autograd", "ops"), "the Tensor people use: operators, and ops as methods"),
+    "nn": (("kernels", "autograd", "ops", "tensors"), "layers and losses; it asks the kernels for their precision"),
+    "optim": (("kernels", "autograd", "nn"), "optimisers and schedules; averaged models (swa_utils) are modules"),
+    "distributions": (("autograd", "ops", "nn"), "probability distributions out of ops and random numbers"),
+    "utils": (("autograd", "ops", "paths"), "data loading and checkpointed regions, at PyTorch's path"),
+    "paths": (("support", "autograd", "ops", "nn"), "PyTorch's other public paths, short re-exports and switches"),
+    "io": (("support", "autograd"), "files of arrays: written whole or not at all, and read without running code"),
+    "datasets": (("support",), "readers of published data sets, which give arrays"),
+    "models": (("support", "nn"), "networks by name, written as a user would write them"),
+    "training": (
+        ("support", "autograd", "ops", "nn", "optim", "utils", "io"), "the training loop, callbacks and checkpoints",
+    ),
+    "analysis": (("support", "autograd", "training"), "receptive field, cost, saturation: questions to a model"),
+    "viz": (
+        ("support", "kernels", "autograd", "io", "analysis"), "the graph as plain data, then as text, picture or page",
+    ),
+    "debug": (("support", "autograd", "ops", "nn", "optim", "viz"), "the stepper, its terminal, its editor protocol"),
+    "root": (("support", "autograd", "ops", "tensors", "paths"), "the table of public names, which only `cli` imports"),
+    "cli": (
+        ("support", "kernels", "autograd", "ops", "nn", "optim", "utils", "io", "datasets", "models", "training",
+         "analysis", "viz", "debug", "root"), "the commands: an application of all the others, which nobody imports",
+    ),
+}  # fmt: skip
+
+MARKERS = "<!-- the drawing of tests/house/architecture.py -->", "<!-- end of the drawing -->"
+
 
 def files() -> dict[str, Path]:
     """The package's modules by dotted name."""
@@ -96,6 +135,38 @@ def circles(edges: dict[str, set[str]]) -> list[list[str]]:
     return found
 
 
+def room_of(module: str) -> str:
+    """The room of a module by its dotted name."""
+    first = module.split(".")[1] if "." in module else "root"
+    return "paths" if first in PATHS else "cli" if first == "__main__" else first
+
+
+def drawing() -> str:
+    """The table as a Mermaid graph: an arrow from each room to those it imports, without those that others imply."""
+
+    def reached(room: str) -> set[str]:
+        direct = ROOMS[room][0]
+        return {*direct, *(further for one in direct for further in reached(one))}
+
+    lines = ["```mermaid", "graph TD"]
+    for room, (allowed, _) in reversed(ROOMS.items()):
+        implied = {further for one in allowed for further in reached(one)}
+        lines += [f"    {room} --> {target}" for target in allowed if target not in implied]
+    lines.append("```")
+    rows = [f"| `{room}` | {', '.join(f'`{one}`' for one in allowed) or 'nothing'} | {why} |"
+            for room, (allowed, why) in ROOMS.items()]  # fmt: skip
+    return "\n".join([*lines, "", "| room | may import | what it is |", "| --- | --- | --- |", *rows])
+
+
+def with_drawing(text: str) -> str:
+    """CONTRIBUTING.md with the drawing of today between its markers."""
+    head, rest = text.split(MARKERS[0])
+    tail = rest.split(MARKERS[1])[1]
+    return f"{head}{MARKERS[0]}\n\n{drawing()}\n\n{MARKERS[1]}{tail}"
+
+
 if __name__ == "__main__":
     for circle in circles(graph()):
-        print(len(circle), *circle, sep="\n  ")
+        print(f"a circle of {len(circle)}:", *circle, sep="\n  ")
+    contributing = ROOT / "CONTRIBUTING.md"
+    contributing.write_text(with_drawing(contributing.read_text(encoding="utf-8")), encoding="utf-8")

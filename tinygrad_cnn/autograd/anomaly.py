@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 _on: list[tuple[contextlib.ExitStack, bool]] = []
+_detector: Callable[..., contextlib.AbstractContextManager[Any]] | None = None
+
+
+def register_detector(detector: Callable[..., contextlib.AbstractContextManager[Any]]) -> None:
+    """Say what switches the detection on (called once, by the package's root, with `debug.anomaly`)."""
+    global _detector
+    _detector = detector
 
 
 class set_detect_anomaly:
@@ -52,8 +60,8 @@ def _switch(mode: bool, check_nan: bool) -> None:
     while _on:
         _on.pop()[0].close()
     if mode:
-        from tinygrad_cnn.debug.anomaly import anomaly
-
+        if _detector is None:
+            raise RuntimeError("anomaly detection is part of tinygrad_cnn.debug; import tinygrad_cnn first")
         stack = contextlib.ExitStack()
-        stack.enter_context(anomaly(check_nan=check_nan, warn=False))
+        stack.enter_context(_detector(check_nan=check_nan, warn=False))
         _on.append((stack, check_nan))

@@ -60,7 +60,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def _parser(words: list[str]) -> Parser:
-    from tinygrad_cnn import __version__
+    from tinygrad_cnn.support.version import __version__
 
     parser = Parser(
         prog="tinygrad-cnn",

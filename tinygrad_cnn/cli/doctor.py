@@ -51,7 +51,7 @@ def run(_args: argparse.Namespace) -> int:
 
 
 def _facts(advice: list[str]) -> list[tuple[str, str]]:
-    from tinygrad_cnn import __version__
+    from tinygrad_cnn.support.version import __version__
 
     blas = kernels.blas_info()
     backend, why = kernels.backend()

@@ -124,7 +124,7 @@ def _train(folder: Path, config: Config, args: argparse.Namespace, out: Any) -> 
 
 
 def _new(args: argparse.Namespace) -> tuple[Path, Config]:
-    from tinygrad_cnn import __version__
+    from tinygrad_cnn.support.version import __version__
 
     data = args.data or _data_for(args.model) or "digits"
     if data not in RECIPES:

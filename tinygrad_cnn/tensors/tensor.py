@@ -34,6 +34,15 @@ from tinygrad_cnn.tensors.printing import tensor_str
 _new_size = tuple.__new__
 
 
+_debugger: Callable[..., None]
+
+
+def register_debugger(debugger: Callable[..., None]) -> None:
+    """Say what ``backward(debug=True)`` opens (called once, by the package's root, with `debug.open_session`)."""
+    global _debugger
+    _debugger = debugger
+
+
 class Tensor(TensorMethods):
     """An n-dimensional array through which gradients flow; make one with `tensor`, `zeros`, `randn`, …
 
@@ -232,9 +241,7 @@ class Tensor(TensorMethods):
         saved value that was changed in place.
         """
         if debug:
-            from tinygrad_cnn.debug import open_session
-
-            open_session(self, gradient, retain_graph=retain_graph, create_graph=create_graph, inputs=inputs)
+            _debugger(self, gradient, retain_graph=retain_graph, create_graph=create_graph, inputs=inputs)
             return
         _backward(self, gradient, retain_graph, create_graph, inputs)
 

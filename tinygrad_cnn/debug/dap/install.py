@@ -95,7 +95,7 @@ def _write(folder: Path, name: str, part: str) -> Path:
 
 
 def _part(name: str) -> str:
-    from tinygrad_cnn import __version__
+    from tinygrad_cnn.support.version import __version__
 
     text = files("tinygrad_cnn.debug.dap").joinpath("editors", name).read_text(encoding="utf-8")
     # JSON, Lua and Emacs Lisp agree on backslashes in strings, which Windows' paths have.
