@@ -58,7 +58,7 @@ def correlate_input(
     # Measured: adding one number costs as much as a sum over 32 products, and a product with few columns, as the
     # mirrored kernel of few channels is, keeps BLAS waiting for memory.
     mirrored = c >= 16 and volume(shape[2:]) * o <= volume(out) * (o + 32) or c == 1 and groups > 1
-    if mirrored and all(s == 1 for s in stride):
+    if mirrored and volume(shape) and all(s == 1 for s in stride):
         pads = transposed_padding(shape[2:], k, stride=stride, padding=padding, dilation=dilation)
         return correlate(g, mirror(w, groups), stride=stride, padding=pads, dilation=dilation, groups=groups)
     dtype = np.result_type(g, w)

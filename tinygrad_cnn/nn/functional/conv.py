@@ -286,19 +286,37 @@ def _transpose_params(
             name,
             f"output_padding smaller than stride or dilation, got {more}, stride {strides}, dilation {dilations}",
         )
-    # An output padding of a whole stride or more holds positions that no window of the convolution reaches.
-    reached = tuple(m if m < s else 0 for m, s in zip(more, strides))
-    beyond = tuple(m - r for m, r in zip(more, reached))
-    size = tuple(
-        (n - 1) * s - lo - hi + e * (k - 1) + r + 1
-        for n, s, (lo, hi), e, k, r in zip(x[2:], strides, pairs, dilations, w[2:], reached)
-    )
-    if any(n < 1 for n in size):
+    axes = [
+        _transposed_axis(n, k, s, pads, e, m)
+        for n, k, s, pads, e, m in zip(x[2:], w[2:], strides, pairs, dilations, more)
+    ]
+    size, beyond, pairs = (tuple(values) for values in zip(*axes))
+    if any(n + b < 1 for n, b in zip(size, beyond)):
+        total = tuple(n + b for n, b in zip(size, beyond))
         raise wrong_shape(
-            name, f"settings that leave an output, got size {size}: input {x}, weight {w}, padding {padding}"
+            name, f"settings that leave an output, got size {total}: input {x}, weight {w}, padding {padding}"
         )
     params = {"stride": strides, "padding": pairs, "dilation": dilations, "groups": int(groups)}
     return size, beyond if any(beyond) else (), params
+
+
+def _transposed_axis(
+    n: int, kernel: int, stride: int, padding: tuple[int, int], dilation: int, more: int
+) -> tuple[int, int, tuple[int, int]]:
+    """(size, zeros behind it, padding) of one axis of a transposed convolution: the input size and the padding of
+    the correlation with `n` windows whose transpose it is, and how many positions behind it no window reaches.
+
+    An output padding below the stride changes no number of windows. A larger one first takes back what the padding
+    cut off at the high end, where windows do reach; only what is left then are zeros.
+    """
+    low, high = padding
+    back = min(high, more) if more >= stride else 0
+    high, more = high - back, more - back
+    beyond = more if more >= stride else 0
+    size = (n - 1) * stride - low - high + dilation * (kernel - 1) + more - beyond + 1
+    if size < 0 < beyond:  # the padding cuts off all that the windows reach, and zeros too
+        return 0, size + beyond, (low + size, high)
+    return size, beyond, (low, high)
 
 
 def _windows(name: str, kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> dict[str, Any]:
