@@ -97,6 +97,13 @@ for _d, _s in ((1, (7,)), (2, (5, 6)), (3, (4, 3, 4))):
         if _d == 3
         else lambda tg, F, x, w, b, n=_n: getattr(F, n)(x, w, b, output_padding=1, dilation=2),
     )
+    case(
+        f"{_n}:output padding takes padding back",
+        lambda tg, F, x, w, b, n=_n: getattr(F, n)(x, w, b, padding=1, output_padding=2, dilation=3),
+        normal(2, *_small),
+        normal(2, 2, *_two),
+        normal(2),
+    )
 
     _n = f"max_pool{_d}d"
     case(_n, lambda tg, F, x, n=_n: getattr(F, n)(x, 2), distinct(2, 2, *_s))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from tests.ops import driver
+from tests.ops import driver, index_expressions
 from tests.oracle.answers import FILE, fingerprint, write
 
 
 def main() -> int:
+    import numpy as np
     import torch
 
     torch.set_num_threads(1)
@@ -27,6 +28,8 @@ def main() -> int:
         return 1
     size = write(torch.__version__.split("+")[0], answers)
     print(f"{FILE.name}: {len(answers)} cases, {size:,} bytes, PyTorch {torch.__version__}")
+    np.save(index_expressions.FILE, index_expressions.answers(torch))
+    print(f"{index_expressions.FILE.name}: {index_expressions.COUNT} index expressions")
     return 0
 
 

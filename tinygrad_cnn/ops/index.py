@@ -8,7 +8,7 @@ of one tensor cost a thousand small additions and not a thousand full-size array
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from tinygrad_cnn.ops.shape import ravel, reshape
 from tinygrad_cnn.ops.views import view_of
 
 ndarray = np.ndarray
+ALL = slice(None)
 
 
 class Scattered(Lazy):
@@ -115,64 +116,140 @@ def _with(x: ndarray, value: Any, index: Any) -> ndarray:
     return y
 
 
-def plain_index(index: Any) -> tuple[Any, bool, bool]:
-    """An index as NumPy takes it, whether it is basic (gives a view), and whether it names no place twice."""
+class Index(NamedTuple):
+    """An index in the two steps that PyTorch takes: first all that gives a view (integers, slices, None, …), then, in
+    what that leaves, the index arrays and masks. `unique`: the arrays name no place twice."""
+
+    view: tuple[Any, ...] | None
+    arrays: tuple[Any, ...] | None
+    unique: bool = True
+
+
+_BOUND = (int, type(None))
+_IN_TUPLE = (Handle, ndarray, list, tuple, slice, type(None), type(Ellipsis))
+
+
+def steps_of(index: Any, shape: tuple[int, ...]) -> Index:
+    """An index as Python gives it, sorted into `Index`'s two steps, for a tensor of `shape`.
+
+    NumPy would treat an integer beside an index array as one more array, and so move the arrays' dimensions to the
+    front in `x[0, :, [0, 1]]`; PyTorch applies it first. A bool is a new dimension of size 1 or 0, and a uint8 tensor
+    is a mask, as in PyTorch.
+    """
+    if isinstance(index, list) and len(index) < 32 and any(isinstance(p, _IN_TUPLE) for p in index):
+        index = tuple(index)  # as PyTorch reads a list that holds more than numbers
     parts = index if isinstance(index, tuple) else (index,)
     plain: list[Any] = []
-    basic = unique = True
+    arrays = False
     for part in parts:
         kind = type(part)
-        if kind is int or kind is slice or part is None or part is Ellipsis:
-            plain.append(part)
-            continue
-        if isinstance(part, slice):
-            plain.append(part)
-            continue
-        if isinstance(part, Handle):
-            part = part.array
-        if isinstance(part, (np.integer, int)) and not isinstance(part, bool):
-            plain.append(int(part))
-            continue
-        part = np.asarray(part)
-        if part.dtype.kind == "f":
-            if part.size:
-                raise IndexError(f"an index must be integers, slices or booleans, got a {part.dtype} tensor")
-            part = part.astype(np.int64)
-        if part.ndim == 0 and part.dtype.kind in "iu":
-            plain.append(int(part))
-            continue
-        basic = False
-        if part.dtype != bool:
-            unique = False
+        if kind is slice:
+            if not (type(part.start) in _BOUND and type(part.stop) in _BOUND and type(part.step) in _BOUND):
+                part = slice(*[None if v is None else int(unwrap(v)) for v in (part.start, part.stop, part.step)])
+        elif kind is not int and part is not None and part is not Ellipsis:
+            part = _plain_part(part)
+            arrays = arrays or type(part) is ndarray
         plain.append(part)
-    if basic and Ellipsis not in plain:
+    if arrays:
+        return _two_steps(plain, shape)
+    if Ellipsis not in plain:
         plain.append(Ellipsis)  # so that a single entry is a 0-d view and no NumPy scalar
-    return tuple(plain), basic, unique
+    return Index(tuple(plain), None)
 
 
-def _slices(index: slice) -> slice:
-    return slice(*[None if v is None else int(unwrap(v)) for v in (index.start, index.stop, index.step)])
+def _plain_part(part: Any) -> Any:
+    """One part of an index as an int, a slice or an array of integers or booleans."""
+    if isinstance(part, slice):
+        return part
+    if isinstance(part, Handle):
+        part = part.array
+    elif isinstance(part, (list, tuple)):
+        part = _nested(part)
+    if isinstance(part, (np.integer, int)) and not isinstance(part, bool):
+        return int(part)
+    part = np.asarray(part)
+    if part.dtype.kind == "f" and not part.size:
+        part = part.astype(np.int64)
+    if part.dtype == np.uint8:
+        part = part != 0
+    if part.dtype.kind not in "biu":
+        raise IndexError(f"an index must be integers, slices or booleans, got a {part.dtype} tensor")
+    return int(part) if part.ndim == 0 and part.dtype.kind in "iu" else part
+
+
+def _nested(values: Any) -> Any:
+    return [_nested(v) for v in values] if isinstance(values, (list, tuple)) else unwrap(values)
+
+
+def _taken(part: Any) -> int:
+    """How many of the tensor's dimensions a part of an index speaks of."""
+    if part is None or part is Ellipsis:
+        return 0
+    return part.ndim if isinstance(part, ndarray) and part.dtype == bool else 1
+
+
+def _two_steps(plain: list[Any], shape: tuple[int, ...]) -> Index:
+    ndim = len(shape)
+    taken = sum([_taken(p) for p in plain])
+    if taken > ndim:
+        raise IndexError(f"too many indices: {taken} for a tensor of {ndim} dimension(s)")
+    dots = [k for k, p in enumerate(plain) if p is Ellipsis]
+    if len(dots) > 1:
+        raise IndexError("an index holds at most one Ellipsis (…)")
+    for k in dots:
+        plain = [*plain[:k], *[ALL] * (ndim - taken), *plain[k + 1 :]]
+    at = 0
+    for part in plain:
+        end = at + _taken(part)
+        # NumPy lets a mask without entries select from any dimension.
+        if isinstance(part, ndarray) and part.dtype == bool and part.shape != shape[at:end]:
+            raise IndexError(f"a mask of shape {part.shape} cannot select from dimensions of shape {shape[at:end]}")
+        at = end
+    masks = [p.dtype == bool for p in plain if isinstance(p, ndarray)]
+    if not any(type(p) is int or isinstance(p, ndarray) and not p.ndim for p in plain):
+        return Index(None, tuple(plain), all(masks))
+    view: list[Any] = []
+    arrays: list[Any] = []
+    for part in plain:
+        if not isinstance(part, ndarray):
+            view.append(part)
+            if type(part) is not int:
+                arrays.append(ALL)
+        elif part.ndim:
+            view += [ALL] * _taken(part)
+            arrays.append(part)
+        else:
+            view.append(None)
+            arrays.append(np.zeros(int(part), np.int64))
+    return Index((*view, Ellipsis), tuple(arrays), all(masks))
 
 
 def getitem(input: Array, index: Any) -> Array:
-    """input[index] with NumPy's meaning (PyTorch's, but negative steps work); slices are views."""
-    plain, basic, unique = plain_index(index)
-    try:
-        if basic:
-            return view_of(getitem_op, input, {"index": plain, "unique": True})
-        return take_op.apply((input,), {"index": plain, "unique": unique})[0]
-    except TypeError:
-        # Slices may be given 0-d tensors as bounds; rare, so they are looked at only when NumPy declines.
-        plain = tuple([_slices(p) if isinstance(p, slice) else p for p in plain])
-        if basic:
-            return view_of(getitem_op, input, {"index": plain, "unique": True})
-        return take_op.apply((input,), {"index": plain, "unique": unique})[0]
+    """input[index] with PyTorch's meaning (and negative steps, as in NumPy); slices are views."""
+    view, arrays, unique = steps_of(index, np.shape(unwrap(input)))
+    if view is not None:
+        input = view_of(getitem_op, input, {"index": view, "unique": True})
+    return input if arrays is None else take_op.apply((input,), {"index": arrays, "unique": unique})[0]
 
 
 def setitem(input: Array, index: Any, value: Any) -> Array:
     """A copy of `input` with input[index] = value: what `t[index] = value` records."""
-    plain, _basic, _unique = plain_index(index)
-    return setitem_op(input, value, index=plain)
+    view, arrays, _unique = steps_of(index, np.shape(unwrap(input)))
+    if view is None:
+        return setitem_op(input, _fitting(value, unwrap(input)[arrays].shape), index=arrays)
+    part = unwrap(input)[view]
+    if arrays is None:
+        return setitem_op(input, _fitting(value, part.shape), index=view)
+    value = _fitting(value, part[arrays].shape)
+    changed = setitem_op(getitem_op(input, index=view, unique=True), value, index=arrays)
+    return setitem_op(input, changed, index=view)
+
+
+def _fitting(value: Any, shape: tuple[int, ...]) -> Any:
+    """Leading dimensions of size 1 may be more than the place has."""
+    if isinstance(value, Handle) and value.array.ndim > len(shape):
+        return reshape(value, value.array.shape[value.array.ndim - len(shape) :])
+    return value
 
 
 # --- along one dimension ---------------------------------------------------------------------------

@@ -149,19 +149,22 @@ def operator_in_place(ufunc: np.ufunc, op: Any, name: str) -> Callable[[Any, Any
 
 def set_item(t: Any, index: Any, value: Any) -> None:
     """`t[index] = value`."""
-    from tinygrad_cnn.ops.index import plain_index, setitem_op
+    from tinygrad_cnn.ops.index import setitem, steps_of
 
-    plain, _basic, _unique = plain_index(index)
+    view, arrays, _unique = steps_of(index, t.array.shape)
     if modes.is_grad_enabled() and (
         t.node is not None or (isinstance(value, Handle) and value.node is not None)
     ):
-        if isinstance(value, Handle) and _is_that_place(t, plain, value):
+        if arrays is None and isinstance(value, Handle) and _is_that_place(t, view, value):
             return  # the last step of `t[index] += x`, whose first two changed the view t[index]
         check_recordable(t, "t[index] = value")
-        replace_by(t, setitem_op(t, _fitting(value, t.array[plain].shape), index=plain), "t[index] = value")
+        replace_by(t, setitem(t, index, value), "t[index] = value")
         return
     _check_writable(t.array, "t[index] = value")
-    t.array[plain] = _fitting(unwrap(value), None)
+    if view is None or arrays is None:
+        t.array[view or arrays] = unwrap(value)
+    else:
+        t.array[view][arrays] = unwrap(value)
     versions.bump(t.array)
 
 
@@ -175,12 +178,3 @@ def _is_that_place(t: Any, index: Any, value: Handle) -> bool:
         and (place.shape, place.strides) == (array.shape, array.strides)
         and place.__array_interface__["data"] == array.__array_interface__["data"]
     )
-
-
-def _fitting(value: Any, shape: tuple[int, ...] | None) -> Any:
-    if shape is not None and isinstance(value, Handle) and value.array.ndim > len(shape):
-        from tinygrad_cnn.ops.shape import reshape
-
-        # Leading dimensions of size 1 may be more than the place has, as in NumPy.
-        return reshape(value, value.array.shape[value.array.ndim - len(shape) :])
-    return value

@@ -21,10 +21,11 @@ from tinygrad_cnn.ops.index import (
     checked_integers,
     checked_within,
     getitem,
-    plain_index,
     scatter_op,
     scattered,
+    setitem,
     setitem_op,
+    steps_of,
 )  # fmt: skip
 from tinygrad_cnn.ops.shape import expand, ravel
 
@@ -117,13 +118,17 @@ def index_fill(input: Array, dim: int, index: Array, value: Any) -> Array:
 @public(method=True, in_place=True)
 def index_put(input: Array, indices: Sequence[Any], values: Any, accumulate: bool = False) -> Array:
     """y = input with y[indices] = values, or += with `accumulate` (repeated places add up)."""
-    plain, _basic, unique = plain_index(tuple(indices))
     if not accumulate:
-        return setitem_op(input, values, index=plain)
+        return setitem(input, tuple(indices), values)
     target = unwrap(input)
-    shape = target[plain].shape
+    view, arrays, unique = steps_of(tuple(indices), target.shape)
+    # Numbered places: whatever the index's steps are, one array of positions in the flat tensor says where they lead.
+    places = np.arange(target.size).reshape(target.shape)
+    places = np.asarray(places if view is None else places[view])
+    places = places if arrays is None else places[arrays]
     values = values if isinstance(values, Handle) else np.asarray(values, target.dtype)
-    return _plus(input, scatter_op(expand(values, shape), index=plain, shape=target.shape, unique=unique))
+    at = np.unravel_index(places, target.shape)
+    return _plus(input, scatter_op(expand(values, places.shape), index=at, shape=target.shape, unique=unique))
 
 
 @public(method=True)
