@@ -309,6 +309,8 @@ case("cartesian_prod", lambda tg, F, x, y: tg.cartesian_prod(x, y), normal(2), n
 case("pad", lambda tg, F, x: F.pad(x, (1, 2)), normal(2, 3))
 case("pad:value", lambda tg, F, x: F.pad(x, (1, 0, 2, 1), value=7.0), normal(2, 3))
 case("pad:crop", lambda tg, F, x: F.pad(x, (-1, 2, 1, -1)), normal(3, 4))
+for _mode in ("constant", "reflect", "replicate", "circular"):
+    case(f"pad:{_mode}, cropped", lambda tg, F, x, m=_mode: F.pad(x, (-1, 1, 1, -2), mode=m), normal(1, 2, 5, 4))
 for _mode in ("reflect", "replicate", "circular"):
     case(f"pad:{_mode} 1d", lambda tg, F, x, m=_mode: F.pad(x, (2, 1), mode=m), normal(1, 2, 4))
     case(f"pad:{_mode} 2d", lambda tg, F, x, m=_mode: F.pad(x, (2, 1, 1, 2), mode=m), normal(1, 2, 3, 4))
@@ -404,6 +406,45 @@ case(
     normal(2, 3),
 )
 case("index_copy", lambda tg, F, x, y: tg.index_copy(x, 0, tg.tensor([2, 0]), y), normal(3, 2), normal(2, 2))
+case(
+    "index_fill:value, repeated index",
+    lambda tg, F, x, v: tg.index_fill(x, 1, tg.tensor([2, 0, 2]), v),
+    normal(2, 3),
+    normal(),
+)
+case(
+    "index_copy:0-d", lambda tg, F, x, y: tg.index_copy(x, 0, tg.tensor([0]), y) * x, normal(), normal()
+)
+for _name in ("scatter", "scatter_add"):
+    case(
+        f"{_name}:0-d",
+        lambda tg, F, x, y, n=_name: getattr(tg, n)(x, 0, tg.tensor(0), y) * x,
+        normal(),
+        normal(),
+    )
+case("gather:0-d", lambda tg, F, x: tg.gather(x, 0, tg.tensor([0, 0])), normal())
+case("index_select:0-d", lambda tg, F, x: tg.index_select(x, 0, tg.tensor([0])), normal())
+case("unfold:0-d", lambda tg, F, x: x.unfold(0, 1, 1), normal())
+case("quantile:0-d", lambda tg, F, x: tg.quantile(x, 0.3, dim=0), normal(), float32=None)
+case("masked_scatter:broadcast", lambda tg, F, x, y: tg.masked_scatter(x, tg.eye(3) > 0, y), normal(3), normal(5))
+for _own in (True, False):
+    case(
+        f"scatter_reduce:prod of zeros, {'with' if _own else 'without'} the input",
+        lambda tg, F, x, s, own=_own: tg.scatter_reduce(
+            x, 0, tg.tensor([0, 1, 1, 0, 0, 3, 3, 4]), s, "prod", include_self=own
+        ),
+        fixed([0.0, 2.0, 3.0, 0.0, 5.0]),
+        fixed([1.5, 0.0, 2.5, 2.0, 3.0, 0.0, 0.5, 1.25]),
+    )
+    for _r in ("prod", "mean", "amax", "amin"):
+        case(
+            f"index_reduce:{_r}, {'with' if _own else 'without'} the input",
+            lambda tg, F, x, s, r=_r, own=_own: x.index_reduce(
+                1, tg.tensor([2, 0, 2]), s, r, include_self=own
+            ),
+            distinct(2, 4),
+            distinct(2, 3),
+        )
 case("index_fill", lambda tg, F, x: tg.index_fill(x, 1, tg.tensor([2, 0]), 1.5), normal(2, 3))
 case(
     "index_put",

@@ -295,13 +295,13 @@ def gather(input: Array, dim: int, index: Array) -> Array:
     """y[i, j, k] = input[i, index[i, j, k], k] for dim 1. `index` may be smaller in the other dimensions."""
     array = unwrap(input)
     places = checked_integers("gather", index)
-    if np.ndim(array) != places.ndim:
+    ndim = max(np.ndim(array), 1)
+    if ndim != max(places.ndim, 1):
         raise ShapeError(f"gather expected an index of {np.ndim(array)} dimensions, got {places.ndim}")
-    if not places.ndim:
-        return reshape(input, ())
-    axis = axis_of(dim, np.ndim(array))
-    checked_within("gather", places, array.shape[axis], axis)
-    return take_op(input, index=along(places, axis), unique=False)
+    axis = axis_of(dim, ndim)
+    input = input if np.ndim(array) else reshape(input, (1,))
+    checked_within("gather", places, np.shape(unwrap(input))[axis], axis)
+    return take_op(input, index=along(places, axis) if places.ndim else (places,), unique=False)
 
 
 @public(method=True)
@@ -328,11 +328,11 @@ def take_along_dim(input: Array, indices: Array, dim: int | None = None) -> Arra
 def index_select(input: Array, dim: int, index: Array) -> Array:
     """The entries of `dim` that `index` (1-d integers) names, in its order."""
     places = checked_integers("index_select", index).reshape(-1)
-    array = unwrap(input)
-    axis = axis_of(dim, np.ndim(array))
-    if np.ndim(array):
-        checked_within("index_select", places, array.shape[axis], axis)
-    return take_op(input, index=(slice(None),) * axis + (places,), unique=False)
+    vector = input if np.ndim(unwrap(input)) else reshape(input, (1,))
+    axis = axis_of(dim, np.ndim(unwrap(vector)))
+    checked_within("index_select", places, np.shape(unwrap(vector))[axis], axis)
+    selected = take_op(vector, index=(ALL,) * axis + (places,), unique=False)
+    return selected if vector is input else reshape(selected, ())
 
 
 @public(method=True)
@@ -413,6 +413,8 @@ def unfold(input: Array, dimension: int, size: int, step: int) -> Array:
     """All windows of `size` along `dimension`, `step` apart; the window becomes the last dimension."""
     from tinygrad_cnn.ops.shape import movedim
 
+    if not np.ndim(unwrap(input)):
+        return getitem(unfold(reshape(input, (1,)), dimension, size, step), 0)
     array = unwrap(input)
     axis = axis_of(dimension, array.ndim)
     if step <= 0 or not 0 <= size <= array.shape[axis]:

@@ -215,7 +215,8 @@ def quantile(
         raise ShapeError(f"quantile expected q between 0 and 1, a number or 1-d, got {q}")
     ndim = np.ndim(unwrap(input))
     axis = 0 if dim is None else axis_of(dim, ndim)
-    ordered = sort(reshape(input, (-1,)) if dim is None else input, axis)[0]
+    # A 0-d input is all there is of itself, whichever way it is asked.
+    ordered = sort(reshape(input, (-1,)) if dim is None or not ndim else input, axis)[0]
     places = shares.reshape(-1) * (np.shape(unwrap(ordered))[axis] - 1)
     if interpolation not in ("linear", "lower", "higher", "nearest", "midpoint"):
         raise ValueError(
@@ -236,7 +237,7 @@ def quantile(
     found = below + (above - below) * np.asarray(part, dtype).reshape((-1,) + (1,) * trail)
     found = movedim(found, axis, 0)
     if keepdim:
-        found = found[(slice(None),) + (None,) * ndim] if dim is None else unsqueeze(found, axis + 1)
+        found = found[(slice(None),) + (None,) * ndim] if dim is None or not ndim else unsqueeze(found, axis + 1)
     return found if shares.ndim else found[0]
 
 

@@ -57,6 +57,7 @@ def pad(input: Array, pad: Sequence[int], mode: str = "constant", value: float |
         raise ShapeError(f"pad expected mode 'constant', 'reflect', 'replicate' or 'circular', got {mode!r}")
     if value:
         raise ShapeError(f"pad with mode {mode!r} takes no value, got {value}")
+    _check_crop(shape, pairs)
     for axis, (low, high) in enumerate(pairs):
         if (low, high) != (0, 0):
             places = _SOURCES[mode](shape[axis], low, high)
@@ -64,9 +65,13 @@ def pad(input: Array, pad: Sequence[int], mode: str = "constant", value: float |
     return input
 
 
-def _pad_constant(input: Array, shape: Sequence[int], pairs: list[tuple[int, int]], value: float) -> Array:
+def _check_crop(shape: Sequence[int], pairs: list[tuple[int, int]]) -> None:
     if any(n + low + high < 0 for n, (low, high) in zip(shape, pairs)):
         raise ShapeError(f"pad cannot crop more than there is: shape {tuple(shape)}, padding {pairs}")
+
+
+def _pad_constant(input: Array, shape: Sequence[int], pairs: list[tuple[int, int]], value: float) -> Array:
+    _check_crop(shape, pairs)
     if any(low < 0 or high < 0 for low, high in pairs):
         cut = tuple([slice(max(-low, 0), n - max(-high, 0)) for n, (low, high) in zip(shape, pairs)])
         input = getitem(input, cut)
@@ -97,11 +102,15 @@ def _replicated(n: int, low: int, high: int) -> ndarray:
 
 
 def _circled(n: int, low: int, high: int) -> ndarray:
-    if max(low, high) > n:
+    # A negative number crops first; the circle is what is left, as in PyTorch.
+    first, last = max(-low, 0), n - max(-high, 0)
+    low, high = max(low, 0), max(high, 0)
+    if max(low, high) > max(last - first, 0):
         raise ShapeError(
-            f"pad with mode 'circular' expected at most the size {n} as padding, got ({low}, {high})"
+            f"pad with mode 'circular' expected at most the size {max(last - first, 0)} (of {n}, less what negative "
+            f"numbers crop) as padding, got ({low}, {high})"
         )
-    return np.arange(-low, n + high) % max(n, 1)
+    return first + np.arange(-low, last - first + high) % max(last - first, 1)
 
 
 _SOURCES = {"reflect": _reflected, "replicate": _replicated, "circular": _circled}

@@ -14,9 +14,10 @@ from tinygrad_cnn.autograd.handle import Handle, unwrap
 from tinygrad_cnn.ops.arithmetic import add_op, mul_op
 from tinygrad_cnn.ops.common import Array, axis_of
 from tinygrad_cnn.ops.declare import public
-from tinygrad_cnn.ops.elementwise import where
+from tinygrad_cnn.ops.elementwise import cast, where
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.index import (
+    ALL,
     along,
     checked_integers,
     checked_within,
@@ -26,93 +27,128 @@ from tinygrad_cnn.ops.index import (
     setitem,
     setitem_op,
     steps_of,
+    take_op,
 )  # fmt: skip
-from tinygrad_cnn.ops.shape import expand, ravel
+from tinygrad_cnn.ops.shape import atleast_1d, broadcast_to, cat, expand, ravel, reshape
+
+ndarray = np.ndarray
 
 
 @public(method=True)
 def masked_fill(input: Array, mask: Array, value: Any) -> Array:
-    """`value` where `mask` holds, `input` elsewhere."""
+    """`value` (one number) where `mask` holds, `input` elsewhere; in the dtype of `input`, as in PyTorch."""
+    if np.ndim(unwrap(value)):
+        raise ShapeError(f"masked_fill expected one number as value, got shape {np.shape(unwrap(value))}; use where()")
+    dtype = unwrap(input).dtype
+    value = cast(value, dtype) if isinstance(value, Handle) else np.asarray(value).astype(dtype)
     return where(np.asarray(unwrap(mask), dtype=bool), value, input)
 
 
 @public(method=True, in_place=True)
 def masked_scatter(input: Array, mask: Array, source: Array) -> Array:
-    """The entries where `mask` holds replaced by the first values of `source`."""
-    chosen = np.broadcast_to(np.asarray(unwrap(mask), dtype=bool), np.shape(unwrap(input)))
-    values = getitem(ravel(source), slice(int(np.count_nonzero(chosen))))
-    return setitem_op(input, values, index=(chosen,))
+    """The entries where `mask` holds replaced by the first values of `source`; `input` and `mask` broadcast."""
+    chosen = np.asarray(unwrap(mask), dtype=bool)
+    shape = np.broadcast_shapes(chosen.shape, np.shape(unwrap(input)))
+    chosen = np.broadcast_to(chosen, shape)
+    count = int(np.count_nonzero(chosen))
+    if np.size(unwrap(source)) < count:
+        raise ShapeError(
+            f"masked_scatter expected a source of at least {count} entries, got {np.size(unwrap(source))}"
+        )
+    return setitem_op(broadcast_to(input, shape), getitem(ravel(source), slice(count)), index=(chosen,))
 
 
-def _source(name: str, input: Array, dim: int, index: Any, src: Any) -> tuple[tuple[Any, ...], Any]:
+def _source(name: str, input: Array, dim: int, index: Any, src: Any) -> tuple[Array, tuple[Any, ...], Any]:
+    """The input and the source with at least one dimension, and the index arrays of their places."""
     places = checked_integers(name, index)
-    array = unwrap(input)
-    axis = axis_of(dim, array.ndim)
-    checked_within(name, places, array.shape[axis] if array.ndim else 1, axis)
-    if np.ndim(unwrap(src)):
+    source_ndim = np.ndim(unwrap(src))
+    if max(np.ndim(unwrap(input)), 1) != max(places.ndim, 1):
+        raise ShapeError(
+            f"{name} expected an index of {np.ndim(unwrap(input))} dimension(s), as the input has, got {places.ndim}"
+        )
+    input, places = atleast_1d(input), np.atleast_1d(places)
+    axis = axis_of(dim, places.ndim)
+    checked_within(name, places, np.shape(unwrap(input))[axis], axis)
+    if source_ndim and np.shape(unwrap(src)) != places.shape:
         # PyTorch reads only as much of the source as the index has.
-        corner = tuple([slice(n) for n in places.shape])
+        src = getitem(src, tuple([slice(n) for n in places.shape]))
         if np.shape(unwrap(src)) != places.shape:
-            src = getitem(src, corner)
-    return along(places, axis), src
+            shape = np.shape(unwrap(src))
+            raise ShapeError(f"{name} expected a source of at least the index's shape {places.shape}, got {shape}")
+    return input, along(places, axis), src
+
+
+def _like(result: Array, input: Array) -> Array:
+    """In the shape of the input: a 0-d one was computed as a vector."""
+    return result if np.ndim(unwrap(input)) else reshape(result, ())
 
 
 @public(method=True, in_place=True)
 def scatter(
     input: Array, dim: int, index: Array, src: Any = None, *, value: Any = None, reduce: str | None = None
 ) -> Array:
-    """y = input with y[i, index[i, j], k] = src[i, j, k] for dim 1; `reduce` 'add' adds instead."""
+    """y = input with y[i, index[i, j], k] = src[i, j, k] for dim 1; `reduce` 'add' or 'multiply' combines instead."""
     src = value if src is None else src
-    places, src = _source("scatter", input, dim, index, src)
     if reduce == "add":
         return scatter_add(input, dim, index, src)
+    if reduce == "multiply":
+        return scatter_reduce(input, dim, index, src, "prod")
     if reduce is not None:
-        raise ShapeError(f"scatter expected reduce None or 'add', got {reduce!r}")
-    return setitem_op(input, src, index=places)
+        raise ShapeError(f"scatter expected reduce None, 'add' or 'multiply', got {reduce!r}")
+    vector, places, src = _source("scatter", input, dim, index, src)
+    return _like(setitem_op(vector, src, index=places), input)
 
 
 @public(method=True, in_place=True)
 def scatter_add(input: Array, dim: int, index: Array, src: Array) -> Array:
     """y = input with src[i, j, k] added at y[i, index[i, j, k], k] for dim 1; repeated places add up."""
-    places, src = _source("scatter_add", input, dim, index, src)
-    if not np.ndim(unwrap(src)):
-        src = np.full(np.shape(unwrap(index)), unwrap(src), unwrap(input).dtype)
-    return _plus(input, scatter_op(src, index=places, shape=np.shape(unwrap(input)), unique=False))
+    vector, places, src = _source("scatter_add", input, dim, index, src)
+    src = _full(src, places, unwrap(input).dtype)
+    return _like(add_op(vector, scatter_op(src, index=places, shape=np.shape(unwrap(vector)), unique=False)), input)
 
 
-def _plus(input: Array, addend: Array) -> Array:
-    return add_op(input, addend)
+def _full(src: Any, places: tuple[Any, ...], dtype: np.dtype) -> Any:
+    """One number for all places as one for each."""
+    if np.ndim(unwrap(src)):
+        return src
+    shape = np.broadcast_shapes(*[p.shape for p in places])
+    return expand(src if isinstance(src, Handle) else np.asarray(src, dtype), shape)
+
+
+def _entries(name: str, input: Array, dim: int, index: Any) -> tuple[Array, ndarray, tuple[Any, ...]]:
+    """The input with at least one dimension, the checked index as a vector, and the entries it names along `dim`."""
+    vector = atleast_1d(input)
+    places = checked_integers(name, index).reshape(-1)
+    axis = axis_of(dim, np.ndim(unwrap(vector)))
+    places = np.where(places < 0, places + np.shape(unwrap(vector))[axis], places) if name == "index_fill" else places
+    checked_within(name, places, np.shape(unwrap(vector))[axis], axis)
+    return vector, places, (ALL,) * axis + (places,)
 
 
 @public(method=True, in_place=True)
 def index_add(input: Array, dim: int, index: Array, source: Array, *, alpha: float = 1) -> Array:
     """y = input with alpha · source[j] added at entry index[j] of dimension `dim`."""
-    places = checked_integers("index_add", index).reshape(-1)
-    axis = axis_of(dim, np.ndim(unwrap(input)))
-    if np.ndim(unwrap(input)):
-        checked_within("index_add", places, np.shape(unwrap(input))[axis], axis)
-    if alpha != 1:
-        source = mul_op(source, alpha)
-    where_to = (slice(None),) * axis + (places,)
-    return _plus(input, scatter_op(source, index=where_to, shape=np.shape(unwrap(input)), unique=False))
+    vector, _places, where_to = _entries("index_add", input, dim, index)
+    source = atleast_1d(source if alpha == 1 else mul_op(source, alpha))
+    added = scatter_op(source, index=where_to, shape=np.shape(unwrap(vector)), unique=False)
+    return _like(add_op(vector, added), input)
 
 
 @public(method=True, in_place=True)
 def index_copy(input: Array, dim: int, index: Array, source: Array) -> Array:
     """y = input with entry index[j] of dimension `dim` replaced by source[j]."""
-    axis = axis_of(dim, np.ndim(unwrap(input)))
-    return setitem_op(
-        input, source, index=(slice(None),) * axis + (checked_integers("index_copy", index).reshape(-1),)
-    )
+    vector, _places, where_to = _entries("index_copy", input, dim, index)
+    return _like(setitem_op(vector, atleast_1d(source), index=where_to), input)
 
 
 @public(method=True, in_place=True)
 def index_fill(input: Array, dim: int, index: Array, value: Any) -> Array:
-    """y = input with the entries `index` of dimension `dim` set to `value`."""
-    axis = axis_of(dim, np.ndim(unwrap(input)))
-    return setitem_op(
-        input, value, index=(slice(None),) * axis + (checked_integers("index_fill", index).reshape(-1),)
-    )
+    """y = input with the entries `index` of dimension `dim` set to `value`, one number."""
+    if np.ndim(unwrap(value)):
+        raise ShapeError(f"index_fill expected one number as value, got shape {np.shape(unwrap(value))}")
+    vector, places, where_to = _entries("index_fill", input, dim, index)
+    # An entry that is named twice is filled once: the value's gradient counts it once.
+    return _like(setitem_op(vector, value, index=(*where_to[:-1], np.unique(places))), input)
 
 
 @public(method=True, in_place=True)
@@ -128,7 +164,7 @@ def index_put(input: Array, indices: Sequence[Any], values: Any, accumulate: boo
     places = places if arrays is None else places[arrays]
     values = values if isinstance(values, Handle) else np.asarray(values, target.dtype)
     at = np.unravel_index(places, target.shape)
-    return _plus(input, scatter_op(expand(values, places.shape), index=at, shape=target.shape, unique=unique))
+    return add_op(input, scatter_op(expand(values, places.shape), index=at, shape=target.shape, unique=unique))
 
 
 @public(method=True)
@@ -151,37 +187,85 @@ def slice_scatter(
 def scatter_reduce(
     input: Array, dim: int, index: Array, src: Array, reduce: str, *, include_self: bool = True
 ) -> Array:
-    """As `scatter_add`, with reduce 'sum', 'mean', 'amax' or 'amin'; ties among extremes share the gradient.
+    """As `scatter_add`, with reduce 'sum', 'prod', 'mean', 'amax' or 'amin'; ties among extremes share the gradient.
 
     Without `include_self` only what is scattered counts.
     """
-    if reduce not in ("sum", "mean", "amax", "amin"):
-        raise NotImplementedError(f"scatter_reduce knows reduce 'sum', 'mean', 'amax' and 'amin', got {reduce!r}")
+    if reduce not in ("sum", "prod", "mean", "amax", "amin"):
+        raise ValueError(f"scatter_reduce expected reduce 'sum', 'prod', 'mean', 'amax' or 'amin', got {reduce!r}")
+    vector, places, src = _source("scatter_reduce", input, dim, index, src)
+    shape, dtype = np.shape(unwrap(vector)), unwrap(vector).dtype
+    src = _full(src, places, dtype)
     if reduce in ("amax", "amin"):
-        return _scatter_extreme(input, dim, index, src, np.maximum if reduce == "amax" else np.minimum, include_self)
-    places, src = _source("scatter_reduce", input, dim, index, src)
-    shape = np.shape(unwrap(input))
-    hits = scattered(np.ones(np.shape(unwrap(index)), unwrap(input).dtype), places, shape, False)
-    if not include_self:
-        input = masked_fill(input, hits > 0, 0)
-    total = scatter_add(input, dim, index, src)
-    return total if reduce == "sum" else total / np.maximum(hits + include_self, 1).astype(hits.dtype)
+        better = np.maximum if reduce == "amax" else np.minimum
+        return _like(_scatter_extreme(vector, places, src, better, include_self), input)
+    if reduce == "prod":
+        return _like(_scatter_product(vector, places, src, include_self), input)
+    hits = scattered(np.ones(np.shape(unwrap(src)), np.int64), places, shape, False)
+    total = vector if include_self else masked_fill(vector, hits > 0, 0)
+    total = add_op(total, scatter_op(src, index=places, shape=shape, unique=False))
+    if reduce == "mean":
+        count = np.maximum(hits + include_self, 1)
+        total = total / count.astype(dtype) if dtype.kind == "f" else total // count
+    return _like(total, input)
 
 
-def _scatter_extreme(input: Array, dim: int, index: Array, src: Array, better: np.ufunc, include_self: bool) -> Array:
-    places, src = _source("scatter_reduce", input, dim, index, src)
-    x, new = unwrap(input), np.broadcast_to(unwrap(src), np.shape(unwrap(index)))
-    best = np.array(x)
+def _scatter_extreme(x: Array, places: tuple[Any, ...], src: Array, better: np.ufunc, include_self: bool) -> Array:
+    old, new = unwrap(x), unwrap(src)
+    best = np.array(old)
     if not include_self:
         best[places] = new
     better.at(best, places, new)
     # Once it is known who won, the result is a mean over the winners of each place.
-    hit = np.zeros(x.shape, bool)
+    hit = np.zeros(old.shape, bool)
     hit[places] = True
-    own = (x == best) & (include_self | ~hit)
+    own = (old == best) & (include_self | ~hit)
     theirs = new == best[places]
-    winners = own.astype(x.dtype)
-    np.add.at(winners, places, theirs.astype(x.dtype))
+    winners = own.astype(old.dtype)
+    np.add.at(winners, places, theirs.astype(old.dtype))
     share = winners + (winners == 0)  # NaN wins nowhere
-    total = scatter_add(where(own, input, 0), dim, index, where(theirs, src, 0)) / share
-    return where(winners == 0, best, total)
+    sent = scatter_op(where(theirs, src, 0), index=places, shape=old.shape, unique=False)
+    return where(winners == 0, best, add_op(where(own, x, 0), sent) / share)
+
+
+def _scatter_product(x: Array, places: tuple[Any, ...], src: Array, include_self: bool) -> Array:
+    """Products of what goes to each place, by multiplying neighbours until each place has one factor left: the
+    gradient is right where factors are zero, which a division of the whole product is not."""
+    shape = np.shape(unwrap(x))
+    cells = np.arange(int(np.prod(shape, dtype=np.int64))).reshape(shape)
+    theirs = np.broadcast_to(cells[places], np.shape(unwrap(src))).ravel()
+    own = cells.ravel() if include_self else np.setdiff1d(cells, theirs)
+    at = np.concatenate([own, theirs])
+    order = np.argsort(at, kind="stable")
+    factors = cat([ravel(x) if include_self else take_op(ravel(x), index=(own,), unique=True), ravel(src)])
+    factors, at = take_op(factors, index=(order,), unique=True), at[order]
+    while (repeated := at[1:] == at[:-1]).any():
+        starts = np.flatnonzero(np.concatenate([[True], ~repeated]))
+        rank = np.arange(at.size) - np.repeat(starts, np.diff([*starts, at.size]))
+        first = np.flatnonzero(rank % 2 == 0)
+        paired = np.append(repeated, False)[first]
+        partner = np.where(paired, first + 1, at.size)  # behind the last stands a 1
+        padded = cat([factors, np.ones(1, unwrap(factors).dtype)])
+        factors = mul_op(
+            take_op(factors, index=(first,), unique=True), take_op(padded, index=(partner,), unique=False)
+        )
+        at = at[first]
+    return reshape(factors, shape)
+
+
+@public(method=True, in_place=True)
+def index_reduce(
+    input: Array, dim: int, index: Array, source: Array, reduce: str, *, include_self: bool = True
+) -> Array:
+    """y = input with source[j] combined into entry index[j] of `dim`; `reduce` is 'prod', 'mean', 'amax' or 'amin'."""
+    if reduce not in ("prod", "mean", "amax", "amin"):
+        raise ValueError(f"index_reduce expected reduce 'prod', 'mean', 'amax' or 'amin', got {reduce!r}")
+    vector, places, _where_to = _entries("index_reduce", input, dim, index)
+    source = atleast_1d(source)
+    axis = axis_of(dim, np.ndim(unwrap(vector)))
+    wanted = list(np.shape(unwrap(vector)))
+    wanted[axis] = places.size
+    if np.shape(unwrap(source)) != tuple(wanted):
+        raise ShapeError(f"index_reduce expected a source of shape {tuple(wanted)}, got {np.shape(unwrap(source))}")
+    full = np.broadcast_to(places.reshape([-1 if k == axis else 1 for k in range(len(wanted))]), wanted)
+    return _like(scatter_reduce(vector, axis, full, source, reduce, include_self=include_self), input)

@@ -165,7 +165,7 @@ def movedim(input: Array, source: Any, destination: Any) -> Array:
     if len(start) != len(end):
         raise ShapeError(f"movedim expected as many sources as destinations, got {source} and {destination}")
     order = [k for k in range(ndim) if k not in start]
-    for to, where_from in sorted(zip(end, start)):
+    for to, where_from in sorted(zip(end, start)) if ndim else ():
         order.insert(to, where_from)
     return view_of(permute_op, input, {"dims": tuple(order)})
 
@@ -401,6 +401,8 @@ def _negative(shift: Any) -> Any:
 @public(method=True)
 def flip(input: Array, *along: Any, dims: Any = None) -> Array:
     """Reversed along `dims`."""
+    if not np.ndim(unwrap(input)):
+        return clone(input)
     return flip_op(input, axis=axes_of(sizes(along, dims), np.ndim(unwrap(input))))
 
 
