@@ -15,7 +15,11 @@ NOT_YET = {
 
 
 def test_no_file_imports_itself_by_a_detour():
-    found = [circle for circle in architecture.circles(architecture.graph()) if not {name.removeprefix("tinygrad_cnn.") for name in circle} <= NOT_YET]
+    found = [
+        circle
+        for circle in architecture.circles(architecture.graph())
+        if not {name.removeprefix("tinygrad_cnn.") for name in circle} <= NOT_YET
+    ]
     assert not found
 
 

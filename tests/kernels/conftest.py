@@ -3,8 +3,11 @@ loops."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +21,47 @@ FORMS = ["reference", "compiled"] if find_spec("numba") else ["reference"]
 def form(request):
     """Every kernel by name, in one of the two forms."""
     return kernels._load(request.param, "asked for by a test")
+
+
+@pytest.fixture
+def interrupts():
+    """A KeyboardInterrupt before each line of a file that a call runs, one after the other.
+
+    ``for interrupt in interrupts(file): interrupt(call)`` calls `call` with an interrupt at the first line, then at
+    the second, and so on; it ends when a call ran through without one.
+    """
+    return each_interrupt
+
+
+def each_interrupt(file: str) -> Iterator[Callable[[Callable[[], Any]], None]]:
+    count = 0
+    passed = False
+
+    def interrupt(call: Callable[[], Any]) -> None:
+        nonlocal passed
+        left = count
+
+        def at_line(frame: Any, event: str, _argument: Any) -> Any:
+            nonlocal left
+            if event == "line":
+                left -= 1
+                if left == 0:
+                    raise KeyboardInterrupt
+            return at_line
+
+        sys.settrace(lambda frame, _event, _argument: at_line if frame.f_code.co_filename == file else None)
+        try:
+            call()
+            passed = True
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(None)
+
+    while not passed:
+        count += 1
+        yield interrupt
+    assert count > 5, f"{file} was hardly run"
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def relu(x):
     return y, elementwise.clip.run((native.address(x), native.address(y)), x.size)
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 5])
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 65, 96, 130])
 def test_every_unit_is_done_once_whatever_the_number_of_threads(n):
     kernels.set_num_threads(n)
     for size in (1, 2, 7, 1000):
@@ -38,6 +38,16 @@ def test_every_unit_is_done_once_whatever_the_number_of_threads(n):
         y, shards = relu(x)
         np.testing.assert_array_equal(y, np.maximum(x, 0))
         assert shards == min(n, size)
+
+
+def test_more_threads_than_a_word_has_bits_wake_again():
+    kernels.set_num_threads(130)
+    x = np.random.default_rng(0).standard_normal(1000).astype(np.float32)
+    for _ in range(3):
+        np.testing.assert_array_equal(relu(x)[0], np.maximum(x, 0))
+        time.sleep(0.05)  # the workers fall asleep
+    kernels.set_num_threads(2)
+    np.testing.assert_array_equal(relu(x)[0], np.maximum(x, 0))
 
 
 def test_a_grain_keeps_small_jobs_in_the_calling_thread():
@@ -105,3 +115,16 @@ def test_a_forked_child_makes_workers_of_its_own():
         env={**os.environ, "PYTHONPATH": os.getcwd(), "TINYGRAD_CNN_KERNELS": "compiled"},
     )  # fmt: skip
     assert ran.returncode == 0
+
+
+def test_an_interrupt_at_any_line_of_posting_leaves_the_pool_usable(interrupts):
+    kernels.set_num_threads(3)
+    x = np.random.default_rng(0).standard_normal(1000).astype(np.float32)
+    for grown in (False, True):
+        for interrupt in interrupts(native.__file__):
+            if grown:
+                native._pool = None  # so that the lines that make workers are interrupted as well
+            interrupt(lambda: relu(x))
+            y, shards = relu(x)
+            np.testing.assert_array_equal(y, np.maximum(x, 0))
+            assert shards == 3

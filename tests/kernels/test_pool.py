@@ -130,3 +130,29 @@ def test_bias_relu_pool_is_the_three_ops_and_their_gradients(form):
             honest = form.relu_input(form.scatter_windows(g, where, shape=shape), z)
             np.testing.assert_array_equal(dx, honest)
             np.testing.assert_array_equal(form.bias_relu(x, bias), z)
+
+
+@pytest.mark.parametrize("layout", ["planes", "channels last"])
+def test_windows_that_see_only_padding_give_minus_infinity_and_take_no_gradient(form, layout):
+    x = np.random.default_rng(0).standard_normal((2, 16, 2, 2)).astype(np.float32)
+    if layout == "channels last":
+        x = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+    geometry = dict(kernel=(2, 2), stride=(2, 2), padding=((1, 1), (1, 1)), dilation=(3, 1), ceil_mode=False)
+    y, indices = form.max_pool(x, **geometry)
+    assert np.isneginf(y).all() and (indices == -1).all()
+    assert not form.scatter_windows(np.ones_like(y), indices, shape=x.shape).any()
+    assert not form.take_windows(x, indices).any()
+
+
+@pytest.mark.parametrize("wrong", [-2, 4, 2**30, -(2**31)])
+@pytest.mark.parametrize("layout", ["planes", "channels last"])
+def test_an_index_outside_the_plane_is_an_error(form, layout, wrong):
+    x = np.ones((2, 8, 2, 2), np.float32)
+    indices = np.zeros((2, 8, 1, 1), np.int32)
+    indices[1, 3] = wrong
+    if layout == "channels last":
+        x, indices = (np.moveaxis(np.ascontiguousarray(np.moveaxis(a, 1, -1)), -1, 1) for a in (x, indices))
+    with pytest.raises(IndexError, match=f"positions 0 to 3 of the plane, got {wrong}"):
+        form.take_windows(x, indices)
+    with pytest.raises(IndexError, match=f"positions 0 to 3 of the plane, got {wrong}"):
+        form.scatter_windows(np.ones(indices.shape, np.float32), indices, shape=x.shape)

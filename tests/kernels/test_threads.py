@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -131,3 +132,23 @@ def test_fewer_than_one_thread_is_refused():
 def test_blas_info_names_library_and_threads():
     info = kernels.blas_info()
     assert {"library", "config", "core", "threads"} <= set(info)
+
+
+def test_an_interrupt_at_any_line_of_sharing_leaves_the_pool_usable(interrupts):
+    threads.set_num_threads(3)
+    blas = threads._blas()
+    before = blas[0]() if blas is not None else None
+    for interrupt in interrupts(threads.__file__):
+        running, left = [], []
+
+        def shard(start, stop, running=running, left=left):
+            running.append(start)
+            time.sleep(0.002)
+            left.append(start)
+
+        interrupt(lambda shard=shard: threads.run_shards(shard, 3))
+        assert sorted(running) == sorted(left)  # nobody goes on writing after the call has ended
+        done = []
+        assert threads.run_shards(lambda start, stop, done=done: done.append(start), 3) == 3
+        assert sorted(done) == [0, 1, 2]
+        assert before is None or blas[0]() == before

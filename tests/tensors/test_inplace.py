@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_cnn as tg
+from tinygrad_cnn.nn import functional as F
 
 
 @pytest.mark.parametrize(
@@ -251,3 +252,36 @@ def test_every_in_place_method_equals_its_function() -> None:
         wanted = getattr(x, name)(*args)
         assert getattr(x, f"{name}_")(*args) is x
         np.testing.assert_allclose(x.numpy(), wanted.numpy())
+
+
+@pytest.mark.parametrize(
+    ("name", "loss", "argument"),
+    [
+        ("target", lambda x, k: F.cross_entropy(x, k), [0, 1, 2]),
+        ("target", lambda x, k: F.nll_loss(x, k), [0, 1, 2]),
+        ("index", lambda x, k: x[k].sum(), [0, 1, 2]),
+        ("indices", lambda x, k: F.embedding(k, x).sum(), [0, 1, 2]),
+        ("index", lambda x, k: x.gather(1, k.reshape(3, 1)).sum(), [0, 1, 2]),
+    ],
+)
+def test_an_index_or_target_that_was_changed_is_noticed_by_name(name, loss, argument):
+    x, k = tg.randn(3, 4, requires_grad=True), tg.tensor(argument)
+    y = loss(x, k)
+    k.fill_(10**12)
+    try:
+        y.backward()
+    except RuntimeError as error:
+        assert "changed in place" in str(error) and f"its {name} of shape" in str(error)
+    else:  # the op took a copy: the gradient is that of the values it was computed with
+        x2 = x.detach().requires_grad_()
+        loss(x2, tg.tensor(argument)).backward()
+        assert tg.equal(x.grad, x2.grad)
+
+
+def test_batch_norm_in_evaluation_keeps_the_averages_it_used():
+    norm = tg.nn.BatchNorm1d(3).eval()
+    x = tg.randn(5, 3, requires_grad=True)
+    y = norm(x)
+    norm.train()(tg.randn(5, 3) * 10)  # moves the running averages
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), np.full((5, 3), 1 / np.sqrt(1 + 1e-5)), rtol=1e-6)

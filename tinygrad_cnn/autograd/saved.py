@@ -66,13 +66,22 @@ def lay_out(nodes: Iterable[Node]) -> None:
 
 
 def check_versions(node: Node, saved: tuple[Any, ...]) -> None:
+    """Raise RuntimeError where an array that the node's rules need was changed in place after the node was made:
+    what it saved, or an array among its parameters (a target, an index, a mask)."""
     for k, value in enumerate(saved):
         if versions.changed_since(value, node.seq):
-            what = "its output" if k == 0 else f"its input {k - 1}"
-            raise RuntimeError(
-                f"{node.op.name} ({_place(node)}) needs {what} of shape {tuple(np.shape(value))} for its gradient, but "
-                "that value has been changed in place since. Change a copy (t.clone()), or change it after backward()."
-            )
+            raise _changed(node, "its output" if k == 0 else f"its input {k - 1}", value)
+    for name, value in node.params.items():
+        for array in value if isinstance(value, (tuple, list)) else (value,):
+            if versions.changed_since(array, node.seq):
+                raise _changed(node, f"its {name}", array)
+
+
+def _changed(node: Node, what: str, value: ndarray) -> RuntimeError:
+    return RuntimeError(
+        f"{node.op.name} ({_place(node)}) needs {what} of shape {value.shape} for its gradient, but that value has "
+        "been changed in place since. Change a copy (t.clone()), or change it after backward()."
+    )
 
 
 def _place(node: Node) -> str:

@@ -10,18 +10,14 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
 Shard = Callable[[int, int], Any]
-Job = tuple[Shard, int, int, list[BaseException], threading.Semaphore]
 
 _threads: int | None = None
-_workers: list[SimpleQueue[Job]] = []
-_owner = 0  # process the workers belong to: a fork takes the memory along, but not the threads
-_lock = threading.Lock()
+_workers: list[SimpleQueue[_Job]] = []
 _inside = threading.local()
 
 
@@ -61,50 +57,99 @@ def run_shards(shard: Shard, total: int, *, grain: int = 1) -> int:
     bounds = [total * i // pieces for i in range(pieces + 1)]
     workers = _pool(pieces - 1)
     errors: list[BaseException] = []
-    done = threading.Semaphore(0)
+    jobs = [_Job(shard, bounds[i], bounds[i + 1], errors) for i in range(1, pieces)]
     with one_blas_thread():
-        for i in range(1, pieces):
-            workers[i - 1].put((shard, bounds[i], bounds[i + 1], errors, done))
-        _inside.shard = True
+        # After an error or an interrupt, too, nobody may go on writing into the caller's arrays. An interrupt may cut
+        # the first `settle` short, hence the second.
         try:
-            shard(bounds[0], bounds[1])
-        except BaseException as error:
-            errors.append(error)
+            try:
+                for worker, job in zip(workers, jobs):
+                    worker.put(job)
+                _inside.shard = True
+                shard(bounds[0], bounds[1])
+                _settle(jobs, do=True)
+            finally:
+                _inside.shard = False
+                _settle(jobs, do=False)
         finally:
             _inside.shard = False
-            for _ in range(1, pieces):  # also after an error: the pieces write into arrays of the caller
-                done.acquire()
+            _settle(jobs, do=False)
     if errors:
         raise errors[0]
     return pieces
 
 
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
+class _Job:
+    """A shard that a worker, or the caller, takes: whoever acquires `taken` does it."""
+
+    def __init__(self, shard: Shard, start: int, stop: int, errors: list[BaseException]) -> None:
+        self.shard, self.start, self.stop, self.errors = shard, start, stop, errors
+        self.taken = threading.Lock()
+        self.begun = False  # a worker has seen it, and will set `done`
+        self.done = threading.Event()
+
+    def in_worker(self) -> None:
+        """What a worker does with it."""
+        self.begun = True
+        try:
+            if self.taken.acquire(blocking=False):
+                self.shard(self.start, self.stop)
+        except BaseException as error:
+            self.errors.append(error)
+        finally:
+            self.done.set()
+
+
+def _settle(jobs: list[_Job], *, do: bool) -> None:
+    """Do (or, without `do`, call off) the jobs that no worker has taken, and wait for the others."""
+    for job in jobs:
+        if job.taken.acquire(blocking=False) and do:
+            job.shard(job.start, job.stop)
+    for job in jobs:
+        if job.begun:
+            job.done.wait()
+
+
+class one_blas_thread:
     """BLAS runs in the calling thread inside this block; its former setting is back afterwards.
 
-    Blocks may nest and overlap in time: the first to enter remembers the setting, the last to leave restores
-    it.
+    Blocks may nest and overlap between threads: the last one to leave puts the setting back. Where BLAS offers no
+    way to set its threads, nothing happens. There is no lock that an interrupt between two lines could leave held:
+    each step is one operation on a set or a list, and `_leave` may run any number of times.
     """
-    global _limited, _former
-    blas = _blas()
-    if blas is None:
-        yield
-        return
-    get, put = blas
-    with _lock:
-        if _limited == 0:
-            _former = get()
-            if _former != 1:
-                put(1)
-        _limited += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _limited -= 1
-            if _limited == 0 and _former != 1:
-                put(_former)
+
+    def __enter__(self) -> None:
+        blas = _blas()
+        if blas is None:
+            return
+        try:
+            if not _limiting:
+                _found_threads.append(blas[0]())
+            _limiting.add(id(self))
+            if _found_threads != [1]:
+                blas[1](1)
+        except BaseException:
+            self._leave()
+            raise
+
+    def __exit__(self, *_exc: object) -> None:
+        try:
+            self._leave()
+        finally:  # an interrupt may have cut the first short
+            self._leave()
+
+    def _leave(self) -> None:
+        _limiting.discard(id(self))
+        blas = _blas()
+        if blas is not None and not _limiting:
+            # Of two threads that entered at once the second may have found the limit that the first had set.
+            found = list(_found_threads)
+            if found and max(found) != 1:
+                blas[1](max(found))
+            del _found_threads[: len(found)]
+
+    # An interrupt just before `__exit__` is called skips it; the object goes with the frame that held it.
+    __del__ = _leave
 
 
 def blas_info() -> dict[str, Any]:
@@ -143,8 +188,8 @@ def symbol(name: str) -> Any:
     return None
 
 
-_limited = 0
-_former = 1
+_limiting: set[int] = set()  # the blocks under way
+_found_threads: list[int] = []  # BLAS's threads as the first of them found them
 _found: list[Any] | None = None
 _blas_functions: tuple[Callable[[], int], Callable[[int], None]] | None = None
 _looked = False
@@ -191,42 +236,31 @@ def _libraries() -> list[Any]:
     return _found
 
 
-def _pool(n: int) -> list[SimpleQueue[Job]]:
-    """At least n workers of this process."""
-    global _owner
-    with _lock:
-        if _owner != os.getpid():
-            _workers.clear()
-            _owner = os.getpid()
-        while len(_workers) < n:
-            queue: SimpleQueue[Job] = SimpleQueue()
-            threading.Thread(
-                target=_work, args=(queue,), name=f"tinygrad_cnn-{len(_workers) + 1}", daemon=True
-            ).start()
-            _workers.append(queue)
-        return _workers
+def _pool(n: int) -> list[SimpleQueue[_Job]]:
+    """At least n workers of this process. (Two threads that ask at once may make more.)"""
+    while len(_workers) < n:
+        queue: SimpleQueue[_Job] = SimpleQueue()
+        threading.Thread(
+            target=_work, args=(queue,), name=f"tinygrad_cnn-{len(_workers) + 1}", daemon=True
+        ).start()
+        _workers.append(queue)
+    return _workers
 
 
-def _work(queue: SimpleQueue[Job]) -> None:
+def _work(queue: SimpleQueue[_Job]) -> None:
     _inside.shard = True
     while True:
-        shard, start, stop, errors, done = queue.get()
-        try:
-            shard(start, stop)
-        except BaseException as error:
-            errors.append(error)
-        finally:
-            del shard  # a waiting worker must not keep the last batch alive
-            done.release()
+        queue.get().in_worker()
 
 
 def _after_fork_in_child() -> None:
-    global _lock, _limited
-    _lock = threading.Lock()  # another thread of the parent may have held it
+    """A fork takes the memory along, but not the threads."""
+    _workers.clear()
     _inside.shard = False
-    if _limited and _blas_functions is not None:
-        _blas_functions[1](_former)
-    _limited = 0
+    _limiting.clear()
+    if _found_threads and _blas_functions is not None:
+        _blas_functions[1](max(_found_threads))
+    _found_threads.clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -80,7 +80,11 @@ scatter_windows: Multilinear = Multilinear(
 
 def _max_unpool(x: Any, *, indices: Any, shape: Ints) -> Any:
     # Written, not added: where windows overlapped and chose the same position, the last one wins (as in PyTorch).
-    out = np.zeros((*x.shape[:2], int(np.prod(shape[2:], dtype=np.int64))), x.dtype)
+    plane = int(np.prod(shape[2:], dtype=np.int64))
+    if indices.size and not 0 <= indices.min() <= indices.max() < plane:
+        wrong = indices.min() if indices.min() < 0 else indices.max()
+        raise IndexError(f"max_unpool expected indices 0 to {plane - 1} for output planes {shape[2:]}, got {wrong}")
+    out = np.zeros((*x.shape[:2], plane), x.dtype)
     np.put_along_axis(
         out, indices.reshape(*x.shape[:2], -1).astype(np.int64), x.reshape(*x.shape[:2], -1), axis=2
     )

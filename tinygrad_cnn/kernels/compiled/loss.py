@@ -60,12 +60,16 @@ def cross_entropy(logits: Array, target: Array, *, ignore_index: int = -100) -> 
 
 def cross_entropy_input(g: Array, logp: Array, target: Array, *, ignore_index: int = -100) -> Array:
     """See `kernels.cross_entropy_input`."""
-    if not ours(logp, g) or logp.ndim != 2 or target.dtype != np.int64 or target.shape != g.shape:
+    if not ours(logp, g) or logp.ndim != 2 or target.dtype != np.int64 or not target.shape == g.shape == logp.shape[:1]:
         return reference.cross_entropy_input(g, logp, target, ignore_index=ignore_index)
     g, logp, classes = np.ascontiguousarray(g), np.ascontiguousarray(logp), np.ascontiguousarray(target)
     dx = np.empty(logp.shape, logp.dtype)
-    entries = (address(g), address(logp), address(classes), address(dx), logp.shape[1], ignore_index)
+    wrong = np.zeros(1, np.int64)
+    width = logp.shape[1]
+    entries = (address(g), address(logp), address(classes), address(dx), width, ignore_index, address(wrong))
     pull_back.run(entries, len(dx), grain(len(dx), dx.size * EXPONENTIAL))
+    if wrong[0]:
+        reference.checked_target(logp.shape, target, ignore_index)  # raises, and says which row
     return dx
 
 
@@ -124,7 +128,8 @@ def rows(table, first, last):
 
 @Task
 def pull_back(table, first, last):
-    """(g, logp, classes, dx, width, ignored class): rows of g * (exp(logp) - onehot)."""
+    """(g, logp, classes, dx, width, ignored class, wrong): rows of g * (exp(logp) - onehot). Sets `wrong` where a
+    class does not exist."""
     t = integers(table)
     width = t[4]
     for i in range(first, last):
@@ -135,4 +140,7 @@ def pull_back(table, first, last):
             continue
         for j in range(width):
             out[j] = up * np.exp(row[j])
-        out[k] -= up
+        if 0 <= k < width:
+            out[k] -= up
+        else:
+            integers(t[6])[0] = 1

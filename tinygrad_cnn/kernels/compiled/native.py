@@ -9,7 +9,11 @@ A shard belongs to whoever takes it first: a caller that is through with its own
 so a worker that is still asleep, or has lost its core to another program, is never waited for.
 
 Boxes are eight 64-bit words: posted, done, function, table, first, last, asleep, taken; the second and the last follow
-the first, a number that counts the jobs.
+the first, a number that counts the jobs. The box behind the workers' is the pool's own: its first word says whether a
+job is under way.
+
+A job is posted, shared and waited for inside one compiled call, so that an exception which Python raises between two
+lines (Ctrl-C) never leaves workers with the addresses of arrays that are gone.
 """
 
 # Compiled functions get their types from Numba.
@@ -69,12 +73,10 @@ class Task:
         table = _packed(len(entries)).pack(*entries)  # alive to the end: the task knows it by address only
         at = _bytes_address(table)
         pieces = min(threads.get_num_threads(), total // grain)
-        if pieces > 1 and _busy.acquire(blocking=False):
-            try:
-                _share_out(self.address, at, total, pieces)
-            finally:
-                _busy.release()
-            return pieces
+        if pieces > 1:
+            pool = _pool_of(pieces - 1)
+            wake(pool, pieces - 1)
+            return share(address(pool.boxes), len(pool.bells), pieces, self.address, at, total, _give_way)
         alone(self.address, at, total)
         return 1
 
@@ -130,54 +132,55 @@ def _packed(words: int) -> struct.Struct:
     return struct.Struct(f"{words}q")
 
 
-# One job at a time: whoever comes second (another Python thread) works alone instead of waiting.
-_busy = threading.Lock()
-_boxes = np.zeros((0, WORDS), np.int64)
-_bells: list[SimpleQueue[None]] = []
-_owner = 0
+class Pool:
+    """Workers of this process, their boxes, and the bells that wake them. `boxes` has one more row, the pool's own."""
+
+    def __init__(self, n: int) -> None:
+        self.boxes = np.zeros((n + 1, WORDS), np.int64)
+        self.asleep = np.empty(n, np.int64)
+        self.bells: list[SimpleQueue[None]] = [SimpleQueue() for _ in range(n)]
+        for i in range(n):
+            threading.Thread(
+                target=_work, args=(self.boxes, i, self.bells[i]), name=f"tinygrad_cnn-native-{i + 1}", daemon=True
+            ).start()
+
+
+_pool: Pool | None = None
 _give_way = _find_give_way()
 
 
-def _share_out(function: int, table: int, total: int, pieces: int) -> None:
-    boxes = _workers(pieces - 1)
-    base = address(boxes)
-    asleep = post(base, pieces, function, table, total)
-    while asleep:
-        worker = asleep.bit_length() - 1
-        asleep -= 1 << worker
-        _bells[worker].put(None)
-    finish(base, pieces, function, table, total, _give_way)
-
-
-def _workers(n: int) -> Array:
-    """The boxes of at least n workers of this process; a fork takes the memory along, but not the threads."""
-    global _boxes, _owner
-    if _owner != os.getpid() or len(_bells) < n:
-        # New boxes for all: a worker knows the address of its own. The old ones end at their next look.
-        for box in _boxes:
-            box[FUNCTION // 8] = -1
-        if _owner == os.getpid():
-            post_stop(address(_boxes), len(_boxes))
-            for bell in _bells:
+def _pool_of(n: int) -> Pool:
+    """A pool of at least n workers; a larger one replaces a smaller one, whose workers end."""
+    global _pool
+    pool = _pool
+    if pool is None or len(pool.bells) < n:
+        former, pool = pool, Pool(n)
+        _pool = pool
+        if former is not None:
+            retire(address(former.boxes), len(former.bells), _give_way)
+            for bell in former.bells:
                 bell.put(None)
-        _owner = os.getpid()
-        _boxes, _bells[:] = np.zeros((n, WORDS), np.int64), [SimpleQueue() for _ in range(n)]
-        for i in range(n):
-            threading.Thread(
-                target=_work, args=(_boxes, i, _bells[i]), name=f"tinygrad_cnn-native-{i + 1}", daemon=True
-            ).start()
-    return _boxes
+    return pool
+
+
+def wake(pool: Pool, n: int) -> None:
+    """Ring for those of the first n workers that are asleep; they will look for a job for a while."""
+    for k in range(sleepers(address(pool.boxes), n, address(pool.asleep))):
+        pool.bells[pool.asleep[k]].put(None)
 
 
 def _work(boxes: Array, i: int, bell: SimpleQueue[None]) -> None:
     box = address(boxes) + i * WORDS * 8
     while serve(box, SPIN, _give_way):
         bell.get()
+        while not bell.empty():  # rung more than once before it woke
+            bell.get()
 
 
 def _after_fork_in_child() -> None:
-    global _busy, _owner
-    _busy, _owner = threading.Lock(), 0
+    """A fork takes the memory along, but not the threads."""
+    global _pool
+    _pool = None
 
 
 if hasattr(os, "register_at_fork"):
@@ -249,10 +252,20 @@ def alone(function, table, total):
     call(function, table, 0, total)
 
 
-@njit("int64(int64, int64, int64, int64, int64)", nogil=True, cache=True)
+@njit("int64(int64, int64, int64)", nogil=True, cache=True)
+def sleepers(boxes, workers, found):
+    """Writes the numbers of the workers that are asleep to `found`; returns how many there are."""
+    count = 0
+    for i in range(workers):
+        if look(boxes + i * WORDS * 8 + ASLEEP):
+            tell(found + 8 * count, i)
+            count += 1
+    return count
+
+
+@njit("void(int64, int64, int64, int64, int64)", nogil=True, cache=True)
 def post(boxes, pieces, function, table, total):
-    """Puts a shard in each worker's box; returns a bit for each worker that must be woken."""
-    asleep = 0
+    """Puts a shard in each worker's box."""
     for i in range(1, pieces):
         box = boxes + (i - 1) * WORDS * 8
         tell(box + FUNCTION, function)
@@ -260,17 +273,19 @@ def post(boxes, pieces, function, table, total):
         tell(box + FIRST, total * i // pieces)
         tell(box + LAST, total * (i + 1) // pieces)
         tell(box + POSTED, look(box + POSTED) + 1)
-        if look(box + ASLEEP):
-            tell(box + ASLEEP, 0)
-            asleep |= 1 << (i - 1)
-    return asleep
 
 
-@njit("void(int64, int64)", nogil=True, cache=True)
-def post_stop(boxes, count):
-    """Ends the workers: a function below zero is no job."""
-    for i in range(count):
+@njit("void(int64, int64, int64)", nogil=True, cache=True)
+def retire(boxes, workers, give_way):
+    """Ends the workers once the pool's job is done, and lets it take no other: a function below zero is no job."""
+    looks = 0
+    while not take(boxes + workers * WORDS * 8, 1):
+        looks += 1
+        if looks % LOOKS == 0 and give_way:
+            call_plain(give_way)
+    for i in range(workers):
         box = boxes + i * WORDS * 8
+        tell(box + FUNCTION, -1)
         tell(box + POSTED, look(box + POSTED) + 1)
 
 
@@ -292,6 +307,20 @@ def finish(boxes, pieces, function, table, total, give_way):
             looks += 1
             if looks % LOOKS == 0 and give_way:
                 call_plain(give_way)
+
+
+@njit("int64(int64, int64, int64, int64, int64, int64, int64)", nogil=True, cache=True)
+def share(boxes, workers, pieces, function, table, total, give_way):
+    """Does a job with the pool's workers, or alone where the pool has one already or has been retired; returns the
+    number of pieces it was cut into."""
+    own = boxes + workers * WORDS * 8
+    if not take(own, 1):  # one job at a time: whoever comes second works alone instead of waiting
+        call(function, table, 0, total)
+        return 1
+    post(boxes, pieces, function, table, total)
+    finish(boxes, pieces, function, table, total, give_way)
+    tell(own, 0)
+    return pieces
 
 
 @njit("boolean(int64, int64, int64)", nogil=True, cache=True)

@@ -14,7 +14,7 @@ import numpy as np
 from ..geometry import Ints, Pairs, pool_shape, volume
 from ..layout import Array, empty_channels_last, is_channels_last
 from ..reference import pool as reference
-from ..reference.pool import divisor
+from ..reference.pool import NOWHERE, check_indices, divisor
 from .arrays import grain, like, ours, view, view_integers
 from .native import Task, address
 from .vector import LANES, integers
@@ -51,6 +51,7 @@ def take_windows(x: Array, indices: Array) -> Array:
     """See `kernels.take_windows`."""
     if not ours(x) or x.ndim < 3 or indices.dtype != np.int32:
         return reference.take_windows(x, indices)
+    _check_fit(x.shape, indices.shape)
     n, c = x.shape[:2]
     plane, count = volume(x.shape[2:]), volume(indices.shape[2:])
     if is_channels_last(x) and is_channels_last(indices):
@@ -58,7 +59,11 @@ def take_windows(x: Array, indices: Array) -> Array:
     else:
         x, indices = np.ascontiguousarray(x), np.ascontiguousarray(indices)
         y, n, c = np.empty(indices.shape, x.dtype), n * c, 1
-    take.run((address(x), address(y), address(indices), c, plane, count), n, grain(n, 4 * indices.size))
+    wrong = np.zeros(1, np.int64)
+    entries = (address(x), address(y), address(indices), c, plane, count, address(wrong))
+    take.run(entries, n, grain(n, 4 * indices.size))
+    if wrong[0]:
+        check_indices(indices, plane)
     return y
 
 
@@ -66,6 +71,9 @@ def scatter_windows(g: Array, indices: Array, *, shape: Ints) -> Array:
     """See `kernels.scatter_windows`."""
     if not ours(g) or g.ndim < 3 or indices.dtype != np.int32 or volume(shape) == 0:
         return reference.scatter_windows(g, indices, shape=shape)
+    _check_fit(shape, indices.shape)
+    if g.shape != indices.shape:
+        raise ValueError(f"scatter_windows expected gradients of the indices' shape {indices.shape}, got {g.shape}")
     n, c = shape[:2]
     plane, count = volume(shape[2:]), volume(g.shape[2:])
     if is_channels_last(indices):
@@ -80,8 +88,17 @@ def scatter_windows(g: Array, indices: Array, *, shape: Ints) -> Array:
     else:
         g, indices = np.ascontiguousarray(g), np.ascontiguousarray(indices)
         dx, n, c = np.empty(shape, g.dtype), n * c, 1
-    scatter.run((address(g), address(dx), address(indices), c, plane, count), n, grain(n, 2 * dx.size))
+    wrong = np.zeros(1, np.int64)
+    entries = (address(g), address(dx), address(indices), c, plane, count, address(wrong))
+    scatter.run(entries, n, grain(n, 2 * dx.size))
+    if wrong[0]:
+        check_indices(indices, plane)
     return dx
+
+
+def _check_fit(image: Ints, indices: Ints) -> None:
+    if tuple(image[:2]) != tuple(indices[:2]):
+        raise ValueError(f"expected indices (N, C, ...) for images {tuple(image)}, got shape {tuple(indices)}")
 
 
 def avg_pool(
@@ -207,6 +224,9 @@ def max_rows(table, first, last):
                         take = (value > best) | (value != value)
                         target[k] = value if take else best
                         at[k] = place if take else at[k]
+            if fresh:
+                target[:] = np.float32(-np.inf)
+                at[:] = np.int32(NOWHERE)
 
 
 @Task
@@ -219,7 +239,7 @@ def max_planes(table, first, last):
         indices = view_integers(t[2] + 4 * n * high * wide, high * wide)
         for i in range(high):
             for j in range(wide):
-                best, where, fresh = x[0], 0, True
+                best, where, fresh = np.float32(-np.inf), NOWHERE, True
                 for u in range(t[14]):
                     h = i * t[8] - t[12] + u * t[10]
                     if not 0 <= h < height:
@@ -236,22 +256,32 @@ def max_planes(table, first, last):
 
 @Task
 def take(table, first, last):
-    """(x, y, indices, C, pixels of x, windows): images."""
+    """(x, y, indices, C, pixels of x, windows, wrong): images. A window without a choice gives 0; `wrong` is set
+    where an index lies outside the image."""
     t = integers(table)
     c, plane, count = t[3], t[4], t[5]
+    zero = np.float32(0)
+    outside = False
     for n in range(first, last):
         x, y = view(t[0] + 4 * n * plane * c, plane * c), view(t[1] + 4 * n * count * c, count * c)
         indices = view_integers(t[2] + 4 * n * count * c, count * c)
         for p in range(count):
             for k in range(c):
-                y[p * c + k] = x[indices[p * c + k] * c + k]
+                at = indices[p * c + k]
+                inside = 0 <= at < plane
+                y[p * c + k] = x[at * c + k] if inside else zero
+                outside |= not inside and at != NOWHERE
+    if outside:
+        integers(t[6])[0] = 1
 
 
 @Task
 def scatter(table, first, last):
-    """(g, dx, indices, C, pixels of dx, windows): images, each zeroed just before it is written."""
+    """(g, dx, indices, C, pixels of dx, windows, wrong): images, each zeroed just before it is written. A window
+    without a choice adds nothing; `wrong` is set where an index lies outside the image."""
     t = integers(table)
     c, plane, count = t[3], t[4], t[5]
+    outside = False
     for n in range(first, last):
         g, dx = view(t[0] + 4 * n * count * c, count * c), view(t[1] + 4 * n * plane * c, plane * c)
         indices = view_integers(t[2] + 4 * n * count * c, count * c)
@@ -259,7 +289,13 @@ def scatter(table, first, last):
             dx[i] = np.float32(0)
         for p in range(count):
             for k in range(c):
-                dx[indices[p * c + k] * c + k] += g[p * c + k]
+                at = indices[p * c + k]
+                if 0 <= at < plane:
+                    dx[at * c + k] += g[p * c + k]
+                else:
+                    outside |= at != NOWHERE
+    if outside:
+        integers(t[6])[0] = 1
 
 
 @Task

@@ -16,6 +16,9 @@ from ..layout import Array, accumulator, is_channels_last, rows
 from .lowering import split
 from .shards import in_shards
 
+#: The index of a window that sees only padding: it chose no entry, so no gradient goes anywhere.
+NOWHERE = -1
+
 
 def max_pool(
     x: Array, *, kernel: Ints, stride: Ints, padding: Pairs, dilation: Ints, ceil_mode: bool
@@ -62,6 +65,7 @@ def max_pool_of(
         np.where(start < 0, -(start // dil) * dil, 0) for start, dil in zip(starts, dilation, strict=True)
     ]
     first = _plane_index(inside, pitch)
+    empty = _only_padding(starts, dilation, kernel, size)
     y = np.empty_like(x, shape=shape)
     indices = np.empty_like(y, np.int32)
 
@@ -74,6 +78,8 @@ def max_pool_of(
             if best.dtype.kind == "f" and best.size and np.isnan(best.max()):
                 _first_maximum(values, far, first, best, chosen, nan=True)
             chosen += begin
+            if empty is not None:
+                chosen[..., empty] = NOWHERE
 
     in_shards(shard, shape[0], 3 * y.size * volume(kernel))
     return y, indices
@@ -82,11 +88,11 @@ def max_pool_of(
 def take_windows(x: Array, indices: Array) -> Array:
     """See `kernels.take_windows`."""
     flat = x.reshape(*x.shape[:2], volume(x.shape[2:]))
-    picked = np.take_along_axis(
-        flat,
-        indices.reshape(*indices.shape[:2], volume(indices.shape[2:])).astype(np.int64, copy=False),
-        axis=2,
-    )
+    at = indices.reshape(*indices.shape[:2], volume(indices.shape[2:])).astype(np.int64, copy=False)
+    nowhere = check_indices(at, flat.shape[2])
+    picked = np.take_along_axis(flat, at if nowhere is None else np.where(nowhere, 0, at), axis=2)
+    if nowhere is not None:
+        picked[nowhere] = 0
     return picked.reshape(indices.shape)
 
 
@@ -94,6 +100,9 @@ def scatter_windows(g: Array, indices: Array, *, shape: Ints) -> Array:
     """See `kernels.scatter_windows`."""
     n, c = shape[:2]
     plane = volume(shape[2:])
+    nowhere = check_indices(indices, plane)
+    if nowhere is not None:
+        indices, g = np.where(nowhere, 0, indices), np.where(nowhere, 0, g)
     # Position in memory order of the result: channels-last where that is the order of the choice (g may have been a
     # flat row for each image, and what comes next goes hand in hand with the forward pass), else plane by plane.
     last = is_channels_last(indices) or is_channels_last(g)
@@ -114,6 +123,21 @@ def scatter_windows(g: Array, indices: Array, *, shape: Ints) -> Array:
     in_shards(shard, n, 16 * g.size)
     result = np.moveaxis(dx.reshape(n, *shape[2:], c), -1, 1) if last else dx.reshape(shape)
     return result.astype(g.dtype, copy=False)
+
+
+def check_indices(indices: Array, plane: int) -> Array | None:
+    """Where the windows chose nothing; None where every window chose an entry.
+
+    Raises IndexError for an index outside the plane.
+    """
+    if not indices.size:
+        return None
+    low, high = int(indices.min()), int(indices.max())
+    if low < NOWHERE or high >= plane:
+        raise IndexError(
+            f"pooling indices must be positions 0 to {plane - 1} of the plane, got {low if low < NOWHERE else high}"
+        )
+    return np.asarray(indices == NOWHERE) if low == NOWHERE else None
 
 
 def avg_pool(
@@ -214,6 +238,18 @@ def _first_maximum(
             better |= np.isnan(value)
         np.maximum(best, value, out=best)
         np.maximum(chosen, np.multiply(better, distance, dtype=np.int32), out=chosen)
+
+
+def _only_padding(starts: list[Array], dilation: Ints, kernel: Ints, size: Ints) -> Array | None:
+    """Which windows (*out) see nothing but padding; None where each sees an entry.
+
+    A window starts at start, and looks at start + u · dilation for u = 0 … kernel - 1 along each axis.
+    """
+    seen = np.ones((), bool)
+    for start, dil, k, n in zip(starts, dilation, kernel, size, strict=True):
+        at = start[:, None] + np.arange(k) * dil
+        seen = seen[..., None] & ((at >= 0) & (at < n)).any(axis=1)
+    return None if seen.all() else ~seen
 
 
 def _each_offset(kernel: Ints, stride: Ints, dilation: Ints, out: Ints) -> Iterator[Any]:

@@ -45,7 +45,8 @@ def batch_norm(
                 "batch_norm", "running_mean and running_var in evaluation (training=False), got None"
             )
         dtype = np.result_type(input.dtype, np.float32) if input.dtype == np.float16 else input.dtype
-        mean, var = (unwrap(v).astype(dtype, copy=False) for v in (running_mean, running_var))
+        # Copies: a training step may move the averages before this node's backward pass.
+        mean, var = (unwrap(v).astype(dtype) for v in (running_mean, running_var))
         return deferred.apply(ops.fixed_norm, input, (weight, bias), {"mean": mean, "var": var, "eps": float(eps)})[0]
     count = int(np.prod(shape, dtype=np.int64)) // max(1, channels)
     if count <= 1:

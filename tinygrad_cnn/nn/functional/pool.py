@@ -32,11 +32,14 @@ def _max_pool(name: str, d: int) -> Callable[..., Any]:
         y, chosen = deferred.apply(ops.max_pool, x, (), params)
         if not return_indices:
             return _unbatched(y, input)
-        return _unbatched(y, input), _unbatched(wrap(chosen["indices"].astype(np.int64)), input)
+        # A window that sees only padding has no position; 0 is one that max_unpool accepts.
+        indices = np.maximum(chosen["indices"], 0).astype(np.int64)
+        return _unbatched(y, input), _unbatched(wrap(indices), input)
 
     return _named(function, name, f"""Maximum of each window of input {_SHAPES[d]}.
 
-    `stride` defaults to the kernel size, padding is minus infinity, `ceil_mode` keeps a last partial window.
+    `stride` defaults to the kernel size, padding is minus infinity, `ceil_mode` keeps a last partial window. A window
+    that sees only padding gives minus infinity (and index 0), and hands on no gradient.
     With `return_indices` also gives the flat positions of the maxima in the plane, for `max_unpool{d}d`.
     """)  # fmt: skip
 
