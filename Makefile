@@ -31,8 +31,10 @@ demo: $(VENV)/.demo ## install, then train mnist-cnn on the packaged digits into
 test: $(VENV)/.dev ## install, then run the tests
 	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
 
-lint: $(VENV)/.dev ## ruff
+lint: $(VENV)/.dev ## ruff, the spelling, and docstrings against their signatures
 	$(BIN)/ruff check .
+	$(BIN)/codespell
+	$(BIN)/pydoclint --quiet tinygrad_cnn
 
 types: $(VENV)/.dev ## mypy
 	$(BIN)/mypy

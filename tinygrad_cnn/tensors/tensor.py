@@ -230,7 +230,7 @@ class Tensor(TensorMethods):
     ) -> None:  # fmt: skip
         """Accumulate the gradient of this tensor into the `.grad` of the leaves it depends on.
 
-        Parameters
+        Args:
             gradient: ∂L/∂self, of this tensor's shape; may be left out for a single entry (it is 1 then)
             retain_graph: keep the saved values for a second pass
             create_graph: record the pass, so that the gradients can be differentiated

@@ -56,7 +56,7 @@ def graph(
     calls no hook. It works before, during and after the backward pass; after it, where saved values were
     freed, only the gradients it left are shown, and the picture says so.
 
-    Parameters
+    Args:
         loss_or_model: a tensor with a graph behind it, several in a list, or a module, which is called in
             evaluation mode (for the graph of a training step give its loss)
         input: for a module: what to call it with (a tensor, an array, or a tuple of them)
@@ -74,6 +74,9 @@ def graph(
         title: heading of the picture; by default what was given
         grad_outputs: upstream gradient of the output; ones by default
         legend: under SVG, PNG, PDF and DOT, what colours, lines and signs mean
+
+    Returns:
+        The graph, which can be written, shown and printed.
 
     Raises UsageError for an option that does not exist, TypeError for something that has no graph.
     """

@@ -27,15 +27,17 @@ STYLES = ("tokens.css", "page.css", "graph.css", "panel.css")
 
 
 def render(description: dict[str, Any], positions: dict[str, Any] | None = None) -> str:
-    """The page as text.
+    """The page as one self-contained HTML file. Nothing of the description is trusted: it is embedded as data, and
+    only ever set as text.
 
-    Parameters
+    Args:
         description: `Description.to_dict()`; see `viz.description` for its fields
         positions: places of the boxes inside each module, as `viz.layout.layout` gives them:
             ``{module path: {node id or "module:" + path: {"x": …, "y": …}}}``, y down. Without any (None, or a
             module that is missing) the page lays the boxes out itself
 
-    Nothing of the description is trusted: it is embedded as data and only ever set as text.
+    Returns:
+        The text of the file.
     """
     styles, scripts = _assets()
     policy = "; ".join([
