@@ -150,6 +150,9 @@ class Loops:
         y, indices = np.zeros(out, x.dtype), np.zeros(out, np.int64)
         for window, inside in cls.windows(x.shape, kernel, stride, padding, dilation, ceil_mode):
             for n, c in product(range(x.shape[0]), range(x.shape[1])):
+                if not inside:
+                    y[(n, c, *window)], indices[(n, c, *window)] = -np.inf, -1
+                    continue
                 best = inside[0]
                 for at in inside[1:]:
                     if x[(n, c, *at)] > x[(n, c, *best)]:

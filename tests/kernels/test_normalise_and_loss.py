@@ -121,3 +121,13 @@ def test_bias_and_relu_keep_nan_and_block_what_is_not_positive(form):
     np.testing.assert_array_equal(form.relu(x), [[[0, 0], [2, np.nan]]])
     np.testing.assert_array_equal(form.relu_input(np.full_like(x, 3), x), [[[0, 0], [3, 0]]])
     np.testing.assert_array_equal(form.bias_add(x[:, :, :1], np.array([10, 20], np.float32)), [[[9], [22]]])
+
+
+@pytest.mark.parametrize("wrong", [-1, 10, 10**12, -(2**63)])
+def test_a_class_that_does_not_exist_is_an_error_forward_and_backward(form, wrong):
+    x = np.random.default_rng(0).standard_normal((4, 10)).astype(np.float32)
+    target = np.array([0, 9, wrong, 3])
+    with pytest.raises(IndexError, match=f"classes 0 to 9, got {wrong} in row 2"):
+        form.cross_entropy(x, target)
+    with pytest.raises(IndexError, match=f"classes 0 to 9, got {wrong} in row 2"):
+        form.cross_entropy_input(np.ones(4, np.float32), form.log_softmax(x, 1), target)

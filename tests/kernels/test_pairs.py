@@ -141,9 +141,11 @@ def test_convolution_of_a_padded_batch(pair, case):
 def poolings(draw):
     d = draw(st.sampled_from([1, 2, 2, 2, 3]))
     ints = lambda low, high: tuple(draw(st.integers(low, high)) for _ in range(d))
-    kernel, stride, dilation = ints(1, 3), ints(1, 3), ints(1, 2)
-    padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
-    size = tuple(max(n, dil * (k - 1) + 1) for n, k, dil in zip(ints(1, 9), kernel, dilation))
+    kernel, stride, dilation = ints(1, 3), ints(1, 3), ints(1, 4)
+    padding = tuple(draw(st.integers(0, (dil * (k - 1) + 1) // 2)) for k, dil in zip(kernel, dilation))
+    size = tuple(
+        max(n, dil * (k - 1) + 1 - 2 * p) for n, k, dil, p in zip(ints(1, 9), kernel, dilation, padding)
+    )
     dtype, rng = draw(dtypes), np.random.default_rng(draw(st.integers(0, 99)))
     x = laid_out(draw, (draw(st.integers(1, 3)), draw(st.sampled_from([1, 3, 17, 32])), *size), dtype, rng)
     geo = dict(kernel=kernel, stride=stride, padding=padding, ceil_mode=draw(st.booleans()))
@@ -171,6 +173,7 @@ def test_average_pooling(pair, case, include, override):
     x, geo, _, draw = case
     fast, plain = pair
     size = tuple(max(n, k) for n, k in zip(x.shape[2:], geo["kernel"]))
+    geo["padding"] = tuple(min(p, k // 2) for p, k in zip(geo["padding"], geo["kernel"]))
     x = laid_out(draw, (*x.shape[:2], *size), x.dtype, np.random.default_rng(8))
     geo = dict(geo, count_include_pad=include, divisor_override=override)
     y = fast.avg_pool(x, **geo)

@@ -262,6 +262,14 @@ def test_every_in_place_method_equals_its_function() -> None:
         ("index", lambda x, k: x[k].sum(), [0, 1, 2]),
         ("indices", lambda x, k: F.embedding(k, x).sum(), [0, 1, 2]),
         ("index", lambda x, k: x.gather(1, k.reshape(3, 1)).sum(), [0, 1, 2]),
+        ("target", lambda x, k: F.multi_margin_loss(x, k), [0, 1, 2]),
+        ("index", lambda x, k: x.index_select(1, k).sum(), [0, 1, 2]),
+        ("index", lambda x, k: x.take(k).sum(), [0, 1, 2]),
+        ("index", lambda x, k: tg.take_along_dim(x, k.reshape(3, 1), 1).sum(), [0, 1, 2]),
+        ("index", lambda x, k: x.index_add(0, k, x).sum(), [0, 1, 2]),
+        ("index", lambda x, k: x.scatter(1, k.reshape(3, 1), x).sum(), [0, 1, 2]),
+        ("index", lambda x, k: x.scatter_add(1, k.reshape(3, 1), x).sum(), [0, 1, 2]),
+        ("indices", lambda x, k: F.embedding_bag(k.reshape(1, 3), x).sum(), [0, 1, 2]),
     ],
 )
 def test_an_index_or_target_that_was_changed_is_noticed_by_name(name, loss, argument):

@@ -14,7 +14,7 @@ import numpy as np
 from ..geometry import Ints, Pairs, pool_shape, volume
 from ..layout import Array, empty_channels_last, is_channels_last
 from ..reference import pool as reference
-from ..reference.pool import NOWHERE, check_indices, divisor
+from ..reference.pool import NOWHERE, check_fit, check_indices, divisor
 from .arrays import grain, like, ours, view, view_integers
 from .native import Task, address
 from .vector import LANES, integers
@@ -51,7 +51,7 @@ def take_windows(x: Array, indices: Array) -> Array:
     """See `kernels.take_windows`."""
     if not ours(x) or x.ndim < 3 or indices.dtype != np.int32:
         return reference.take_windows(x, indices)
-    _check_fit(x.shape, indices.shape)
+    check_fit("take_windows", x.shape, indices.shape)
     n, c = x.shape[:2]
     plane, count = volume(x.shape[2:]), volume(indices.shape[2:])
     if is_channels_last(x) and is_channels_last(indices):
@@ -71,9 +71,7 @@ def scatter_windows(g: Array, indices: Array, *, shape: Ints) -> Array:
     """See `kernels.scatter_windows`."""
     if not ours(g) or g.ndim < 3 or indices.dtype != np.int32 or volume(shape) == 0:
         return reference.scatter_windows(g, indices, shape=shape)
-    _check_fit(shape, indices.shape)
-    if g.shape != indices.shape:
-        raise ValueError(f"scatter_windows expected gradients of the indices' shape {indices.shape}, got {g.shape}")
+    check_fit("scatter_windows", shape, indices.shape, g.shape)
     n, c = shape[:2]
     plane, count = volume(shape[2:]), volume(g.shape[2:])
     if is_channels_last(indices):
@@ -94,11 +92,6 @@ def scatter_windows(g: Array, indices: Array, *, shape: Ints) -> Array:
     if wrong[0]:
         check_indices(indices, plane)
     return dx
-
-
-def _check_fit(image: Ints, indices: Ints) -> None:
-    if tuple(image[:2]) != tuple(indices[:2]):
-        raise ValueError(f"expected indices (N, C, ...) for images {tuple(image)}, got shape {tuple(indices)}")
 
 
 def avg_pool(

@@ -87,6 +87,7 @@ def max_pool_of(
 
 def take_windows(x: Array, indices: Array) -> Array:
     """See `kernels.take_windows`."""
+    check_fit("take_windows", x.shape, indices.shape)
     flat = x.reshape(*x.shape[:2], volume(x.shape[2:]))
     at = indices.reshape(*indices.shape[:2], volume(indices.shape[2:])).astype(np.int64, copy=False)
     nowhere = check_indices(at, flat.shape[2])
@@ -98,6 +99,7 @@ def take_windows(x: Array, indices: Array) -> Array:
 
 def scatter_windows(g: Array, indices: Array, *, shape: Ints) -> Array:
     """See `kernels.scatter_windows`."""
+    check_fit("scatter_windows", shape, indices.shape, g.shape)
     n, c = shape[:2]
     plane = volume(shape[2:])
     nowhere = check_indices(indices, plane)
@@ -123,6 +125,13 @@ def scatter_windows(g: Array, indices: Array, *, shape: Ints) -> Array:
     in_shards(shard, n, 16 * g.size)
     result = np.moveaxis(dx.reshape(n, *shape[2:], c), -1, 1) if last else dx.reshape(shape)
     return result.astype(g.dtype, copy=False)
+
+
+def check_fit(name: str, image: Ints, indices: Ints, g: Ints | None = None) -> None:
+    """Raise ValueError where indices (N, C, windows), or gradients g at them, do not fit images (N, C, *spatial)."""
+    if tuple(image[:2]) != tuple(indices[:2]) or g is not None and g != indices:
+        got = f"indices {tuple(indices)}" + ("" if g is None else f" and gradients {tuple(g)}")
+        raise ValueError(f"{name} expected one index for each of the windows of images {tuple(image)}, got {got}")
 
 
 def check_indices(indices: Array, plane: int) -> Array | None:
