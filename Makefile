@@ -15,15 +15,16 @@ EPOCHS ?= 8
 OUT ?= runs/demo
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 PYTEST_ARGS ?=
+OPS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 HOUSE := pyproject.toml constraints.txt
 
-.PHONY: help demo test lint types bench oracle compare notebooks clean
+.PHONY: help demo test lint types bench oracle compare conformance notebooks clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 demo: $(VENV)/.demo ## install, then train mnist-cnn on the packaged digits into runs/demo
 	$(BIN)/tinygrad-cnn train --model mnist-cnn --data digits --epochs $(EPOCHS) --out $(OUT) --overwrite
@@ -53,6 +54,9 @@ oracle: $(VENV)/.oracle ## ask PyTorch again and freeze its answers into tests/
 
 compare: $(VENV)/.oracle ## compare with an installed PyTorch, live
 	$(BIN)/python -m pytest -m live $(PYTEST_ARGS)
+
+conformance: $(VENV)/.oracle ## run PyTorch's own samples of every shared op on both
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.conformance $(OPS)
 
 clean: ## remove the environment and the caches (runs/ stays)
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

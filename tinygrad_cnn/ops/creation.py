@@ -126,9 +126,9 @@ def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0) -> 
 
 
 @public
-def scalar_tensor(s: float, *, dtype: Any = None) -> Any:
+def scalar_tensor(s: float, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """A 0-d tensor of the default dtype."""
-    return wrap(np.asarray(s, dtype=dtype or modes.get_default_dtype()))
+    return finish(np.asarray(s, dtype=dtype or modes.get_default_dtype()), device, requires_grad)
 
 
 # --- constants -------------------------------------------------------------------------------------

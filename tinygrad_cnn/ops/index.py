@@ -19,7 +19,7 @@ from tinygrad_cnn.autograd.op import Multilinear, unbroadcast
 from tinygrad_cnn.ops.common import Array, axis_of, like
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.expect import ShapeError
-from tinygrad_cnn.ops.shape import ravel, reshape
+from tinygrad_cnn.ops.shape import movedim, ravel, reshape
 from tinygrad_cnn.ops.views import view_of
 
 ndarray = np.ndarray
@@ -488,13 +488,17 @@ def diag(input: Array, diagonal: int = 0) -> Array:
 
 
 @public(method=True)
-def diag_embed(input: Array, offset: int = 0) -> Array:
-    """Matrices with the last dimension of `input` on their diagonal."""
+def diag_embed(input: Array, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Array:
+    """Matrices, in dimensions `dim1` and `dim2` of the result, with the last dimension of `input` on their diagonal."""
     shape = np.shape(unwrap(input))
     size = shape[-1] + abs(offset)
     rows = np.arange(shape[-1])
     index = (Ellipsis, rows - min(offset, 0), rows + max(offset, 0))
-    return scatter_op(input, index=index, shape=(*shape[:-1], size, size), unique=True)
+    result = scatter_op(input, index=index, shape=(*shape[:-1], size, size), unique=True)
+    first, second = axis_of(dim1, len(shape) + 1), axis_of(dim2, len(shape) + 1)
+    if first == second:
+        raise ShapeError(f"diag_embed expected two different dimensions, got dim1={dim1} and dim2={dim2}")
+    return movedim(result, (-2, -1), (first, second))
 
 
 @public(method=True)

@@ -19,7 +19,7 @@ from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.extreme import values_indices
 from tinygrad_cnn.ops.index import gather
 from tinygrad_cnn.ops.reduce import sum
-from tinygrad_cnn.ops.shape import movedim, ravel, reshape, squeeze, unsqueeze
+from tinygrad_cnn.ops.shape import cat, movedim, ravel, reshape, squeeze, unsqueeze
 
 ndarray = np.ndarray
 
@@ -242,9 +242,17 @@ def quantile(
 
 
 @public(method=True)
-def diff(input: Array, n: int = 1, dim: int = -1) -> Array:
-    """Differences of neighbours along `dim`, n times."""
+def diff(
+    input: Array, n: int = 1, dim: int = -1, prepend: Array | None = None, append: Array | None = None
+) -> Array:
+    """Differences of neighbours along `dim`, n times, of `prepend`, `input` and `append` one after the other."""
+    if not np.ndim(unwrap(input)):
+        raise ShapeError("diff expected a tensor of at least one dimension, got a 0-d tensor")
+    if n < 0:
+        raise ValueError(f"diff expected n >= 0, got {n}")
     axis = axis_of(dim, np.ndim(unwrap(input)))
+    if n and (prepend is not None or append is not None):
+        input = cat([part for part in (prepend, input, append) if part is not None], axis)
     lead = (slice(None),) * axis
     for _ in range(n):
         later, earlier = input[(*lead, slice(1, None))], input[(*lead, slice(None, -1))]
@@ -272,15 +280,21 @@ def unique(
 
 
 @public(method=True)
-def unique_consecutive(input: Array, return_inverse: bool = False, return_counts: bool = False) -> Any:
-    """The values without immediate repetitions (of the flat tensor)."""
-    x = np.ravel(unwrap(input))
-    first = np.concatenate([np.ones(min(len(x), 1), bool), x[1:] != x[:-1]])
-    found = [x[first]]
+def unique_consecutive(
+    input: Array, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+) -> Any:
+    """The values without immediate repetitions: of the flat tensor, or whole slices along `dim`."""
+    x = unwrap(input)
+    axis = 0 if dim is None else axis_of(dim, np.ndim(x))
+    rows = np.ravel(x) if dim is None else np.moveaxis(np.atleast_1d(x), axis, 0)
+    changes = (rows[1:] != rows[:-1]).any(tuple(range(1, rows.ndim)))
+    first = np.concatenate([np.ones(min(len(rows), 1), bool), changes])
+    found = [np.moveaxis(rows[first], 0, axis)]
     if return_inverse:
-        found.append((np.cumsum(first) - 1).reshape(np.shape(unwrap(input))))
+        inverse = np.cumsum(first) - 1
+        found.append(inverse.reshape(np.shape(x)) if dim is None else inverse)
     if return_counts:
-        found.append(np.diff(np.append(np.flatnonzero(first), len(x))))
+        found.append(np.diff(np.append(np.flatnonzero(first), len(rows))))
     results = tuple([like(part, input) for part in found])
     return results if len(results) > 1 else results[0]
 
@@ -292,9 +306,11 @@ def isin(elements: Array, test_elements: Array, *, invert: bool = False) -> Arra
 
 
 @public
-def bucketize(input: Array, boundaries: Array, *, right: bool = False) -> Array:
+def bucketize(input: Array, boundaries: Array, *, out_int32: bool = False, right: bool = False) -> Array:
     """Into which interval between sorted boundaries each value falls."""
-    return like(unwrap(searchsorted(boundaries, input, right=right)), input)
+    if np.ndim(unwrap(boundaries)) != 1:
+        raise ShapeError(f"bucketize expected boundaries of one dimension, got shape {np.shape(unwrap(boundaries))}")
+    return like(unwrap(searchsorted(boundaries, input, out_int32=out_int32, right=right)), input)
 
 
 @public(method=True)
@@ -308,10 +324,37 @@ def bincount(input: Array, weights: Array | None = None, minlength: int = 0) -> 
 
 
 @public
-def searchsorted(sorted_sequence: Array, values: Array, *, right: bool = False) -> Array:
-    """Where each value would be put into a sorted 1-d tensor."""
-    found = np.searchsorted(unwrap(sorted_sequence), unwrap(values), side="right" if right else "left")
-    return like(np.asarray(found, np.int64), sorted_sequence)
+def searchsorted(
+    sorted_sequence: Array, input: Array, *, out_int32: bool = False, right: bool = False, side: str | None = None,
+    sorter: Array | None = None,
+) -> Array:  # fmt: skip
+    """Where each value would be put into a sorted sequence: one of 1 dimension, or one for each row of values.
+
+    `side="right"` is `right=True`; `sorter` holds the indices that sort the sequence along its last dimension.
+    """
+    if side not in (None, "left", "right"):
+        raise ValueError(f"searchsorted expected side 'left' or 'right', got {side!r}")
+    if right and side == "left":
+        raise ValueError("searchsorted got right=True and side='left', which contradict each other")
+    rows, values = np.asarray(unwrap(sorted_sequence)), np.asarray(unwrap(input))
+    if sorter is not None:
+        order = unwrap(sorter)
+        if order.shape != rows.shape:
+            raise ShapeError(f"searchsorted expected a sorter of shape {rows.shape}, got {order.shape}")
+        rows = np.take_along_axis(rows, order, -1)
+    where: Any = "right" if right or side == "right" else "left"
+    if rows.ndim == 1:
+        found = np.searchsorted(rows, values, where)
+    elif rows.shape[:-1] != values.shape[:-1] or not rows.ndim:
+        raise ShapeError(
+            f"searchsorted expected a sequence of one dimension, or one for each row of values; got shapes "
+            f"{rows.shape} and {values.shape}"
+        )
+    else:
+        found = np.empty(values.shape, np.int64)
+        for place in np.ndindex(rows.shape[:-1]):
+            found[place] = np.searchsorted(rows[place], values[place], where)
+    return like(np.asarray(found, np.int32 if out_int32 else np.int64), sorted_sequence)
 
 
 @public(method=True)

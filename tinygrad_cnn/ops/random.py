@@ -197,12 +197,14 @@ def randn(
 
 @public
 def randint(
-    low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = None,
+    low: int = 0, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False,
 ) -> Any:  # fmt: skip
-    """Integers of [low, high), or of [0, low) as ``randint(high, size)``."""
+    """Integers of [low, high), or of [0, high) as ``randint(high, size)`` or ``randint(high=…, size=…)``."""
     if size is None:
         low, high, size = 0, low, high
+    elif high is None:
+        low, high = 0, low
     if not isinstance(high, (int, np.integer)) or high <= low:
         raise ValueError(
             f"randint expected integers low < high and a size, got low={low}, high={high}, size={size}"

@@ -192,13 +192,14 @@ def prod(
 
 
 def _deviation(
-    name: str, input: Array, dim: Any, unbiased: bool | None, correction: float
+    name: str, input: Array, dim: Any, unbiased: bool | None, correction: float | None
 ) -> tuple[Any, Any, Any, float]:
     """(dim, mean with its dimensions kept, distances from it, n - correction)."""
     if isinstance(dim, bool):  # PyTorch's older form var(x, unbiased)
         dim, unbiased = None, dim
     if unbiased is not None:
         correction = 1 if unbiased else 0
+    correction = 1 if correction is None else correction
     if not is_floating(input):
         _refuse_integers(name, input)
     count = _count(np.shape(unwrap(input)), reduced_axes(input, dim))
@@ -213,7 +214,7 @@ def _ratio(total: Array, left: float) -> Array:
 
 @public
 def var_mean(
-    input: Array, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float = 1,
+    input: Array, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = 1,
     axis: Any = None, keepdims: Any = None,
 ) -> tuple[Array, Array]:  # fmt: skip
     """(variance, mean). The variance divides by n - correction; `unbiased` True or False means 1 or 0."""
@@ -231,7 +232,7 @@ def _refuse_integers(name: str, input: Array) -> Array:
 
 @public(method=True, out=True)
 def var(
-    input: Array, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float = 1,
+    input: Array, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = 1,
     axis: Any = None, keepdims: Any = None,
 ) -> Array:  # fmt: skip
     """The variance Σ (x - mean)² / (n - correction) over `dim`; unbiased (correction=1) by default."""
@@ -240,7 +241,7 @@ def var(
 
 @public(method=True, out=True)
 def std(
-    input: Array, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float = 1,
+    input: Array, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = 1,
     axis: Any = None, keepdims: Any = None,
 ) -> Array:  # fmt: skip
     """The square root of the variance over `dim`; where all values are equal its gradient is 0."""
@@ -255,7 +256,7 @@ def std_mean(
     unbiased: bool | None = None,
     keepdim: bool = False,
     *,
-    correction: float = 1,
+    correction: float | None = 1,
 ) -> tuple[Array, Array]:
     """(standard deviation, mean)."""
     dim, center, away, left = _deviation("std", input, dim, unbiased, correction)

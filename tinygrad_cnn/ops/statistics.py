@@ -11,13 +11,13 @@ from tinygrad_cnn.autograd.handle import unwrap, wrap
 from tinygrad_cnn.ops.arithmetic import logaddexp
 from tinygrad_cnn.ops.common import Array, as_float, axis_of, like
 from tinygrad_cnn.ops.declare import public
-from tinygrad_cnn.ops.elementwise import cast
+from tinygrad_cnn.ops.elementwise import cast, clamp_min
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.extreme import values_indices
 from tinygrad_cnn.ops.index import diag, gather
 from tinygrad_cnn.ops.linalg import matmul
-from tinygrad_cnn.ops.reduce import mean, sum, vector_norm
-from tinygrad_cnn.ops.shape import movedim, ravel, reshape, stack, unsqueeze
+from tinygrad_cnn.ops.reduce import sum, vector_norm
+from tinygrad_cnn.ops.shape import movedim, ravel, reshape, stack
 
 _LN2 = float(np.log(2))
 
@@ -43,12 +43,23 @@ def mode(input: Array, dim: int = -1, keepdim: bool = False) -> values_indices:
 
 
 @public(method=True)
-def nanmedian(input: Array) -> Array:
-    """The lower median of all entries that are not NaN."""
-    from tinygrad_cnn.ops.order import median
-
-    flat = ravel(input)
-    return median(flat[~np.isnan(unwrap(flat))])
+def nanmedian(input: Array, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The lower median of the entries that are not nan: of all, or (values, indices) along `dim`."""
+    if dim is None:
+        return nanmedian(ravel(input), 0)[0]
+    x = np.asarray(unwrap(input))
+    axis = axis_of(dim, x.ndim)
+    if not x.ndim:
+        return values_indices(input * 1, like(np.zeros((), np.int64), input))
+    if not x.shape[axis]:
+        raise ShapeError(f"nanmedian expected at least one entry along dim {dim}, got shape {x.shape}")
+    middle = np.maximum((~np.isnan(x)).sum(axis, keepdims=True) - 1, 0) // 2
+    indices = np.take_along_axis(np.argsort(x, axis, kind="stable"), middle, axis)  # nan is sorted last
+    values = gather(input, axis, indices)
+    if not keepdim:
+        indices = np.squeeze(indices, axis)
+        values = reshape(values, indices.shape)
+    return values_indices(values, like(indices, input))
 
 
 @public(method=True)
@@ -99,12 +110,36 @@ def diagflat(input: Array, offset: int = 0) -> Array:
 
 
 @public(method=True)
-def cov(input: Array, *, correction: int = 1) -> Array:
-    """The covariances of the rows of (variables, observations), or the variance of (observations,)."""
-    x = input if np.ndim(unwrap(input)) > 1 else unsqueeze(input, 0)
-    away = x - mean(x, 1, True)
-    result = matmul(away, away.T) / max(np.shape(unwrap(x))[1] - correction, 0)
-    return result if np.ndim(unwrap(input)) > 1 else reshape(result, ())
+def cov(
+    input: Array, *, correction: int = 1, fweights: Array | None = None, aweights: Array | None = None
+) -> Array:
+    """The covariances of the rows of (variables, observations), or the variance of (observations,).
+
+    An observation counts `fweights` times (integers), with the weight `aweights`.
+    """
+    if np.ndim(unwrap(input)) > 2:
+        raise ShapeError(f"cov expected at most two dimensions, got shape {np.shape(unwrap(input))}")
+    x = input if np.ndim(unwrap(input)) > 1 else reshape(input, (1, -1))
+    count = np.shape(unwrap(x))[1]
+    weights: Array = np.ones(count, np.asarray(unwrap(as_float(x))).dtype)
+    for name, given in (("fweights", fweights), ("aweights", aweights)):
+        if given is None:
+            continue
+        values = np.asarray(unwrap(given))
+        if values.shape != (count,):
+            raise ShapeError(f"cov expected {name} of shape ({count},), got {values.shape}")
+        if name == "fweights" and values.dtype.kind not in "iu":
+            raise TypeError(f"cov expected integer fweights, got {values.dtype}: convert them with .long()")
+        if (values < 0).any():
+            raise ValueError(f"cov expected {name} that are not negative, got {values.min()}")
+        weights = weights * cast(given, unwrap(weights).dtype)
+    total = sum(weights)
+    left = total - correction
+    if aweights is not None and correction:
+        left = total - correction * sum(weights * aweights) / total
+    away = x - sum(x * weights, 1, True) / total
+    result = matmul(away * weights, away.T) / clamp_min(left, 0)
+    return reshape(result, ()) if len(unwrap(x)) == 1 else result
 
 
 @public(method=True)
