@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import tinygrad_cnn as tg
@@ -77,3 +78,29 @@ def test_searchsorted_searches_each_row_with_side_and_sorter():
         tg.searchsorted(rows, values, right=True, side="left")
     with pytest.raises(ValueError, match="one for each row"):
         tg.searchsorted(rows, tg.tensor([[1], [2], [3]]))
+
+
+def test_what_is_no_number_equals_no_tensor():
+    t = tg.ones(2)
+    for other in (None, "a", b"a"):
+        assert (t == other) is False and (t != other) is True
+        with pytest.raises(TypeError):
+            _ = t < other
+    assert (t == 1).tolist() == [True, True]
+
+
+def test_tensor_split_takes_its_places_from_a_tensor():
+    x = tg.arange(5)
+    assert [p.tolist() for p in tg.tensor_split(x, tg.tensor([1, 3]))] == [[0], [1, 2], [3, 4]]
+    assert [p.tolist() for p in tg.tensor_split(x, tg.tensor(2))] == [[0, 1, 2], [3, 4]]
+
+
+def test_the_loader_calls_worker_init_fn_and_converts_single_samples():
+    from tinygrad_cnn.utils.data import DataLoader
+
+    called = []
+    samples = [(np.float32(k), np.arange(2)) for k in range(4)]
+    loaded = list(DataLoader(samples, batch_size=None, num_workers=1, worker_init_fn=called.append))
+    assert called == [0]
+    assert [float(number) for number, _ in loaded] == [0, 1, 2, 3]
+    assert all(isinstance(part, tg.Tensor) for sample in loaded for part in sample)

@@ -430,6 +430,8 @@ def unfold(input: Array, dimension: int, size: int, step: int) -> Array:
 def tensor_split(input: Array, indices_or_sections: Any, dim: int = 0) -> tuple[Array, ...]:
     """Parts of as equal size as possible, or cut at the given places."""
     total = np.shape(unwrap(input))[axis_of(dim, np.ndim(unwrap(input)))]
+    if isinstance(indices_or_sections, Handle):
+        indices_or_sections = unwrap(indices_or_sections).tolist()
     if isinstance(indices_or_sections, (int, np.integer)):
         n = int(indices_or_sections)
         ends = np.cumsum([total // n + (k < total % n) for k in range(n)]).tolist()

@@ -420,8 +420,13 @@ class Tensor(TensorMethods):
         return _ari.floor_divide(other, self)
 
     __abs__ = _ele.abs
-    __eq__ = _cmp.eq
-    __ne__ = _cmp.ne
+
+    def __eq__(self, other: Any) -> Any:  # what is no number equals no tensor: a plain False, as in PyTorch
+        return False if other is None or isinstance(other, (str, bytes)) else _cmp.eq(self, other)
+
+    def __ne__(self, other: Any) -> Any:
+        return True if other is None or isinstance(other, (str, bytes)) else _cmp.ne(self, other)
+
     __lt__ = _cmp.lt
     __le__ = _cmp.le
     __gt__ = _cmp.gt

@@ -55,9 +55,9 @@ def default_collate(batch: Sequence[Any]) -> Any:
 
 
 def default_convert(data: Any) -> Any:
-    """Arrays inside `data` as tensors; what the loader does to a single sample without batching."""
-    if isinstance(data, np.ndarray) and data.dtype.kind not in "OSUM":
-        return wrap(data)
+    """Arrays and NumPy's numbers inside `data` as tensors; what the loader does to a single sample without batching."""
+    if isinstance(data, (np.ndarray, np.generic)) and data.dtype.kind not in "OSUM":
+        return wrap(np.asarray(data))
     if isinstance(data, Mapping):
         return {key: default_convert(value) for key, value in data.items()}
     if isinstance(data, tuple) and hasattr(data, "_fields"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 from tinygrad_cnn.utils.data.collate import default_collate, default_convert
@@ -26,8 +26,9 @@ class DataLoader:
     collate_fn     makes a batch of a list of samples; `default_collate` stacks them
     drop_last      leave out a last batch that is shorter
     prefetch_factor    batches that each thread keeps ready, 2 unless told
+    worker_init_fn     called in each thread with its number, before it loads
 
-    `pin_memory`, `timeout`, `worker_init_fn`, `multiprocessing_context`, `persistent_workers` exist for
+    `pin_memory`, `timeout`, `multiprocessing_context`, `persistent_workers` exist for
     PyTorch's sake and change nothing. Raises ValueError for options that exclude each other.
     """
 
@@ -116,7 +117,12 @@ class DataLoader:
         return self.collate_fn(many(key) if many is not None else [self.dataset[i] for i in key])
 
     def _ahead(self, keys: Iterator[Any]) -> Iterator[Any]:
-        pool = ThreadPoolExecutor(self.num_workers, thread_name_prefix="tinygrad_cnn-loader")
+        numbers = count()
+        pool = ThreadPoolExecutor(
+            self.num_workers,
+            thread_name_prefix="tinygrad_cnn-loader",
+            initializer=self.worker_init_fn and (lambda: self.worker_init_fn(next(numbers))),
+        )
         waiting: deque[Future[Any]] = deque()
         try:
             for key in islice(keys, self.num_workers * self.prefetch_factor):
