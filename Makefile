@@ -21,7 +21,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 HOUSE := pyproject.toml constraints.txt
 
-.PHONY: help demo test lint types bench oracle compare conformance notebooks clean
+.PHONY: help demo test lint types bench oracle compare conformance memcheck notebooks clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -57,6 +57,10 @@ compare: $(VENV)/.oracle ## compare with an installed PyTorch, live
 
 conformance: $(VENV)/.oracle ## run PyTorch's own samples of every shared op on both
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.conformance $(OPS)
+
+memcheck: $(VENV)/.dev ## every compiled kernel on 48,000 random and hostile calls, with guard pages around all arrays
+	$(BIN)/python -m tests.memcheck --count 24000 --seed 0
+	$(BIN)/python -m tests.memcheck --count 24000 --seed 1 --no-bounds-check
 
 clean: ## remove the environment and the caches (runs/ stays)
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

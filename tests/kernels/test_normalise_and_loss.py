@@ -119,7 +119,10 @@ def test_a_class_that_does_not_exist_is_named(form):
 def test_bias_and_relu_keep_nan_and_block_what_is_not_positive(form):
     x = np.array([[[-1.0, 0.0], [2.0, np.nan]]], np.float32)
     np.testing.assert_array_equal(form.relu(x), [[[0, 0], [2, np.nan]]])
-    np.testing.assert_array_equal(form.relu_input(np.full_like(x, 3), x), [[[0, 0], [3, 0]]])
+    np.testing.assert_array_equal(form.relu_input(np.full_like(x, 3), x), [[[0, 0], [3, 3]]])
+    np.testing.assert_array_equal(form.relu_input(np.full_like(x, np.inf), x), [[[0, 0], [np.inf, np.inf]]])
+    large = np.tile(x, (1000, 2, 1))
+    np.testing.assert_array_equal(form.relu_input(np.full_like(large, np.inf), large)[-1, 2:], [[0, 0], [np.inf] * 2])
     np.testing.assert_array_equal(form.bias_add(x[:, :, :1], np.array([10, 20], np.float32)), [[[9], [22]]])
 
 

@@ -280,7 +280,7 @@ def relu(x: Array) -> Array:
 
 
 def relu_input(g: Array, y: Array) -> Array:
-    """g where y > 0, else 0; y may be ReLU's input or its output."""
+    """0 where y <= 0, else g (at nan, too, as in PyTorch); y may be ReLU's input or its output."""
     return (_chosen or _choose()).relu_input(g, y)
 
 

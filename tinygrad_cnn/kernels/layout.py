@@ -44,8 +44,8 @@ def is_channels_last(x: Array) -> bool:
 
 
 def accumulator(dtype: Any) -> np.dtype[Any]:
-    """The dtype sums are kept in: float32 for float16, else the dtype itself."""
-    dtype = np.dtype(dtype)
+    """The dtype sums are kept in: float32 for float16, else the dtype itself, in this machine's order of bytes."""
+    dtype = np.dtype(dtype).newbyteorder("=")
     return np.dtype(np.float32) if dtype == np.float16 else dtype
 
 

@@ -29,7 +29,9 @@ E = Elementwise
 
 
 def _relu_pull(g: Any, y: Any, _x: Any) -> Any:
-    return kernels.relu_input(g, y) if type(g) is ndarray and type(y) is ndarray else g * (y > 0)
+    if type(g) is ndarray and type(y) is ndarray:
+        return kernels.relu_input(g, y)
+    return np.where(y <= 0, g.dtype.type(0), g)
 
 
 def _relu_forward(x: Any) -> Any:
@@ -39,7 +41,7 @@ def _relu_forward(x: Any) -> Any:
 relu_op = E(
     "relu",
     _relu_forward,
-    lambda y, _x: y > 0,
+    lambda y, _x: np.logical_not(y <= 0),
     vjp=(_relu_pull,),
     formula="max(x, 0)",
     local=("1 where x > 0",),

@@ -215,7 +215,7 @@ def mask(table, first, last):
     g, y, dx = view(t[0] + 4 * first, count), view(t[1] + 4 * first, count), view(t[2] + 4 * first, count)
     zero = np.float32(0)
     for i in range(count):
-        dx[i] = g[i] if y[i] > zero else zero
+        dx[i] = zero if y[i] <= zero else g[i]
 
 
 @Task

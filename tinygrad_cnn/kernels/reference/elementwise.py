@@ -59,11 +59,21 @@ def relu(x: Array) -> Array:
 
 def relu_input(g: Array, y: Array) -> Array:
     """See `kernels.relu_input`."""
-    if g.ndim == 0:
-        return np.where(y > 0, g, g.dtype.type(0))
+    bits = _BITS.get(g.dtype)
+    if g.ndim == 0 or bits is None:
+        return np.where(y <= 0, g.dtype.type(0), g)
     dx = np.empty_like(g)
-    _over_batch(lambda g, y, dx: np.multiply(g, y > 0, out=dx), g, y, dx)
+    _over_batch(lambda g, y, dx: _let_through(g, y, dx, bits), g, y, dx)
     return dx
+
+
+# Integers as wide as a float.
+_BITS = {np.dtype(f"f{n}"): np.dtype(f"i{n}") for n in (2, 4, 8)}
+
+
+def _let_through(g: Array, y: Array, dx: Array, bits: np.dtype[Any]) -> None:
+    """Writes g, or 0 where y <= 0, to dx. All bits or none: as fast as a product, which would make nan of inf * 0."""
+    np.bitwise_and(g.view(bits), (y <= 0).view(np.int8) - np.int8(1), out=dx.view(bits))
 
 
 def bias_relu(x: Array, bias: Array) -> Array:
