@@ -8,7 +8,7 @@ import pytest
 import tinygrad_cnn as tg
 from tinygrad_cnn.autograd import keep_values
 from tinygrad_cnn.autograd.graph import reachable
-from tinygrad_cnn.autograd.observe import leaf_names
+from tinygrad_cnn.autograd.inspect import leaf_names
 
 
 def leaf(*values):

@@ -14,8 +14,8 @@ from tinygrad_cnn import kernels, nn
 from tinygrad_cnn.autograd import deferred
 from tinygrad_cnn.autograd.backward import backward_steps
 from tinygrad_cnn.autograd.graph import reachable
-from tinygrad_cnn.autograd.observe import keep_values, values_of
-from tinygrad_cnn.autograd.saved import peek
+from tinygrad_cnn.autograd.inspect import saved_of, values_of
+from tinygrad_cnn.autograd.observe import keep_values
 from tinygrad_cnn.debug import BackwardSession
 from tinygrad_cnn.ops.fused import UnderPool
 
@@ -409,7 +409,7 @@ def test_what_can_no_longer_be_computed_again_is_said_to_be_so():
     node = under_pool(loss)[0]
     with tg.no_grad():
         net.conv1.weight.mul_(2)
-    assert peek(node) is None
+    assert saved_of(node) is None
     session = BackwardSession(loss)
     with pytest.raises(RuntimeError, match=r"relu is computed again .* weight of shape .*set_fusion"):
         session.finish()

@@ -77,7 +77,7 @@ def test_no_observer_hears_of_it(net):
         draw_all(loss)
         assert not heard
         loss.backward()
-    assert heard and modes.state.on_backward is None
+    assert heard and modes.state.now.on_visit is None
 
 
 def test_the_random_stream_goes_on_as_if_nothing_was_drawn(net):

@@ -16,8 +16,7 @@ import numpy as np
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle, make_leaf, wrap
-from tinygrad_cnn.autograd.observe import observing
-from tinygrad_cnn.autograd.saved import held
+from tinygrad_cnn.autograd.inspect import held, observing
 from tinygrad_cnn.autograd.versions import owner
 
 __all__ = ["Layer", "Summary", "summary"]

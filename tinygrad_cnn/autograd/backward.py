@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_cnn.autograd.backward_pass import BackwardPass, Lazy
+from tinygrad_cnn.autograd.driver import run
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 
@@ -70,9 +71,9 @@ def backward(
                     f"got the result of {node.op.name}; use autograd.grad for its gradient"
                 )
             wanted.append(node)
-    BackwardPass(
+    run(BackwardPass(
         [t.node for t in tensors], seeds, create_graph=create_graph, retain_graph=retain_graph, inputs=wanted
-    ).run()
+    ))  # fmt: skip
 
 
 def gradients(
@@ -139,7 +140,7 @@ def _pull_to(
         [node for node, _ in live], [seed for _, seed in live], create_graph=create_graph, retain_graph=retain,
         inputs=[x.node for x in inputs], accumulate=False,
     )  # fmt: skip
-    work.run()
+    run(work)
     assert work.captured is not None
     return [work.captured[x.node.seq] for x in inputs]
 

@@ -7,9 +7,10 @@ inputs have received so far. `backward` is the door for users; the debugger hold
 from __future__ import annotations
 
 import sys
+import weakref
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -44,6 +45,13 @@ class Lazy:
         return None
 
 
+class Failure(NamedTuple):
+    """Where a pass failed: the node whose rule or hook raised, and the gradient that had arrived there."""
+
+    node: Node
+    upstream: Any
+
+
 class BackwardPass:
     """The state of one backward pass.
 
@@ -52,6 +60,7 @@ class BackwardPass:
         position: how many of them are done
         grads: gradient received so far, by `node.seq`, of nodes not yet visited
         captured: gradients of the wanted inputs, by `seq` (only with `inputs`)
+        failure: where a rule or a hook raised, and what had arrived there; None while nothing did
 
     Parameters
         outputs, seeds: where it starts, and ∂L/∂output for each (an array or tensor of the same shape)
@@ -74,6 +83,7 @@ class BackwardPass:
         self.deferred = keep and not self.retain_graph
         self.accumulate = accumulate
         self.position = 0
+        self.failure: Failure | None = None
         self.grads: dict[int, Any] = {}
         self.owned: set[int] = set()
         self.captured: dict[int, Any] | None = None
@@ -88,15 +98,19 @@ class BackwardPass:
 
     # --- one node ------------------------------------------------------------------------------
 
-    def steps(self, watched: bool = True) -> Iterator[tuple[Node, Any, Sequence[Any]]]:
-        """Visit the nodes one by one; yields (node, upstream, downstream) behind each.
+    def steps(self) -> Iterator[tuple[Node, Any, Sequence[Any]]]:
+        """Visit the nodes one by one; yields (node, upstream, downstream) behind each."""
+        paused = modes.state.now.paused
+        if not any(ref() is self for ref in paused):
+            paused.append(weakref.ref(self, paused.remove))
+        return self._steps(watched=True)
 
-        With ``watched=False`` nobody looks: it yields nothing and keeps no list of what it hands on.
-        """
+    def _steps(self, watched: bool) -> Iterator[tuple[Node, Any, Sequence[Any]]]:
+        # With watched=False nobody looks: it yields nothing and keeps no list of what it hands on.
         grads, needed, captured, receive = self.grads, self.needed, self.captured, self.receive
         create_graph, release = self.create_graph, not (self.retain_graph or self.deferred)
-        observe = modes.state.on_backward
-        listed = watched or observe is not None
+        observers = modes.state.now.on_visit
+        listed = watched or observers is not None
         unseen = not (listed or self.keep)
         owned, in_place, add = self.owned, not self.keep, np.add
         order = self.order
@@ -105,103 +119,116 @@ class BackwardPass:
         suspicious = oldest is not None and versions.any_change_since(oldest)
         pop = grads.pop
         downstream: Any = ()
-        for position in range(self.position, len(order)):
-            node = order[position]
-            self.position = position + 1
-            g = pop(node.seq, None)
-            if g is None:
-                continue
-            if type(g) is not ndarray:
-                if isinstance(g, Lazy):
-                    if unseen and node.extra is None and (captured is None or node.seq not in captured):
-                        d = g.through(node)
-                        if d is not None:
-                            receive(node.parents[0], d)  # type: ignore[arg-type]  # its only input is live
-                            if release:
-                                node.saved = RELEASED
-                            continue
-                    g = g.dense()
-                    self.owned.add(node.seq)
-                elif isinstance(g, np.generic):  # what NumPy makes of 0-d arrays
-                    g = np.asarray(g)
-            extra = node.extra
-            hooks = None
-            if extra is not None:
-                hooks = extra.hooks
-                if hooks is not None:
-                    g = hooks.on_upstream(g)
-            if captured is not None and node.seq in captured:
-                captured[node.seq] = g
-            parents = node.parents
-            if not parents:
-                if self.accumulate:
-                    # Taken over as it is when nobody else holds the array (or what it is a view of).
-                    alone = not create_graph and (
-                        node.seq in self.owned
-                        or sys.getrefcount(g) <= _ALONE
-                        and (g.base is None or sys.getrefcount(g.base) <= _ALONE)
-                    )
-                    self._write_grad(node, g, alone)
-                if observe is not None:
-                    observe(node, g, ())
-                if watched:
-                    yield node, g, ()
-                continue
-            if extra is not None and extra.target is not None and self.accumulate:
-                self._write_grad(node, g, False)
-            saved = node.saved
-            if type(saved) is not tuple:
-                saved = saved_values(node)
-            if suspicious:
-                check_versions(node, saved)
-            op = node.op
-            if create_graph:
-                saved = saved_tensors(node)
-            if hooks is not None or op.kind == "general":
-                downstream = op.pull_all(g, node, saved)
-                if hooks is not None:
-                    downstream = hooks.on_downstream(downstream, g)
-                for parent, d in zip(parents, downstream):
-                    if parent is not None and d is not None and (needed is None or parent.seq in needed):
-                        receive(parent, d)
-            else:
-                # What `op.pull_all` does, without its calls: most nodes are of this kind, and cheap.
-                params, pullers = node.params, op.pullers
-                if listed:
-                    downstream = [None] * len(parents)
-                i = -1
-                for parent in parents:
-                    i += 1
-                    if parent is None or needed is not None and parent.seq not in needed:
-                        continue
-                    if pullers is None:
-                        d = op.pull(i, g, node, saved)
-                    else:
-                        d = pullers[i](g, saved, params)
-                        if d.shape != parent.shape:
-                            d = unbroadcast(d, parent.shape)
+        arrived: Any = None
+        try:
+            for position in range(self.position, len(order)):
+                node = order[position]
+                self.position = position + 1
+                g = pop(node.seq, None)
+                if g is None:
+                    continue
+                if type(g) is not ndarray:
+                    if isinstance(g, Lazy):
+                        if unseen and node.extra is None and (captured is None or node.seq not in captured):
+                            d = g.through(node)
+                            if d is not None:
+                                receive(node.parents[0], d)  # type: ignore[arg-type]  # its only input is live
+                                if release:
+                                    node.saved = RELEASED
+                                continue
+                        g = g.dense()
+                        self.owned.add(node.seq)
+                    elif isinstance(g, np.generic):  # what NumPy makes of 0-d arrays
+                        g = np.asarray(g)
+                for observer in observers or ():
+                    observer.on_node_begin(node, g)
+                extra = node.extra
+                hooks = None
+                if extra is not None:
+                    hooks = extra.hooks
+                    if hooks is not None:
+                        arrived = g
+                        g = hooks.on_upstream(g)
+                if captured is not None and node.seq in captured:
+                    captured[node.seq] = g
+                parents = node.parents
+                if not parents:
+                    if self.accumulate:
+                        # Taken over as it is when nobody else holds the array (or what it is a view of).
+                        alone = not create_graph and (
+                            node.seq in self.owned
+                            or sys.getrefcount(g) <= _ALONE
+                            and (g.base is None or sys.getrefcount(g.base) <= _ALONE)
+                        )
+                        self._write_grad(node, g, alone)
+                    arrived = None
+                    for observer in observers or ():
+                        observer.on_node_end(node, g, ())
+                    if watched:
+                        yield node, g, ()
+                    continue
+                if extra is not None and extra.target is not None and self.accumulate:
+                    self._write_grad(node, g, False)
+                saved = node.saved
+                if type(saved) is not tuple:
+                    saved = saved_values(node)
+                if suspicious:
+                    check_versions(node, saved)
+                op = node.op
+                if create_graph:
+                    saved = saved_tensors(node)
+                if hooks is not None or op.kind == "general":
+                    downstream = op.pull_all(g, node, saved)
+                    if hooks is not None:
+                        downstream = hooks.on_downstream(downstream, g)
+                    for parent, d in zip(parents, downstream):
+                        if parent is not None and d is not None and (needed is None or parent.seq in needed):
+                            receive(parent, d)
+                else:
+                    # What `op.pull_all` does, without its calls: most nodes are of this kind, and cheap.
+                    params, pullers = node.params, op.pullers
                     if listed:
-                        downstream[i] = d
-                    seq = parent.seq
-                    if d.dtype is not parent.dtype:
-                        receive(parent, d)
-                    elif seq not in grads:
-                        grads[seq] = d
-                    elif seq in owned and in_place and type(d) is ndarray:
-                        total = grads[seq]
-                        add(total, d, total)
-                    else:
-                        receive(parent, d)
-            if release:
-                node.saved = RELEASED
-                if op.choice:
-                    node.params = {k: v for k, v in node.params.items() if k not in op.choice}
-            if observe is not None:
-                observe(node, g, downstream)
-            saved = d = None
-            if watched:
-                yield node, g, downstream
-            downstream = ()  # hold nothing: a leaf may take over an array that nobody else holds
+                        downstream = [None] * len(parents)
+                    i = -1
+                    for parent in parents:
+                        i += 1
+                        if parent is None or needed is not None and parent.seq not in needed:
+                            continue
+                        if pullers is None:
+                            d = op.pull(i, g, node, saved)
+                        else:
+                            d = pullers[i](g, saved, params)
+                            if d.shape != parent.shape:
+                                d = unbroadcast(d, parent.shape)
+                        if listed:
+                            downstream[i] = d
+                        seq = parent.seq
+                        if d.dtype is not parent.dtype:
+                            receive(parent, d)
+                        elif seq not in grads:
+                            grads[seq] = d
+                        elif seq in owned and in_place and type(d) is ndarray:
+                            total = grads[seq]
+                            add(total, d, total)
+                        else:
+                            receive(parent, d)
+                if release:
+                    node.saved = RELEASED
+                    if op.choice:
+                        node.params = {k: v for k, v in node.params.items() if k not in op.choice}
+                for observer in observers or ():
+                    observer.on_node_end(node, g, downstream)
+                saved = d = arrived = None
+                if watched:
+                    yield node, g, downstream
+                downstream = ()  # hold nothing: a leaf may take over an array that nobody else holds
+        except GeneratorExit:  # nobody wants more of the steps
+            raise
+        except BaseException as error:
+            self.failure = Failure(node, g if arrived is None else arrived)
+            # A plain attribute, since the pass must not hold the error, whose frames hold the pass.
+            BaseException.__setattr__(error, "backward_pass", getattr(error, "backward_pass", self))
+            raise
 
     def receive(self, node: Node, d: Any) -> None:
         """Add a contribution to the gradient of `node`.
@@ -269,9 +296,9 @@ class BackwardPass:
         """Exhaust the pass."""
         if self.create_graph:
             with modes.enable_grad():
-                deque(self.steps(watched=False), maxlen=0)
+                deque(self._steps(watched=False), maxlen=0)
         else:
-            deque(self.steps(watched=False), maxlen=0)
+            deque(self._steps(watched=False), maxlen=0)
 
 
 def _visiting_order(outputs: Sequence[Node]) -> list[Node]:

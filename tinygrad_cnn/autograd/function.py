@@ -311,8 +311,8 @@ def _record(
     results: list[Any] = []
     made: dict[int, tuple[np.ndarray, Node]] = {}
     whole = wrap(np.concatenate([o.array.ravel() for o in flowing]), node) if packed else None
-    if modes.state.on_record is not None:
-        modes.state.on_record(node, flowing[0].array if whole is None else whole.array)
+    if modes.state.now.on_record is not None:
+        modes.state.now.on_record(node, flowing[0].array if whole is None else whole.array)
     start = 0
     for output, alive in zip(outputs, live, strict=True):
         if not alive:

@@ -12,7 +12,8 @@ from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.backward import gradients
 from tinygrad_cnn.autograd.graph import Node, reachable
 from tinygrad_cnn.autograd.handle import Handle, make_leaf, unwrap, wrap
-from tinygrad_cnn.autograd.observe import keep_values, values_of
+from tinygrad_cnn.autograd.inspect import values_of
+from tinygrad_cnn.autograd.observe import keep_values
 from tinygrad_cnn.autograd.saved import saved_values
 
 

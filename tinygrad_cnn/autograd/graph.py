@@ -19,29 +19,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_cnn.autograd.scope import Scope
 from tinygrad_cnn.autograd.versions import tick
 
 if TYPE_CHECKING:
     from tinygrad_cnn.autograd.hooks import Hooks
     from tinygrad_cnn.autograd.linear_map import LinearMap
-
-
-class Scope(NamedTuple):
-    """The module call under which a node was made: a linked list up to the outermost module."""
-
-    parent: Scope | None
-    name: str
-    kind: str
-
-    @property
-    def path(self) -> str:
-        """The module path as in `named_modules()`, e.g. ``features.1``; empty for the outermost module."""
-        parts = []
-        scope: Scope | None = self
-        while scope is not None and scope.parent is not None:
-            parts.append(scope.name)
-            scope = scope.parent
-        return ".".join(reversed(parts))
 
 
 class Site(NamedTuple):

@@ -7,7 +7,7 @@ writes the slots below, so it can be understood (and tested) without them.
 from __future__ import annotations
 
 import weakref
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -24,6 +24,8 @@ class Handle:
     node: Node | None
     grad: Any
     name: str | None
+    #: Whether a module's `parameters()` lists tensors of this class.
+    is_parameter: ClassVar[bool] = False
 
 
 _new = object.__new__

@@ -1,64 +1,22 @@
-"""Per-thread switches of the engine: is the graph recorded, under which module, with which extras.
+"""The switches that users know: `no_grad` and the others, as context managers and as decorators; the default dtype.
 
-Every op reads `state` once per call, so it is one plain object per thread and nothing more. The public
-switches (`no_grad` and friends) work as context managers and as decorators.
+What they switch is in `state`.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
-import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from tinygrad_cnn.autograd.graph import Scope
+from tinygrad_cnn.autograd.state import state
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Now:
-    """What one thread is doing at the moment."""
-
-    __slots__ = ("grad", "inference", "on_backward", "on_record", "scope")
-
-    def __init__(self) -> None:
-        self.grad = True
-        self.inference = False
-        self.scope: Scope | None = None
-        #: Called with each node just recorded and its output array; None (the usual case) costs one test.
-        self.on_record: Callable[[Any, np.ndarray], None] | None = None
-        #: Called behind each backward step with (node, upstream, downstream); None costs one test per pass.
-        self.on_backward: Callable[[Any, Any, Any], None] | None = None
-
-
-def _of_now(name: str) -> Any:
-    def get(state: _State) -> Any:
-        return getattr(state.now, name)
-
-    def set(state: _State, value: Any) -> None:
-        setattr(state.now, name, value)
-
-    return property(get, set)
-
-
-class _State(threading.local):
-    """The calling thread's switches. Hot paths read `state.now` once and then its plain slots."""
-
-    def __init__(self) -> None:
-        self.now = _Now()
-
-    grad = _of_now("grad")
-    inference = _of_now("inference")
-    scope = _of_now("scope")
-    on_record = _of_now("on_record")
-    on_backward = _of_now("on_backward")
-
-
-state = _State()
 _default_dtype: np.dtype = np.dtype(np.float32)
 
 

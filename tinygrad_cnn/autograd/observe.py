@@ -1,6 +1,15 @@
-"""Watching the engine at work: what pictures, anomaly detection and the debugger switch on.
+"""Observers: what the engine tells of its work, and to whom.
 
-Off, it costs one `is None` test per op and one per backward pass.
+An `Observer` is told of each node that is recorded and of each backward pass, in the thread in which it was
+entered. The debugger, anomaly detection, profilers and pictures are observers; nothing patches the engine.
+While nobody observes, an op and a pass make one `is None` test each.
+
+    class Ops(Observer):
+        def on_record(self, node, output):
+            print(node.op.name, output.shape)
+
+    with observing(Ops()):
+        loss = net(x).sum()
 """
 
 from __future__ import annotations
@@ -11,26 +20,105 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.backward_pass import BackwardPass
 from tinygrad_cnn.autograd.graph import Node, calling_stack
-from tinygrad_cnn.autograd.saved import peek
+from tinygrad_cnn.autograd.state import Now, state
+
+
+class Observer:
+    """Override the events you want to be told of; the others cost nothing.
+
+    All events come in the thread that entered the observer (see `observing`). An exception that an event raises
+    goes on to whoever called the op or `backward`.
+    """
+
+    def on_record(self, node: Node, output: np.ndarray) -> None:
+        """A node was recorded; `output` is its value, which must not be changed."""
+
+    def on_pass_begin(self, work: BackwardPass) -> bool | None:
+        """`backward()` or `autograd.grad` is about to run a pass.
+
+        Return True to take the pass over: this method has then driven it (through a debugger, say), as far as it
+        wanted, and the engine does nothing more. The newest observer is asked first; who comes after one that took
+        over is not asked. Passes that begin inside another pass or inside this method are left alone.
+        """
+        return None
+
+    def on_node_begin(self, node: Node, upstream: Any) -> None:
+        """A pass is about to do `node`, at which the gradient `upstream` has arrived (before hooks)."""
+
+    def on_node_end(self, node: Node, upstream: Any, downstream: Any) -> None:
+        """A pass did `node`: `upstream` behind its hooks, and per input what it handed on (None: nothing)."""
+
+    def on_pass_end(self, work: BackwardPass) -> None:
+        """The pass of `on_pass_begin` is over."""
+
+    def on_pass_failed(self, work: BackwardPass, error: BaseException) -> None:
+        """The pass of `on_pass_begin` ended with `error`, which goes on to the caller; `work.failure` says where."""
+
+
+class _Functions(Observer):
+    """An observer made of functions."""
+
+    def __init__(self, on_record: Any, on_backward: Any) -> None:
+        if on_record is not None:
+            self.on_record = on_record  # type: ignore[method-assign]
+        if on_backward is not None:
+            self.on_node_end = on_backward  # type: ignore[method-assign]
 
 
 @contextlib.contextmanager
 def observing(
-    on_record: Callable[[Node, np.ndarray], None] | None = None,
+    observer: Observer | None = None, *, on_record: Callable[[Node, np.ndarray], None] | None = None,
     on_backward: Callable[[Node, Any, Any], None] | None = None,
-) -> Iterator[None]:
-    """Call `on_record(node, output)` for each node made in this thread inside the block, and
-    `on_backward(node, upstream, downstream)` behind each backward step. Observers nest; all are called."""
-    state = modes.state
-    before = state.on_record, state.on_backward
-    state.on_record = _both(before[0], on_record)
-    state.on_backward = _both(before[1], on_backward)
+) -> Iterator[Any]:  # fmt: skip
+    """Tell `observer` of this thread's work inside the block. Observers nest, and may end in any order.
+
+    For a single event there is no need of a class: `on_record` is `Observer.on_record`, and `on_backward` is
+    `Observer.on_node_end`.
+    """
+    observer = observer if observer is not None else _Functions(on_record, on_backward)
+    now = state.now
+    _enter(now, (*now.observers, observer))
+    try:
+        yield observer
+    finally:
+        rest = list(now.observers)
+        for k in reversed(range(len(rest))):
+            if rest[k] is observer:
+                del rest[k]
+                break
+        _enter(now, tuple(rest))
+
+
+@contextlib.contextmanager
+def unobserved() -> Iterator[None]:
+    """Tell nobody of this thread's work inside the block: for looking at a graph without leaving a trace."""
+    now = state.now
+    before = now.observers
+    _enter(now, ())
     try:
         yield
     finally:
-        state.on_record, state.on_backward = before
+        _enter(now, before)
+
+
+#: What is called with each outermost pass of whatever thread; see `on_every_pass`.
+EVERY_PASS: list[Callable[[BackwardPass], None]] = []
+
+
+@contextlib.contextmanager
+def on_every_pass(fn: Callable[[BackwardPass], None]) -> Iterator[None]:
+    """Inside the block, call ``fn(work)`` when a pass begins in any thread of the process, in that thread.
+
+    Observers belong to one thread; this is how a debugger learns that another thread ran a pass too. `fn` cannot
+    take the pass over.
+    """
+    EVERY_PASS.append(fn)
+    try:
+        yield
+    finally:
+        EVERY_PASS.remove(fn)
 
 
 @contextlib.contextmanager
@@ -49,58 +137,26 @@ def keep_values(*, stack: bool = False) -> Iterator[None]:
         yield
 
 
-def value_of(node: Node) -> np.ndarray | None:
-    """The value of a node as far as anything still holds it: kept, a leaf's, or saved by its own op."""
-    if node.value is not None:
-        return node.value
-    tensor = node.tensor
-    if tensor is not None:
-        return tensor.array
-    saved = peek(node)
-    return saved[0] if saved and isinstance(saved[0], np.ndarray) else None
+def _enter(now: Now, observers: tuple[Observer, ...]) -> None:
+    """Make these the observers of a thread."""
+    now.observers = observers
+    recorders = [o.on_record for o in observers if _listens(o, "on_record")]
+    now.on_record = None if not recorders else recorders[0] if len(recorders) == 1 else _all(recorders)
+    now.on_visit = tuple(o for o in observers if _listens(o, "on_node_begin", "on_node_end")) or None
+    now.on_pass = (
+        tuple(o for o in observers if _listens(o, "on_pass_begin", "on_pass_end", "on_pass_failed")) or None
+    )
 
 
-def values_of(nodes: list[Node]) -> dict[int, np.ndarray]:
-    """The values that anything among the nodes still holds, by `seq`: consumers save their inputs."""
-    found: dict[int, np.ndarray] = {}
-    for node in nodes:
-        own = value_of(node)
-        if own is not None:
-            found[node.seq] = own
-        if isinstance(node.saved, tuple):
-            for parent, value in zip(node.parents, node.saved[1:], strict=False):
-                if parent is not None and isinstance(value, np.ndarray):
-                    found.setdefault(parent.seq, value)
-    return found
+def _listens(observer: Observer, *events: str) -> bool:
+    return any(
+        getattr(getattr(observer, event), "__func__", None) is not getattr(Observer, event) for event in events
+    )
 
 
-def leaf_names(nodes: list[Node]) -> dict[int, str]:
-    """Readable names of the leaves among the nodes, by `seq`.
+def _all(functions: list[Callable[..., None]]) -> Callable[..., None]:
+    def each(*args: Any) -> None:
+        for fn in functions:
+            fn(*args)
 
-    A parameter's is the path of the module that used it first and its own name there
-    (``features.0.weight``), as in `Module.named_parameters`; a named tensor's is its name.
-    """
-    names: dict[int, str] = {}
-    for node in sorted(nodes, key=lambda n: n.seq):
-        for parent in node.parents:
-            if parent is not None and parent.is_leaf and parent.seq not in names:
-                tensor = parent.tensor
-                name = (tensor.name if tensor is not None else None) or parent.name
-                if name is None:
-                    continue
-                is_parameter = type(tensor).__name__ == "Parameter"
-                names[parent.seq] = f"{node.module}.{name}" if is_parameter and node.module else name
-    return names
-
-
-def _both(
-    first: Callable[..., None] | None, second: Callable[..., None] | None
-) -> Callable[..., None] | None:
-    if first is None or second is None:
-        return first or second
-
-    def both(*args: Any) -> None:
-        first(*args)
-        second(*args)
-
-    return both
+    return each

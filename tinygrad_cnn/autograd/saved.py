@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -33,36 +32,6 @@ def saved_values(node: Node) -> tuple[Any, ...]:
             "or compute the output again."
         )
     return (None,) * (len(live) + 1)
-
-
-def peek(node: Node) -> tuple[Any, ...] | None:
-    """What a node saved, for whoever only looks: nothing is changed by it. None where it was released, where getting
-    it back would run the user's code again (`utils.checkpoint`), or where it can no longer be computed."""
-    saved = node.saved
-    if type(saved) is tuple:
-        return saved
-    look = getattr(saved, "peek", None)
-    if look is None:
-        return None
-    try:
-        return look(node)
-    except RuntimeError:  # an input was changed in place since: the value is unknown, and a rule would say so
-        return None
-
-
-def held(node: Node) -> tuple[Any, ...]:
-    """The arrays that a node holds for its rules at this moment, in whatever form."""
-    saved = node.saved
-    return saved if type(saved) is tuple else getattr(saved, "held", ())
-
-
-def lay_out(nodes: Iterable[Node]) -> None:
-    """Give fused nodes what they would have saved on their own, for whoever is going to step through them."""
-    for node in nodes:
-        if type(node.saved) is not tuple:
-            saved = peek(node)
-            if saved is not None:
-                node.saved = saved
 
 
 def check_versions(node: Node, saved: tuple[Any, ...]) -> None:

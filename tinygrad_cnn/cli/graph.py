@@ -15,6 +15,7 @@ from typing import Any
 
 from tinygrad_cnn import models, viz
 from tinygrad_cnn.autograd.handle import Handle, wrap
+from tinygrad_cnn.autograd.inspect import keep_values
 from tinygrad_cnn.cli.arguments import natural, positive_int
 from tinygrad_cnn.support.errors import UsageError, UserError
 
@@ -127,7 +128,6 @@ class _Seen(BaseException):
 
 
 def _of_script(path: Path, own: list[str], nth: int, options: dict[str, Any]) -> viz.Graph:
-    from tinygrad_cnn.autograd.observe import keep_values
     from tinygrad_cnn.debug.attach import attached
 
     if not path.is_file():

@@ -21,7 +21,7 @@ import numpy as np
 from tinygrad_cnn.autograd.backward_pass import BackwardPass
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import unwrap
-from tinygrad_cnn.autograd.observe import leaf_names, observing, value_of
+from tinygrad_cnn.autograd.inspect import leaf_names, observing, value_of
 from tinygrad_cnn.debug.attach import attached, caller_scopes
 from tinygrad_cnn.debug.session import BackwardSession
 

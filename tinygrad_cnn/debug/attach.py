@@ -10,11 +10,13 @@ import contextlib
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
+from tinygrad_cnn.autograd import driver
 from tinygrad_cnn.autograd.backward_pass import BackwardPass
 from tinygrad_cnn.autograd.graph import is_engine_file
+from tinygrad_cnn.autograd.inspect import failed_pass
 from tinygrad_cnn.debug.breakpoints import Breakpoints
 from tinygrad_cnn.debug.session import BackwardSession
 
@@ -108,21 +110,19 @@ def caller_scopes() -> list[Mapping[str, Any]]:
 
 
 def failed_session(
-    trace: TracebackType | None, *, breakpoints: Breakpoints | None = None
+    error: BaseException, *, breakpoints: Breakpoints | None = None
 ) -> BackwardSession | None:
-    """A session at the node whose rule or hook raised, from a traceback; None when no backward pass is in it."""
-    found = None
+    """A session at the node whose rule or hook raised `error`; None when it did not come from a backward pass."""
+    work = failed_pass(error)
+    if work is None or work.failure is None:
+        return None
     scopes: list[Mapping[str, Any]] = []
-    while trace is not None:
+    trace = error.__traceback__
+    while trace is not None:  # the innermost frame of the user's around the pass
         frame = trace.tb_frame
-        if frame.f_code is BackwardPass.steps.__code__ and "node" in frame.f_locals:
-            found = frame.f_locals
-        elif found is None and not is_engine_file(frame.f_code.co_filename):
+        if frame.f_code is driver.run.__code__:
+            break
+        if not is_engine_file(frame.f_code.co_filename):
             scopes = [frame.f_locals, frame.f_globals]
         trace = trace.tb_next
-    if found is None:
-        return None
-    work = found["self"]
-    if work.position == 0 or work.order[work.position - 1] is not found["node"]:
-        return None
-    return BackwardSession.of_pass(work, arrived=found["g"], breakpoints=breakpoints, scopes=scopes)
+    return BackwardSession.of_pass(work, arrived=work.failure.upstream, breakpoints=breakpoints, scopes=scopes)

@@ -15,7 +15,7 @@ import numpy as np
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import make_leaf, unwrap, wrap
-from tinygrad_cnn.autograd.saved import saved_values
+from tinygrad_cnn.autograd.inspect import saved_values
 from tinygrad_cnn.debug.values import forward, recovered_inputs
 
 if TYPE_CHECKING:

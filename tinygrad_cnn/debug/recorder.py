@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd.handle import unwrap
-from tinygrad_cnn.autograd.observe import keep_values
+from tinygrad_cnn.autograd.inspect import keep_values
 from tinygrad_cnn.debug.moment import Moment, copied, size_of
 from tinygrad_cnn.debug.session import BackwardSession
 from tinygrad_cnn.support.errors import UsageError

@@ -19,7 +19,7 @@ from types import CodeType
 from typing import Any
 
 from tinygrad_cnn.autograd.graph import calling_stack
-from tinygrad_cnn.autograd.observe import keep_values, observing
+from tinygrad_cnn.autograd.inspect import keep_values, observing
 from tinygrad_cnn.debug.anomaly import Anomaly
 from tinygrad_cnn.debug.anomaly import anomaly as anomalies
 from tinygrad_cnn.debug.attach import Attached, attached, caller_scopes, failed_session
@@ -156,7 +156,7 @@ def post_mortem(error: BaseException | None = None, *, terminal: Terminal | None
         raise UsageError(
             "post_mortem: there is no exception; call it with one, e.g. inside `except … as error`"
         )
-    session = failed_session(error.__traceback__)
+    session = failed_session(error)
     if session is None:
         raise UsageError(
             f"{type(error).__name__} was not raised inside a backward pass; use pdb.post_mortem()"
@@ -244,7 +244,7 @@ def _failed(error: BaseException, hook: Attached, terminal: Terminal) -> int:
     said = "".join(traceback.format_exception_only(error))
     terminal.show([f"Traceback (most recent call last):\n{text}{said}".rstrip()])
     session = (
-        None if hook.seen is not None else failed_session(error.__traceback__, breakpoints=hook.breakpoints)
+        None if hook.seen is not None else failed_session(error, breakpoints=hook.breakpoints)
     )
     if session is not None:
         terminal.show(["post-mortem: the backward pass stands at the node that failed"])

@@ -24,8 +24,7 @@ from tinygrad_cnn.autograd.backward_pass import BackwardPass, Lazy
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle, unwrap
 from tinygrad_cnn.autograd.hooks import Hooks, add_hook
-from tinygrad_cnn.autograd.observe import leaf_names, value_of, values_of
-from tinygrad_cnn.autograd.saved import lay_out, saved_values
+from tinygrad_cnn.autograd.inspect import lay_out, leaf_names, saved_values, value_of, values_of
 from tinygrad_cnn.debug.breakpoints import Breakpoints
 from tinygrad_cnn.debug.conditions import Namespace
 from tinygrad_cnn.debug.editing import MISSING, edit_edge, edit_gradient, edit_value, put

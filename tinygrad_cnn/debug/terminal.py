@@ -19,7 +19,7 @@ from rich.text import Text
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.function import FunctionOp
 from tinygrad_cnn.autograd.handle import wrap
-from tinygrad_cnn.autograd.saved import saved_values
+from tinygrad_cnn.autograd.inspect import saved_values
 from tinygrad_cnn.debug import rendering
 from tinygrad_cnn.debug.commands import Interpreter
 from tinygrad_cnn.debug.session import BackwardSession

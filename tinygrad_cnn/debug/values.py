@@ -14,7 +14,7 @@ import numpy as np
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.graph import RELEASED, Node
 from tinygrad_cnn.autograd.handle import unwrap
-from tinygrad_cnn.autograd.saved import saved_values
+from tinygrad_cnn.autograd.inspect import saved_values
 
 if TYPE_CHECKING:
     from tinygrad_cnn.debug.session import BackwardSession

@@ -22,6 +22,7 @@ class Parameter(Tensor):
     """
 
     __slots__ = ()
+    is_parameter = True
 
     def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
         if isinstance(data, Handle):

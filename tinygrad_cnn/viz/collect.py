@@ -15,7 +15,7 @@ import numpy as np
 from tinygrad_cnn.autograd.graph import RELEASED, reachable
 from tinygrad_cnn.autograd.graph import Node as EngineNode
 from tinygrad_cnn.autograd.handle import Handle
-from tinygrad_cnn.autograd.saved import peek
+from tinygrad_cnn.autograd.inspect import at_hand, dense, running_pass, saved_of
 from tinygrad_cnn.viz import formula, gradients
 from tinygrad_cnn.viz.description import (
     Description,
@@ -135,7 +135,7 @@ class _Collector:
         key = str(node.seq)
         tensor = node.tensor
         leaf = not node.parents
-        parameter = leaf and (type(tensor).__name__ == "Parameter" or node.seq in self.lost)
+        parameter = leaf and (getattr(tensor, "is_parameter", False) or node.seq in self.lost)
         name = self.named.get(node.seq)
         value = self.values.get(node.seq)
         module = self.scopes[node.seq] = None if leaf else self.tree.enter(node.scope)
@@ -166,7 +166,7 @@ class _Collector:
 
     def _constant(self, node: EngineNode, i: int, module: str | None) -> None:
         """An input that wants no gradient, as far as the node or its source line knows it."""
-        kept = peek(node)
+        kept = saved_of(node)
         if kept is None:
             return
         saved = kept[i + 1] if i + 1 < len(kept) else None
@@ -195,7 +195,7 @@ class _Collector:
     def _role(self, node: EngineNode, i: int, value: Any, operand: Operand | None) -> str:
         """What to call an input that has no name: its number, what the source line says, or what it is to the op."""
         if value is not None and np.size(value) == 1:
-            return formula.number(float(np.real(value)), 7)
+            return formula.number(float(np.real(np.asarray(value)).item()), 7)
         if operand is not None:
             return operand.text
         letter = node.op.input_name(i, len(node.parents))
@@ -203,7 +203,7 @@ class _Collector:
 
     def _edges(self, node: EngineNode) -> None:
         released = node.saved is RELEASED
-        at_hand = released or gradients.at_hand(node)
+        computable = released or at_hand(node)
         for i, parent in enumerate(node.parents):
             if parent is None:
                 continue
@@ -213,7 +213,7 @@ class _Collector:
             self.edges[node.seq, i] = edge
             if (
                 self.wish.values
-                and at_hand
+                and computable
                 and (not released or not any(op.keeps(tuple(p is not None for p in node.parents))))
             ):
                 self._local_numbers(node, i, local)
@@ -266,7 +266,7 @@ class _Collector:
             return
         if want == "none":
             return
-        if all(map(gradients.at_hand, self.engine)) or want == "run":
+        if all(map(at_hand, self.engine)) or want == "run":
             if any(node.saved is RELEASED for node in self.engine):
                 raise RuntimeError(
                     "viz.graph(gradients='run') expected a graph whose saved values are still there, but a backward "
@@ -290,7 +290,7 @@ class _Collector:
                 for edge in self.edges.values():
                     edge.contribution = edge.gain = edge.sample = None
         found = gradients.left(self.engine)
-        work = gradients.under_way(self.roots)
+        work = running_pass(self.roots)
         if work is not None:
             found |= work.grads
             out.notes.append(
@@ -299,7 +299,7 @@ class _Collector:
             )
         out.gradients = "left" if found else "none"
         freed = any(node.saved is RELEASED for node in self.engine)
-        if not freed and not all(map(gradients.at_hand, self.engine)):
+        if not freed and not all(map(at_hand, self.engine)):
             out.notes.append(
                 "Parts of this graph are computed again in the backward pass (utils.checkpoint), and drawing does not "
                 "run them: viz.graph(…, gradients='run') does, and shows all gradients."
@@ -323,7 +323,7 @@ class _Collector:
         for seq, g in found.items():
             record = self.nodes.get(str(seq))
             if record is not None:
-                record.gradient = self._summary(gradients.dense(g), signed=True)
+                record.gradient = self._summary(dense(g), signed=True)
 
     def _visit(
         self, node: EngineNode, upstream: np.ndarray, downstream: list[Any], before: dict[int, Any]
@@ -345,7 +345,7 @@ class _Collector:
             product = Downstream(edge.id)
             total = before.get(parent.seq)
             if total is not None:
-                old = gradients.dense(total)
+                old = dense(total)
                 new = old + d.astype(parent.dtype, copy=False)
                 product.before, product.after = (
                     summarise(old, data=self.detailed),

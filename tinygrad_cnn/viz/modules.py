@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tinygrad_cnn.autograd.graph import Scope
+from tinygrad_cnn.autograd.scope import Scope
 from tinygrad_cnn.viz.description import Module, Node
 
 #: A place with more members than this is cut into groups…

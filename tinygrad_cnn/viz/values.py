@@ -15,9 +15,8 @@ import numpy as np
 from tinygrad_cnn.autograd import modes, versions
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle
-from tinygrad_cnn.autograd.observe import values_of
+from tinygrad_cnn.autograd.inspect import saved_of, values_of
 from tinygrad_cnn.autograd.op import REGISTRY
-from tinygrad_cnn.autograd.saved import peek
 
 #: The number that the source names as input i of a node, of which the op kept nothing; None without one.
 Literal = Callable[[Node, int], int | float | None]
@@ -66,7 +65,7 @@ def _changed_since_used(nodes: Sequence[Node], values: dict[int, np.ndarray]) ->
 
 def _inputs(node: Node, values: dict[int, np.ndarray], stale: set[int], literal: Literal) -> list[Any] | None:
     """The inputs of a node, or None when one is unknown or no longer what it was."""
-    saved = peek(node)
+    saved = saved_of(node)
     if saved is None or REGISTRY.get(node.op.name) is not node.op:
         return None
     inputs: list[Any] = []

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 from tinygrad_cnn.autograd.backward_pass import BackwardPass
 from tinygrad_cnn.autograd.graph import is_engine_file
-from tinygrad_cnn.autograd.observe import keep_values
+from tinygrad_cnn.autograd.inspect import keep_values
 from tinygrad_cnn.debug.attach import attached
 from tinygrad_cnn.debug.commands import Interpreter
 from tinygrad_cnn.debug.dap.breakpoints import EditorBreakpoints

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-from tinygrad_cnn.autograd.graph import Node, Scope, Site
+from tinygrad_cnn.autograd.inspect import Node, Scope, Site
 from tinygrad_cnn.debug.dap.messages import Arguments, ModuleBody, RequestError, StackFrame
 from tinygrad_cnn.debug.dap.places import resolve
 from tinygrad_cnn.debug.dap.room import STOPPED, THREAD, Room, request

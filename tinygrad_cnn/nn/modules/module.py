@@ -3,7 +3,7 @@
 A module owns parameters (tensors that learn), buffers (tensors that do not, but belong to its state) and
 child modules, each under the name of the attribute it was assigned to. Those names make up the dotted paths
 (``features.0.weight``) of `named_parameters`, `state_dict`, and of the graph: while a module runs, every
-node that is recorded knows the module's path through `autograd.graph.Scope`.
+node that is recorded knows the module's path through `autograd.scope.Scope`.
 
 Saving and loading live in `state`, changes of dtype in `convert`, what hooks do in `hooks`; all are mixed in here.
 """
@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from tinygrad_cnn.autograd import deferred, modes
-from tinygrad_cnn.autograd.graph import Scope
 from tinygrad_cnn.autograd.handle import Handle
+from tinygrad_cnn.autograd.scope import Scope
 from tinygrad_cnn.nn.modules.convert import ConvertMixin
 from tinygrad_cnn.nn.modules.hooks import HookMixin
 from tinygrad_cnn.nn.modules.state import StateMixin
