@@ -96,6 +96,20 @@ def test_many_python_threads_may_call_at_once():
     assert len(right) == 800 and all(right)
 
 
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_kernel_that_does_not_get_its_memory_raises_and_the_pool_goes_on(n):
+    kernels.set_num_threads(n)
+    compiled = kernels._load("compiled", "asked for by a test")
+    x, w = np.ones((4, 1, 4, 4), np.float32), np.ones((1, 1, 2, 2), np.float32)
+    geo = dict(stride=(2**22,) * 2, padding=((2**22,) * 2,) * 2, dilation=(1, 1), groups=1)  # 64 terabytes of padding
+    with pytest.raises(MemoryError, match="did not get the memory"):
+        compiled.correlate(x, w, **geo)
+    x = np.random.default_rng(0).standard_normal(1000).astype(np.float32)
+    y, shards = relu(x)
+    np.testing.assert_array_equal(y, np.maximum(x, 0))
+    assert shards == n
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_a_forked_child_makes_workers_of_its_own():
     code = """if True:

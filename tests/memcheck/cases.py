@@ -288,6 +288,8 @@ def normalisation(draw: Draw) -> list[Call]:
         shape = tuple(max(1, n) for n in shape)
     x, g = (draw.laid_out(draw.rng.standard_normal(shape).astype(dtype)) for _ in range(2))
     w, b, mean = (draw.laid_out(draw.rng.standard_normal(shape[1]).astype(single)) for _ in range(3))
+    if draw.often(0.05):  # that does not fit
+        g = draw.laid_out(g[: draw(0, len(g))])
     invstd = draw.laid_out((1 + draw.rng.random(shape[1])).astype(single))
     w, b = (None if draw.often(0.2) else v for v in (w, b))
     terms = float(x.size // shape[1] + 1)
@@ -303,7 +305,9 @@ def normalisation(draw: Draw) -> list[Call]:
 def passes(draw: Draw) -> list[Call]:
     shape, dtype = _activation(draw), draw.dtype()
     x, y = draw.array(shape, dtype), draw.array(shape, dtype)
-    bias = draw.array((shape[1],), dtype)
+    if draw.often(0.05):  # that does not fit
+        y = draw.laid_out(y[: draw(0, len(y))])
+    bias = draw.array((shape[1] + (draw.of((-1, 1, 40)) if draw.often(0.05) else 0),), dtype)
     return [
         Call("relu", (x,), {}),
         Call("relu_input", (y, x), {}),
@@ -315,7 +319,7 @@ def passes(draw: Draw) -> list[Call]:
 
 def fused_pooling(draw: Draw) -> list[Call]:
     shape = (draw.batch(), draw.channels(), draw(2, 12), draw(2, 12))
-    x, bias = draw.array(shape, draw.dtype()), draw.array((shape[1],), "f4")
+    x, bias = draw.array(shape, draw.dtype()), draw.array((shape[1] + draw.often(0.05),), "f4")
     return [Call("bias_relu_max_pool2x2", (x, bias.astype(x.dtype)), {}), Call("channels_last", (x,), {})]
 
 

@@ -32,14 +32,14 @@ def bias_add(x: Array, bias: Array) -> Array:
     """See `kernels.bias_add`."""
     if x.ndim == 2:
         return np.add(x, bias)
-    if x.size < SMALL or not ours(x, bias) or not is_channels_last(x):
+    if x.size < SMALL or not ours(x, bias) or not is_channels_last(x) or bias.shape != x.shape[1:2]:
         return reference.bias_add(x, bias)
     return _with_bias(x, bias, False)
 
 
 def bias_relu(x: Array, bias: Array) -> Array:
     """See `kernels.bias_relu`."""
-    if x.size < SMALL or not ours(x, bias) or not is_channels_last(x):
+    if x.size < SMALL or not ours(x, bias) or not is_channels_last(x) or bias.shape != x.shape[1:2]:
         return reference.bias_relu(x, bias)
     return _with_bias(x, bias, True)
 
@@ -96,7 +96,8 @@ def relu_input(g: Array, y: Array) -> Array:
 
 def bias_relu_max_pool2x2(x: Array, bias: Array) -> tuple[Array, Array]:
     """See `kernels.bias_relu_max_pool2x2`."""
-    if not ours(x, bias) or x.ndim != 4 or not is_channels_last(x) or min(x.shape[2:]) < 2:
+    fits = x.ndim == 4 and min(x.shape[2:]) >= 2 and bias.shape == x.shape[1:2]
+    if not fits or not ours(x, bias) or not is_channels_last(x):
         return reference.bias_relu_max_pool2x2(x, bias)
     n, c, height, width = x.shape
     shape = (n, c, height // 2, width // 2)

@@ -34,6 +34,8 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
+from numba.core.callconv import RETCODE_NONE, RETCODE_OK
 from numba.extending import intrinsic
 
 from .. import threads
@@ -64,21 +66,26 @@ class Task:
         if not self._address:
             self.compiled.compile(SIGNATURE)
             result = self.compiled.overloads[SIGNATURE.args]
-            self._address = result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name)
+            self._address = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
         return self._address
 
     def run(self, entries: tuple[int, ...], total: int, grain: int = 1) -> int:
         """Does all units [0, total) in at most one shard per thread of at least `grain`; returns the number
-        of shards."""
-        table = _packed(len(entries)).pack(*entries)  # alive to the end: the task knows it by address only
-        at = _bytes_address(table)
+        of shards. Raises MemoryError where a shard did not get the memory it works in."""
+        # Before the table is a word that a shard sets when it fails. Alive to the end: the task knows the table by
+        # address only.
+        table = _packed(len(entries) + 1).pack(0, *entries)
+        at = _bytes_address(table) + 8
         pieces = min(threads.get_num_threads(), total // grain)
         if pieces > 1:
             pool = _pool_of(pieces - 1)
             wake(pool, pieces - 1)
-            return share(address(pool.boxes), len(pool.bells), pieces, self.address, at, total, _give_way)
-        alone(self.address, at, total)
-        return 1
+            done = share(address(pool.boxes), len(pool.bells), pieces, self.address, at, total, _give_way)
+        else:
+            done = alone(self.address, at, total)
+        if not done:
+            raise MemoryError("a compiled kernel did not get the memory it works in: its arrays, padded, are too large")
+        return done
 
 
 def _find_give_way() -> int:
@@ -192,14 +199,18 @@ if hasattr(os, "register_at_fork"):
 
 @intrinsic
 def call(context, function, table, first, last):
-    """Calls the function at an address."""
+    """Calls the compiled function at an address, by Numba's own convention; whether it came to its end. It does not
+    where memory it allocates cannot be had."""
 
     def generate(context, builder, signature, args):
-        kind = ir.FunctionType(ir.VoidType(), [_I64] * 3)
-        builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
-        return context.get_dummy_value()
+        slot = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.IntType(32), [slot.as_pointer()] * 2 + [_I64] * 3)
+        slots = [cgutils.alloca_once(builder, slot) for _ in range(2)]  # for the result and the exception
+        status = builder.call(builder.inttoptr(args[0], kind.as_pointer()), [*slots, *args[1:]])
+        ended = [builder.icmp_signed("==", status, code) for code in (RETCODE_OK, RETCODE_NONE)]
+        return builder.or_(*ended)
 
-    return types.void(*(types.int64,) * 4), generate
+    return types.boolean(*(types.int64,) * 4), generate
 
 
 @intrinsic
@@ -247,9 +258,17 @@ def take(context, at, number):
     return types.boolean(types.int64, types.int64), generate
 
 
-@njit("void(int64, int64, int64)", nogil=True, cache=True)
+@njit("void(int64, int64, int64, int64)", nogil=True, cache=True)
+def do(function, table, first, last):
+    """A shard. The word before the table tells when one has failed."""
+    if not call(function, table, first, last):
+        tell(table - 8, 1)
+
+
+@njit("int64(int64, int64, int64)", nogil=True, cache=True)
 def alone(function, table, total):
-    call(function, table, 0, total)
+    """All of a job in this thread; 1, or 0 where it failed."""
+    return 1 if call(function, table, 0, total) else 0
 
 
 @njit("int64(int64, int64, int64)", nogil=True, cache=True)
@@ -292,12 +311,12 @@ def retire(boxes, workers, give_way):
 @njit("void(int64, int64, int64, int64, int64, int64)", nogil=True, cache=True)
 def finish(boxes, pieces, function, table, total, give_way):
     """The caller's own shard and those nobody has begun; then waits for the others."""
-    call(function, table, 0, total // pieces)
+    do(function, table, 0, total // pieces)
     for i in range(1, pieces):
         box = boxes + (i - 1) * WORDS * 8
         posted = look(box + POSTED)
         if take(box + TAKEN, posted):
-            call(function, table, total * i // pieces, total * (i + 1) // pieces)
+            do(function, table, total * i // pieces, total * (i + 1) // pieces)
             tell(box + DONE, posted)
     for i in range(1, pieces):
         box = boxes + (i - 1) * WORDS * 8
@@ -312,15 +331,14 @@ def finish(boxes, pieces, function, table, total, give_way):
 @njit("int64(int64, int64, int64, int64, int64, int64, int64)", nogil=True, cache=True)
 def share(boxes, workers, pieces, function, table, total, give_way):
     """Does a job with the pool's workers, or alone where the pool has one already or has been retired; returns the
-    number of pieces it was cut into."""
+    number of pieces it was cut into, or 0 where one failed."""
     own = boxes + workers * WORDS * 8
     if not take(own, 1):  # one job at a time: whoever comes second works alone instead of waiting
-        call(function, table, 0, total)
-        return 1
+        return alone(function, table, total)
     post(boxes, pieces, function, table, total)
     finish(boxes, pieces, function, table, total, give_way)
     tell(own, 0)
-    return pieces
+    return 0 if look(table - 8) else pieces
 
 
 @njit("boolean(int64, int64, int64)", nogil=True, cache=True)
@@ -335,7 +353,7 @@ def serve(box, spin, give_way):
             if look(box + FUNCTION) < 0:
                 return False
             if take(box + TAKEN, posted):
-                call(look(box + FUNCTION), look(box + TABLE), look(box + FIRST), look(box + LAST))
+                do(look(box + FUNCTION), look(box + TABLE), look(box + FIRST), look(box + LAST))
                 tell(box + DONE, posted)
                 left = spin * LOOKS
                 continue

@@ -17,7 +17,7 @@ from .shards import in_shards, worth_sharing
 
 def bias_add(x: Array, bias: Array) -> Array:
     """See `kernels.bias_add`."""
-    if not is_channels_last(x):
+    if not is_channels_last(x) or bias.shape != x.shape[1:2]:
         return np.add(x, per_channel(bias, x.ndim))
     # The biases, repeated along a row of pixels: NumPy's inner loop then takes the row in one run.
     row = np.tile(bias, x.shape[-1])
@@ -60,7 +60,7 @@ def relu(x: Array) -> Array:
 def relu_input(g: Array, y: Array) -> Array:
     """See `kernels.relu_input`."""
     bits = _BITS.get(g.dtype)
-    if g.ndim == 0 or bits is None:
+    if g.ndim == 0 or bits is None or g.shape != y.shape:
         return np.where(y <= 0, g.dtype.type(0), g)
     dx = np.empty_like(g)
     _over_batch(lambda g, y, dx: _let_through(g, y, dx, bits), g, y, dx)

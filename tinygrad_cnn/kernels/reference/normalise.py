@@ -59,6 +59,8 @@ def batch_norm_backward(
     g: Array, x: Array, weight: Array | None, mean: Array, invstd: Array
 ) -> tuple[Array, Array, Array]:
     """See `kernels.batch_norm_backward`: dx = invstd * weight * (g - mean(g) - xhat * mean(g * xhat))."""
+    if g.shape != x.shape:
+        raise ValueError(f"batch_norm_backward expected an upstream gradient of shape {x.shape}, got {g.shape}")
     acc = accumulator(x.dtype)
     count = max(1, x.size // max(1, x.shape[1]))
     means, invstds = _row(mean.astype(acc), x), _row(invstd.astype(acc), x)

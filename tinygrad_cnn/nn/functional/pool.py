@@ -155,9 +155,8 @@ def _max_unpool(name: str, d: int) -> Callable[..., Any]:
                 raise wrong_shape(name, f"an output_size within one stride of {size}, got {wanted}")
             size = wanted
         if at.size and (at.min() < 0 or at.max() >= geometry.volume(size)):
-            raise wrong_shape(
-                name, f"indices below {geometry.volume(size)} (output {size}), got {int(at.max())}"
-            )
+            wrong = int(at.min() if at.min() < 0 else at.max())
+            raise wrong_shape(name, f"indices below {geometry.volume(size)} (output {size}) from 0 on, got {wrong}")
         return _unbatched(ops.max_unpool(x, indices=at, shape=(*x.shape[:2], *size)), input)
 
     return _named(
