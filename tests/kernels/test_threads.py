@@ -134,6 +134,8 @@ def test_blas_info_names_library_and_threads():
     assert {"library", "config", "core", "threads"} <= set(info)
 
 
+# One of the lines is run by a `__del__`, where Python prints what is raised.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interrupt_at_any_line_of_sharing_leaves_the_pool_usable(interrupts):
     threads.set_num_threads(3)
     blas = threads._blas()

@@ -473,6 +473,29 @@ def test_transposed_convolution_hits_a_wanted_output_size() -> None:
     )
 
 
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_a_pooling_window_that_sees_only_padding_gives_minus_infinity_and_no_gradient(d, channels_last) -> None:
+    array = np.random.default_rng(0).standard_normal((2, 16, *(2,) * d)).astype(np.float32)
+    if channels_last:
+        array = np.moveaxis(np.ascontiguousarray(np.moveaxis(array, 1, -1)), -1, 1)
+    x = tg.from_numpy(array).requires_grad_()
+    pool = getattr(F, f"max_pool{d}d")
+    geometry: dict[str, Any] = dict(kernel_size=2, stride=2, padding=1, dilation=(3, *(1,) * (d - 1)))
+    y, indices = pool(x, **geometry, return_indices=True)
+    assert np.isneginf(y.detach().numpy()).all() and not indices.numpy().any()
+    y.sum().backward()
+    assert not x.grad.numpy().any()
+    assert getattr(F, f"max_unpool{d}d")(tg.ones_like(y), indices, 2).shape[:2] == x.shape[:2]
+
+
+def test_a_target_changed_through_numpy_is_an_error_of_the_kernel() -> None:
+    x, target = tg.randn(3, 10, requires_grad=True), np.array([0, 1, 2])
+    loss = F.cross_entropy(x, tg.from_numpy(target))
+    target[:] = 10**12  # which nothing can notice but the kernel
+    refuses(loss.backward, IndexError, "expected classes 0 to 9, got 1000000000000 in row 0")
+
+
 def test_adaptive_pools_take_none_and_unbatched_inputs() -> None:
     x = tg.randn(3, 5, 7)
     assert nn.AdaptiveAvgPool2d((None, 2))(x).shape == (3, 5, 2)
