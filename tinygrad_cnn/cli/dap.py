@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 
 _EPILOG = """\
 Editors start it by themselves, without options: it speaks the Debug Adapter Protocol on its standard streams.
 A running program is attached to where it calls tinygrad_cnn.debug.listen(5678); this command is not needed.
+Who connects to a port can run code as you, so each port has a token: it is printed at the start, and written to a
+file that only you can read, where the editors' parts (--install) look for it.
 """
 
 
@@ -17,7 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--port", type=int, metavar="N",
-        help="serve on 127.0.0.1:N until interrupted, each client by a process of its own; 0 takes a free port",
+        help="serve on 127.0.0.1:N until interrupted, each client by a process of its own; 0 takes a free port. "
+        "Clients bring the token that is printed in launch (key \"token\")",
     )  # fmt: skip
     what.add_argument(
         "--install", metavar="EDITOR", help="put the part of an editor in its place: vscode, neovim or emacs"
@@ -36,14 +40,10 @@ def run(args: argparse.Namespace) -> int:
     from tinygrad_cnn.debug.dap import serve
 
     if args.port is not None:
-        return serve.serve_tcp(args.port, announce=_announce)
+        return serve.serve_tcp(args.port, announce=partial(print, flush=True))
     if sys.stdin.isatty():
         print(
             "waiting for an editor on standard input (end it with Ctrl-D); see `tinygrad-cnn dap --help`",
             file=sys.stderr,
         )
     return serve.serve_stdio()
-
-
-def _announce(port: int) -> None:
-    print(f"listening on 127.0.0.1:{port}", flush=True)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygrad_cnn.debug.dap import launch as launching
+from tinygrad_cnn.debug.dap.access import same_token
 from tinygrad_cnn.debug.dap.breakpoints import EXCEPTION, FILTERS
 from tinygrad_cnn.debug.dap.console import Console
 from tinygrad_cnn.debug.dap.messages import Arguments, RequestError
@@ -72,19 +73,21 @@ class Adapter:
         send: sends an event, given its name and body
         spawn: runs a function in the thread that is to be the program's; a new one unless given
         program: an already running program to attach to, for `debug.listen`
+        token: what `launch` or `attach` has to bring along before anything else is done
         on_attached: called when a client is ready and the program may go on
         drain: returns when what the program wrote by other ways than Python's streams has been sent
     """
 
     def __init__(
         self, send: Send, spawn: launching.Spawn | None = None, *, program: Program | None = None,
-        on_attached: Callable[[], None] | None = None, drain: Callable[[], None] = lambda: None,
+        token: str | None = None, on_attached: Callable[[], None] = lambda: None,
+        drain: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self.send = send
         self.attachable = program is not None
         self.program = program or Program(self)
-        if program is not None:
-            program.welcome(self)
+        self.trusted = token is None
+        self._token = token
         self.running = False
         self.finished = False
         self.sources = Sources()
@@ -95,7 +98,7 @@ class Adapter:
         self._spawn = spawn or _spawn_thread
         self._on_attached = on_attached
         self._drain = drain
-        self._initialized = self._configured = self._over = False
+        self._initialized = self._greeted = self._configured = self._over = False
         self._launch: launching.Launch | None = None
         self._started: str | None = None
         self._stop: tuple[str, list[int]] = ("", [])
@@ -116,26 +119,45 @@ class Adapter:
         if when != ALWAYS and not self._initialized:
             raise RequestError(f"{command}: expected initialize first", id=6)
         args = Arguments(command, arguments)
+        if not self.trusted:
+            self._check_token(command, args)
         try:
             result = self.program.call(lambda: method(args)) if when == STOPPED else method(args)
         except UserError as error:
             raise RequestError(str(error)) from None
         return result if isinstance(result, Reply) else Reply(result)
 
+    def _check_token(self, command: str, args: Arguments) -> None:
+        """Raises RequestError for what a client may not do before it has shown its token, and ends the conversation."""
+        if command in ("initialize", "disconnect"):
+            return
+        assert self._token is not None
+        if command in ("launch", "attach") and same_token(args.string("token", None), self._token):
+            self.trusted = True
+            return
+        self.finished = True
+        raise RequestError(
+            f"{command}: expected launch or attach with this server's token first; it was shown where the server was "
+            "started, and is in a file that only its owner can read",
+            id=7,
+            show=True,
+        )
+
     def begin(self) -> None:
-        self.program.begin()
+        if self.running:  # or else the program may be another client's
+            self.program.begin()
 
     def interrupt(self) -> None:
-        self.program.interrupt()
+        if self.running:
+            self.program.interrupt()
 
     def close(self, *, vanished: bool) -> None:
         """The client has gone. A program that was launched goes with it; one that was attached to runs on."""
         self._over = True
         if self._started == "launch":
             self.program.kill()
-        else:
+        elif self.running or not self.attachable:
             self.program.detach()
-            self._attached()
 
     # --- what the rooms ask ------------------------------------------------------------------------
 
@@ -165,10 +187,6 @@ class Adapter:
         elif stop.kind in ("step", "back", "end"):
             reason = "step"
         self.stopped(reason, stop.text, hit)
-
-    def tell(self, name: str) -> None:
-        """Send an event without a body."""
-        self.send(name)
 
     def values_changed(self) -> None:
         """A number was edited: the client should ask again for what it shows."""
@@ -227,14 +245,21 @@ class Adapter:
 
     # --- beginning and end -----------------------------------------------------------------------------
 
+    def greet(self) -> None:
+        """Tell the client, once, that it may set its breakpoints."""
+        if not self._greeted:
+            self._greeted = True
+            self.send("initialized")
+
     def start(self) -> None:
         """Begin, once the client has both said what to run and set its breakpoints."""
+        self.greet()
         if self._started is not None or not self._configured or self._over:
             return
         if self.attachable and self.running:
             self._started = "attach"
             self._begin(f"process {os.getpid()}", "attach")
-            self._attached()
+            self._on_attached()
         elif self._launch is not None:
             self._started = "launch"
             self.program.file = str(self._launch.path) if self._launch.path else None
@@ -273,10 +298,6 @@ class Adapter:
         """Whether a launched program has ended in time (in seconds)."""
         return self._started != "launch" or self._exited.wait(timeout)
 
-    def _attached(self) -> None:
-        if self._on_attached is not None:
-            self._on_attached()
-
     def _forget(self) -> None:
         self.stack.forget()
         self.variables.forget()
@@ -301,7 +322,8 @@ class Lifecycle(Room):
             raise RequestError(f"initialize: expected 'path' or 'uri' as pathFormat, got {form!r}")
         adapter.sources.as_uris = form == "uri"
         adapter._initialized = True
-        return Reply(CAPABILITIES, then=lambda: adapter.tell("initialized"))
+        # With a token, breakpoints have to wait for it.
+        return Reply(CAPABILITIES, then=adapter.greet if adapter.trusted else None)
 
     @request("launch")
     def launch(self, args: Arguments) -> Reply:
@@ -327,8 +349,10 @@ class Lifecycle(Room):
                 "attach: no program runs here. Call tinygrad_cnn.debug.listen(port) in it, and connect to that port",
                 show=True,
             )
-        self.program.stop_at_entry = args.boolean("stopOnEntry", False)
-        self.program.stop_at_end = args.boolean("stopAtEnd", False)
+        at_entry, at_end = args.boolean("stopOnEntry", False), args.boolean("stopAtEnd", False)
+        if not self.program.welcome(adapter):
+            raise RequestError("attach: another client is attached to the program", show=True)
+        self.program.stop_at_entry, self.program.stop_at_end = at_entry, at_end
         adapter.running = True
         return Reply(None, then=adapter.start)
 

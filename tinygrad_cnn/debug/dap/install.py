@@ -15,6 +15,7 @@ import zipfile
 from importlib.resources import files
 from pathlib import Path
 
+from tinygrad_cnn.debug.dap.access import token_directory
 from tinygrad_cnn.support.errors import OutputError, UsageError
 
 EDITORS = ("vscode", "neovim", "emacs")
@@ -39,6 +40,7 @@ _VSIX_MANIFEST = """\
 _CONTENT_TYPES = """\
 <?xml version="1.0" encoding="utf-8"?>
 <Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">
+  <Default Extension=".js" ContentType="application/javascript"/>
   <Default Extension=".json" ContentType="application/json"/>
   <Default Extension=".vsixmanifest" ContentType="text/xml"/>
 </Types>
@@ -77,6 +79,7 @@ def _vscode(to: str | None) -> list[str]:
         engine = manifest["engines"]["vscode"]
         archive.writestr("extension.vsixmanifest", _VSIX_MANIFEST.format(**manifest, engine=engine))
         archive.writestr("extension/package.json", json.dumps(manifest, indent=2))
+        archive.writestr("extension/extension.js", _part("vscode.js"))
     by_hand = f"in VS Code: Extensions, “…”, “Install from VSIX…”, {package}"
     if command is None:
         return [f"wrote {package}", by_hand]
@@ -99,7 +102,10 @@ def _part(name: str) -> str:
 
     text = files("tinygrad_cnn.debug.dap").joinpath("editors", name).read_text(encoding="utf-8")
     # JSON, Lua and Emacs Lisp agree on backslashes in strings, which Windows' paths have.
-    return text.replace("@PYTHON@", _json_text(sys.executable)).replace("@VERSION@", __version__)
+    places = {"@PYTHON@": sys.executable, "@TOKENS@": token_directory().as_posix()}
+    for mark, place in places.items():
+        text = text.replace(mark, _json_text(place))
+    return text.replace("@VERSION@", __version__)
 
 
 def _json_text(text: str) -> str:

@@ -4,7 +4,8 @@
     ...
     loss.backward()            # stops where the editor says
 
-One client at a time; when it leaves, the program runs on, and the next one may come.
+Who attaches needs the token that the message shows (`access`). One client at a time is attached; when it leaves, the
+program runs on, and the next one may come.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import sys
 import threading
 import time
 
+from tinygrad_cnn.debug.dap.access import HOST, Door
 from tinygrad_cnn.debug.dap.adapter import Adapter
 from tinygrad_cnn.debug.dap.program import BREATH, Program
-from tinygrad_cnn.debug.dap.serve import GRACE, HOST, bind
+from tinygrad_cnn.debug.dap.serve import GRACE
 from tinygrad_cnn.debug.dap.server import Server
 from tinygrad_cnn.support.errors import UsageError
 
@@ -27,26 +29,16 @@ PORT = 5678
 
 
 class _Listener:
-    """The socket, the watched thread's `Program`, and the client of the moment."""
+    """The door, the watched thread's `Program`, and the conversations that are going on."""
 
     def __init__(self, port: int) -> None:
-        self.socket = bind(port)
-        self.port: int = self.socket.getsockname()[1]
+        self.door = Door(port)
+        self.port = self.door.port
         self.program = Program(stays=True)
         self.program.attach_here()
         self.ready = threading.Event()
-        self.adapter: Adapter | None = None
-        self.server: Server | None = None
-        threading.Thread(target=self._accept, name="dap_listen", daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self.socket.accept()
-            except OSError:  # closed
-                return
-            with client:
-                self._serve(client)
+        self._conversations: dict[Server, Adapter] = {}
+        threading.Thread(target=self.door.accept, args=(self._serve,), name="dap_listen", daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
         reader, writer = client.makefile("rb"), client.makefile("wb")
@@ -56,20 +48,24 @@ class _Listener:
                 client.shutdown(socket.SHUT_RDWR)
 
         with reader, contextlib.suppress(OSError, ValueError), writer:
-            self.server = Server(reader, writer, hang_up)
-            self.adapter = Adapter(self.server.send_event, program=self.program, on_attached=self.ready.set)
-            self.server.serve(self.adapter)
-        self.server = self.adapter = None
+            server = Server(reader, writer, hang_up)
+            adapter = Adapter(
+                server.send_event, program=self.program, token=self.door.token, on_attached=self.ready.set
+            )
+            self._conversations[server] = adapter
+            try:
+                server.serve(adapter)
+            finally:
+                del self._conversations[server]
 
     def close(self) -> None:
-        """Stop listening; the client of the moment, if any, is told that the program ended."""
-        with contextlib.suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)
-        self.socket.close()
-        if self.adapter is not None and self.server is not None:
-            self.adapter.send("terminated")
-            # Time for the client to say goodbye; a process that ends cuts the connection anyway.
-            self.server.wait(GRACE)
+        """Stop listening; an attached client is told that the program ended."""
+        self.door.close()
+        for server, adapter in self._conversations.copy().items():
+            if adapter.running and self.door.is_ours():
+                adapter.send("terminated")
+                # Time for the client to say goodbye; a process that ends cuts the connection anyway.
+                server.wait(GRACE)
         self.program.leave_here()
 
 
@@ -77,7 +73,10 @@ _current: _Listener | None = None
 
 
 def listen(port: int = PORT, *, wait: bool = True, timeout: float | None = None) -> int:
-    """Let an editor attach to this thread's backward passes, on 127.0.0.1 only.
+    """Let an editor attach to this thread's backward passes, on 127.0.0.1 only, with a token.
+
+    The token is random, shown on standard error, and written to a file that only its owner can read, where the editors'
+    settings (`tinygrad-cnn dap --install`) find it. At most 8 clients may be connected, and one of them attached.
 
     Parameters
         port: 0 takes any free one
@@ -93,8 +92,9 @@ def listen(port: int = PORT, *, wait: bool = True, timeout: float | None = None)
         raise UsageError(f"this process listens on {HOST}:{_current.port} already; unlisten() first")
     _current = _Listener(port)
     atexit.register(unlisten)
+    doing = "waiting for an editor" if wait else "an editor may attach"
+    print(f"{doing} on {HOST}:{_current.port}, {_current.door.key()}", file=sys.stderr, flush=True)
     if wait:
-        print(f"waiting for an editor on {HOST}:{_current.port}", file=sys.stderr, flush=True)
         wait_for_client(timeout)
     return _current.port
 

@@ -143,6 +143,10 @@ class Descriptor:
     def flush(self) -> None:
         """Nothing is held back."""
 
+    def close(self) -> None:
+        """Tell the other side that nothing more comes."""
+        os.close(self._fd)
+
 
 def own_streams(sink: Sink) -> tuple[BinaryIO, BinaryIO, Callable[[], None]]:
     """Take the process's standard input and output away from everybody else; gives them to the protocol.

@@ -328,13 +328,17 @@ class Program:
             if self._busy and self._thread is not None:
                 _raise_in(self._thread, Interrupted)
 
-    def welcome(self, events: Events) -> None:
-        """A client came to a program that stays: begin with an empty table."""
-        self.events = events
-        self.breakpoints = EditorBreakpoints()
-        self.stop_at_entry = self.stop_at_end = False
-        self.entry_reason = "entry"
-        self._listening = True
+    def welcome(self, events: Events) -> bool:
+        """A client attaches to a program that stays, with an empty table; False when it has one already."""
+        with self._lock:
+            if self._listening:
+                return False
+            self.events = events
+            self.breakpoints = EditorBreakpoints()
+            self.stop_at_entry = self.stop_at_end = False
+            self.entry_reason = "entry"
+            self._listening = True
+        return True
 
     def detach(self) -> None:
         """Let the program run on as if nobody had ever looked."""

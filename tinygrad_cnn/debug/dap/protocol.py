@@ -16,6 +16,8 @@ from typing import Any, BinaryIO
 #: Longest header block and longest body that are read, in bytes. Editors send some kilobytes.
 MAX_HEADER = 8 * 1024
 MAX_BODY = 16 * 1024 * 1024
+#: Longest body from a client that has not shown its token yet.
+MAX_BODY_OF_STRANGERS = 1024 * 1024
 #: So many messages may wait to be written; who sends more waits.
 MAX_UNWRITTEN = 10_000
 #: How long a client may take, in seconds, to read what was sent before the end.
@@ -33,13 +35,13 @@ class ProtocolError(Exception):
         self.fatal = fatal
 
 
-def read_message(stream: BinaryIO) -> dict[str, Any] | None:
+def read_message(stream: BinaryIO, longest: int = MAX_BODY) -> dict[str, Any] | None:
     """The next message, or None where the stream ends between two messages.
 
-    Raises ProtocolError: fatal for a broken header, a body beyond `MAX_BODY` or one that is cut off; not
-    fatal for a body that is no UTF-8, no JSON or no object.
+    Raises ProtocolError: fatal for a broken header, a body of more than `longest` bytes or one that is cut off;
+    not fatal for a body that is no UTF-8, no JSON or no object.
     """
-    length = _read_header(stream)
+    length = _read_header(stream, longest)
     if length is None:
         return None
     body = _read_exactly(stream, length)
@@ -54,6 +56,11 @@ def read_message(stream: BinaryIO) -> dict[str, Any] | None:
     if not isinstance(message, dict):
         raise ProtocolError(f"expected a JSON object, got {_kind(message)}", fatal=False)
     return message
+
+
+def frame(message: dict[str, Any], seq: int) -> bytes:
+    """A message's bytes, header included. Raises ValueError for what JSON cannot say, a NaN for instance."""
+    return _framed(_encoded(message), seq)
 
 
 class Writer:
@@ -75,8 +82,7 @@ class Writer:
         """Number the message and write it, soon; False when the stream is closed."""
         if self.closed:
             return False
-        # ASCII only: a lone surrogate in somebody's string must not break the encoding.
-        body = json.dumps(message, allow_nan=False, separators=(",", ":")).encode("ascii")
+        body = _encoded(message)
         while self._waiting.qsize() > MAX_UNWRITTEN and not self.closed:
             time.sleep(0.001)  # the client is slower than the program prints
         self._waiting.put(body)
@@ -92,17 +98,30 @@ class Writer:
         seq = 0
         while (body := self._waiting.get()) is not None:
             seq += 1
-            whole = b'{"seq":%d,%b' % (seq, body[1:])
             try:
-                self._stream.write(b"Content-Length: %d\r\n\r\n%b" % (len(whole), whole))
+                self._stream.write(_framed(body, seq))
                 self._stream.flush()
             except (OSError, ValueError):  # ValueError: the file object was closed under us
                 self.closed = True
                 return
 
 
-def _read_header(stream: BinaryIO) -> int | None:
-    """The body's length, or None at the end of the stream."""
+def _encoded(message: dict[str, Any]) -> bytes:
+    # ASCII only: a lone surrogate in somebody's string must not break the encoding.
+    return json.dumps(message, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+def _framed(body: bytes, seq: int) -> bytes:
+    whole = b'{"seq":%d,%b' % (seq, body[1:])
+    return b"Content-Length: %d\r\n\r\n%b" % (len(whole), whole)
+
+
+def _read_header(stream: BinaryIO, longest: int) -> int | None:
+    """The body's length, or None at the end of the stream.
+
+    The first line that is none of this protocol's ends the conversation: a web page can make a browser send a request
+    to this port, and its body could hold messages.
+    """
     length: int | None = None
     size = 0
     while True:
@@ -122,21 +141,22 @@ def _read_header(stream: BinaryIO) -> int | None:
                 raise ProtocolError("expected a Content-Length header", fatal=True)
             return length
         name, colon, value = line.partition(b":")
-        if not colon:
-            raise ProtocolError(f"expected 'Name: value' in a header, got {line[:80]!r}", fatal=True)
-        if name.strip().lower() == b"content-length":
+        kind = name.strip().lower()
+        if not colon or kind not in (b"content-length", b"content-type"):
+            raise ProtocolError(f"expected a Content-Length header, got {line[:80]!r}", fatal=True)
+        if kind == b"content-length":
             if length is not None:
                 raise ProtocolError("expected one Content-Length, got two", fatal=True)
-            length = _length(value.strip())
+            length = _length(value.strip(), longest)
 
 
-def _length(value: bytes) -> int:
+def _length(value: bytes, longest: int) -> int:
     # isdigit alone would take a number of any size; int() of a very long one is slow by itself.
     if not value.isdigit() or len(value) > 18:
         raise ProtocolError(f"expected a number of bytes as Content-Length, got {value[:40]!r}", fatal=True)
     length = int(value)
-    if length > MAX_BODY:
-        raise ProtocolError(f"expected a body of at most {MAX_BODY:,} bytes, got {length:,}", fatal=True)
+    if length > longest:
+        raise ProtocolError(f"expected a body of at most {longest:,} bytes, got {length:,}", fatal=True)
     return length
 
 

@@ -15,18 +15,18 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any
 
+from tinygrad_cnn.debug.dap.access import HOST, Door
 from tinygrad_cnn.debug.dap.adapter import Adapter
 from tinygrad_cnn.debug.dap.output import own_streams
 from tinygrad_cnn.debug.dap.program import BREATH
 from tinygrad_cnn.debug.dap.server import Server
-from tinygrad_cnn.support.errors import UsageError
 
-#: The only address served: whoever may connect can run code here.
-HOST = "127.0.0.1"
 #: How long a script may take to end once its client has gone, in seconds.
 GRACE = 3.0
+#: The environment variable by which a client's process learns the token. Only the user can read a process's environment.
+TOKEN = "TINYGRAD_CNN_DAP_TOKEN"
 
 
 def serve_stdio() -> int:
@@ -38,10 +38,10 @@ def serve_stdio() -> int:
             adapter.output(category, text)
 
     reader, writer, drain = own_streams(sink)
-    server = Server(reader, writer)
+    server = Server(reader, writer, writer.close)
     # What this thread, the main one, has to do: run the script, and at last end.
     jobs: queue.SimpleQueue[Callable[[], Any] | None] = queue.SimpleQueue()
-    adapter = Adapter(server.send_event, jobs.put, drain=drain)
+    adapter = Adapter(server.send_event, jobs.put, token=os.environ.pop(TOKEN, None), drain=drain)
     server.start(adapter)
     threading.Thread(target=_end, args=(server, adapter, jobs), name="dap_end", daemon=True).start()
     while True:
@@ -57,72 +57,54 @@ def serve_stdio() -> int:
 
 
 def _end(server: Server, adapter: Adapter, jobs: queue.SimpleQueue[Any]) -> None:
-    server.wait()
-    if not adapter.wait_for_exit(GRACE):
-        # It does not listen to reason: it is in C code, or catches everything.
+    server.wait_for_leaving()
+    if not server.wait(2 * GRACE) or not adapter.wait_for_exit(GRACE):
+        # A request or the script does not end: it is in C code, or catches every exception.
         os._exit(1)
     jobs.put(None)
 
 
-def serve_tcp(port: int, *, announce: Callable[[int], None] | None = None) -> int:
-    """Serve clients on a loopback port (0: any free one, told to `announce`) until interrupted."""
-    with bind(port) as listening:
-        if announce is not None:
-            announce(listening.getsockname()[1])
-        while True:
-            client, _ = listening.accept()
-            threading.Thread(target=_relay, args=(client,), name="dap_client", daemon=True).start()
-
-
-def bind(port: int) -> socket.socket:
-    """A listening socket on the loopback address. Raises UsageError for a port that cannot be had."""
-    if not 0 <= port <= 65535:
-        raise UsageError(f"a port is a number from 0 to 65535, got {port}")
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    if os.name != "nt":
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def serve_tcp(port: int, *, announce: Callable[[str], None]) -> int:
+    """Serve clients on a loopback port (0: any free one) until interrupted; `announce` gets the port and its token."""
+    door = Door(port)
     try:
-        listening.bind((HOST, port))
-        listening.listen()
-    except OSError as error:
-        listening.close()
-        raise UsageError(
-            f"cannot listen on {HOST}:{port}: {error.strerror or error}; choose another port"
-        ) from None
-    return listening
+        announce(f"listening on {HOST}:{door.port}\n{door.key()}")
+        door.accept(lambda client: _relay(client, door.token))
+        return 0
+    finally:
+        door.close()
 
 
-def _relay(client: socket.socket) -> None:
+def _relay(client: socket.socket, token: str) -> None:
     """Serve one client by a process of its own; bytes go to and fro."""
     child = subprocess.Popen(
         [sys.executable, "-m", "tinygrad_cnn", "dap"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         bufsize=0,
+        env={**os.environ, TOKEN: token},
     )
     assert child.stdin is not None and child.stdout is not None
-    into, out = child.stdin, child.stdout
-    with client:
-        to_child = threading.Thread(target=_from_client, args=(client, into), daemon=True)
-        to_child.start()
+    over = threading.Event()
+    to_child = threading.Thread(target=_from_client, args=(client, child.stdin, over, child.kill), daemon=True)
+    to_child.start()
+    with child.stdout as out:
         while data := out.read(65536):
-            try:
+            with contextlib.suppress(OSError):  # it has gone; the child will notice
                 client.sendall(data)
-            except OSError:
-                break
-        with contextlib.suppress(OSError):
-            client.shutdown(socket.SHUT_RDWR)
-        to_child.join(GRACE)
-    try:
-        child.wait(2 * GRACE)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
-    out.close()
+    over.set()
+    with contextlib.suppress(OSError):
+        client.shutdown(socket.SHUT_RDWR)
+    to_child.join()
+    child.wait()
 
 
-def _from_client(client: socket.socket, into: Any) -> None:
-    stream: BinaryIO = into
-    with contextlib.suppress(OSError), stream:
+def _from_client(
+    client: socket.socket, into: Any, over: threading.Event, kill: Callable[[], None]
+) -> None:
+    """Hand on what the client says. Once it has gone, see to it that the conversation ends, whatever the child does."""
+    with contextlib.suppress(OSError), into:
         while data := client.recv(65536):
-            stream.write(data)
+            into.write(data)
+    if not over.wait(4 * GRACE):
+        kill()  # it computes 9**9**9, for instance, and no other thread of it can run and notice

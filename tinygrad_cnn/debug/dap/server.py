@@ -18,8 +18,16 @@ from typing import Any, BinaryIO, Protocol
 
 from tinygrad_cnn.debug.dap import messages
 from tinygrad_cnn.debug.dap.messages import RequestError
-from tinygrad_cnn.debug.dap.protocol import ProtocolError, Writer, read_message
+from tinygrad_cnn.debug.dap.protocol import (
+    MAX_BODY,
+    MAX_BODY_OF_STRANGERS,
+    ProtocolError,
+    Writer,
+    read_message,
+)
 
+#: How long a client may take, in seconds, to show its token.
+PATIENCE = 10.0
 #: So many requests may wait; the next ones are refused at once.
 MAX_WAITING = 1000
 
@@ -48,6 +56,10 @@ class Handler(Protocol):
         """The conversation is over: let the program go."""
 
     @property
+    def trusted(self) -> bool:
+        """Whether the client has shown its token, or none is needed."""
+
+    @property
     def finished(self) -> bool:
         """Whether the last request ended the conversation."""
 
@@ -68,6 +80,7 @@ class Server:
         self._waiting: list[int] = []  # sequence numbers; the first may be at work
         self._current: int | None = None
         self._vanished = False
+        self._leaving = threading.Event()
         self._done = threading.Event()
         self.handler: Handler | None = None
 
@@ -85,6 +98,19 @@ class Server:
         self.handler = handler
         for target in (self._read, self._dispatch):
             threading.Thread(target=target, name=f"dap{target.__name__}", daemon=True).start()
+        if not handler.trusted:
+            deadline = threading.Timer(PATIENCE, self._expel)
+            deadline.daemon = True
+            deadline.start()
+
+    def _expel(self) -> None:
+        """End the conversation with a client that has not shown its token in time."""
+        if self.handler is not None and not self.handler.trusted:
+            self._requests.put(None)
+
+    def wait_for_leaving(self) -> None:
+        """Return when the client has said goodbye or vanished; a request may still be at work."""
+        self._leaving.wait()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Whether the conversation ended in time (in seconds)."""
@@ -96,11 +122,12 @@ class Server:
         assert self.handler is not None
         try:
             while not self._done.is_set():
+                trusted = self.handler.trusted
                 try:
-                    message = read_message(self._reader)
+                    message = read_message(self._reader, MAX_BODY if trusted else MAX_BODY_OF_STRANGERS)
                 except ProtocolError as error:
                     self._writer.send(messages.failure({}, str(error), id=2))
-                    if error.fatal:
+                    if error.fatal or not trusted:
                         break
                     continue
                 except (OSError, ValueError):  # closed under us
@@ -110,6 +137,7 @@ class Server:
                 self._accept(message)
         finally:
             self._vanished = True
+            self._leaving.set()
             self.handler.interrupt()
             self._requests.put(None)
 
@@ -139,6 +167,8 @@ class Server:
             return
         if command in ("disconnect", "terminate", "pause") and self.handler is not None:
             self.handler.interrupt()
+        if command == "disconnect":
+            self._leaving.set()
         self._requests.put(message)
 
     def _cancel(self, request: dict[str, Any]) -> None:
@@ -181,6 +211,7 @@ class Server:
             try:
                 self.handler.close(vanished=self._vanished)
             finally:
+                self._leaving.set()
                 self._done.set()
                 if self._hang_up is not None:
                     self._hang_up()

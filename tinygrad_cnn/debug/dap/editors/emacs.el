@@ -12,6 +12,13 @@
 
 (defvar dape-configs)
 
+(defun tinygrad-cnn-with-token (config)
+  "CONFIG with the token of the server on its port, which only its owner can read."
+  (let ((file (format "@TOKENS@/%s.token" (plist-get config 'port))))
+    (if (or (plist-get config :token) (not (file-readable-p file)))
+        config
+      (plist-put config :token (with-temp-buffer (insert-file-contents file) (buffer-string))))))
+
 (with-eval-after-load 'dape
   (add-to-list 'dape-configs
                `(tinygrad-cnn
@@ -28,6 +35,7 @@
                  modes (python-mode python-ts-mode)
                  host "127.0.0.1"
                  port 5678
+                 fn tinygrad-cnn-with-token
                  :type "tinygrad-cnn"
                  :request "attach"
                  :stopOnEntry t)))

@@ -6,6 +6,17 @@
 -- terminal debugger's commands (`b relu if norm > 3`, `goto fc`, `back`, `explain`, `help`).
 local M = {}
 
+-- The token of the server on a port, which the server keeps where only its owner can read it.
+local function token(port)
+  local file = io.open("@TOKENS@/" .. port .. ".token")
+  if not file then
+    return nil
+  end
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
 function M.setup(options)
   options = options or {}
   local dap = require("dap")
@@ -13,7 +24,15 @@ function M.setup(options)
 
   dap.adapters["tinygrad-cnn"] = function(callback, config)
     if config.request == "attach" then
-      callback({ type = "server", host = "127.0.0.1", port = config.port or 5678 })
+      local port = config.port or 5678
+      callback({
+        type = "server",
+        host = "127.0.0.1",
+        port = port,
+        enrich_config = function(attach, on_config)
+          on_config(attach.token and attach or vim.tbl_extend("force", attach, { token = token(port) }))
+        end,
+      })
     else
       callback({ type = "executable", command = python, args = { "-m", "tinygrad_cnn", "dap" } })
     end
