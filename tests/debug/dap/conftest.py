@@ -24,6 +24,14 @@ PROGRAMS = HERE / "programs"
 SCHEMA = json.loads((HERE / "debugAdapterProtocol.json").read_text())
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Tokens of the tests' servers do not lie among the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @functools.cache
 def validator(definition):
     return jsonschema.Draft4Validator({**SCHEMA, "$ref": f"#/definitions/{definition}"})
@@ -48,8 +56,8 @@ class Failed(Exception):
 class Client:
     """One conversation."""
 
-    def __init__(self, reader, writer, close):
-        self.reader, self.writer, self._close = reader, writer, close
+    def __init__(self, reader, writer, close, token=None):
+        self.reader, self.writer, self._close, self.token = reader, writer, close, token
         self.seq = 0
         self.last_seq = 0
         self.responses = {}
@@ -139,13 +147,15 @@ class Client:
     def begin(self, **options):
         options = {"supportsInvalidatedEvent": True, "supportsVariableType": True, **options}
         capabilities = self.ask("initialize", adapterID="test", **options)
-        self.event("initialized")
+        if self.token is None:  # or else it comes when the token has been shown
+            self.event("initialized")
         return capabilities
 
     def launch(self, program, *, configure=(), **arguments):
         """initialize, launch, the requests in `configure`, configurationDone."""
         self.begin()
-        self.ask("launch", program=str(program), **arguments)
+        token = {} if self.token is None else {"token": self.token}
+        self.ask("launch", program=str(program), **token, **arguments)
         out = [self.ask(command, **args) for command, args in configure]
         self.ask("configurationDone")
         return out

@@ -1,23 +1,29 @@
 """The server as a process: on standard streams, on a port, and inside a program that is attached to."""
 
 import contextlib
+import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 import zipfile
 
 import pytest
 
 import tinygrad_cnn as tg
 from tests.debug.conftest import environment
-from tests.debug.dap.conftest import PATIENCE, PROGRAMS, Client, Failed, line_of
+from tests.debug.dap.conftest import PATIENCE, PROGRAMS, Client, Failed, frame, line_of
 from tinygrad_cnn.autograd.backward_pass import BackwardPass
 from tinygrad_cnn.cli import main
-from tinygrad_cnn.debug.dap import listen
-from tinygrad_cnn.debug.dap.serve import bind
+from tinygrad_cnn.debug.dap import access, listen, serve, server
+from tinygrad_cnn.debug.dap.access import token_file
+from tinygrad_cnn.debug.dap.messages import NOBODYS
+from tinygrad_cnn.debug.dap.protocol import MAX_BODY_OF_STRANGERS
 from tinygrad_cnn.errors import UsageError
 
 ADAPTER = [sys.executable, "-m", "tinygrad_cnn", "dap"]
@@ -42,7 +48,7 @@ def over_stdio():
         yield client
 
 
-def connect_to(port):
+def connect_to(port, token="of the file"):
     sock = socket.create_connection(("127.0.0.1", port), PATIENCE)
 
     def close():
@@ -50,7 +56,8 @@ def connect_to(port):
             sock.shutdown(socket.SHUT_RDWR)
         sock.close()
 
-    return Client(sock.makefile("rb"), sock.makefile("wb"), close)
+    token = token_file(port).read_text() if token == "of the file" else token
+    return Client(sock.makefile("rb"), sock.makefile("wb"), close, token)
 
 
 def say_goodbye(client):
@@ -175,9 +182,12 @@ class TestPort:
     def port(self):
         with process([*ADAPTER, "--port", "0"], stdout=subprocess.PIPE, text=True) as child:
             said = child.stdout.readline()
-            yield int(re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n", said)[1])
+            port = int(re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n", said)[1])
+            assert token_file(port).read_text() in child.stdout.readline()
+            yield port
             child.send_signal(signal.SIGINT)
             assert child.wait(PATIENCE) == 130
+        assert not token_file(port).exists()
 
     def test_each_client_has_a_program_of_its_own(self, port):
         first, second = connect_to(port), connect_to(port)
@@ -205,7 +215,7 @@ class TestPort:
         assert main(["dap", "--port", str(port)]) == 2
         assert "choose another port" in capsys.readouterr().err
         with pytest.raises(UsageError, match="65535"):
-            bind(70000)
+            access.Door(70000)
 
 
 class TestAttach:
@@ -243,7 +253,7 @@ input()
     def attach(self, port, *configure, **arguments):
         client = connect_to(port)
         client.begin()
-        client.ask("attach", **arguments)
+        client.ask("attach", token=client.token, **arguments)
         for command, args in configure:
             client.ask(command, **args)
         client.ask("configurationDone")
@@ -304,7 +314,7 @@ input()
             other = connect_to(port)
             other.begin()
             with pytest.raises(Failed, match="use attach"):
-                other.ask("launch", program=str(script))
+                other.ask("launch", program=str(script), token=other.token)
             other.close()
         client.begin()
         with pytest.raises(Failed, match=r"debug\.listen"):
@@ -319,20 +329,21 @@ class TestInstall:
         for name in ("tinygrad_cnn_dap.lua", "tinygrad-cnn-dap.el"):
             text = (tmp_path / name).read_text()
             assert sys.executable in text
-            assert "@PYTHON@" not in text
+            assert str(access.token_directory()) in text
+            assert "@" not in text
         [package] = tmp_path.glob("*.vsix")
-        import json
         import xml.etree.ElementTree as ElementTree
 
         with zipfile.ZipFile(package) as archive:
             manifest = json.loads(archive.read("extension/package.json"))
             ElementTree.fromstring(archive.read("extension.vsixmanifest"))
             ElementTree.fromstring(archive.read("[Content_Types].xml"))
+            code = archive.read("extension/" + manifest["main"].removeprefix("./")).decode()
+        assert str(access.token_directory()) in code
         [debugger] = manifest["contributes"]["debuggers"]
         assert [debugger["runtime"], *debugger["runtimeArgs"]] == ADAPTER
 
     def test_the_manifest_offers_what_launch_reads(self, tmp_path):
-        import json
         from importlib.resources import files
 
         manifest = json.loads(files("tinygrad_cnn.debug.dap").joinpath("editors/vscode.json").read_text())
@@ -376,11 +387,13 @@ class TestListen:
 
     def test_it_waits_for_an_editor_no_longer_than_it_is_told(self, capsys):
         port = tg.debug.listen(0, timeout=0.05)
-        assert f"127.0.0.1:{port}" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert f"127.0.0.1:{port}" in said
+        assert token_file(port).read_text() in said
 
     def test_it_listens_on_the_loopback_address_only(self):
         listening = tg.debug.listen(0, wait=False)
-        assert listen._current.socket.getsockname() == ("127.0.0.1", listening)
+        assert listen._current.door.socket.getsockname() == ("127.0.0.1", listening)
 
     def test_a_process_listens_once(self):
         tg.debug.listen(0, wait=False)
@@ -401,3 +414,248 @@ class TestListen:
         x = tg.ones(2, requires_grad=True)
         (x * 3).sum().backward()
         assert x.grad.tolist() == [3, 3]
+
+
+@pytest.fixture
+def attachable():
+    """This thread listens; gives the port."""
+    yield tg.debug.listen(0, wait=False)
+    tg.debug.unlisten()
+
+
+def attach(client, **arguments):
+    client.begin()
+    client.ask("attach", token=client.token, **arguments)
+
+
+class TestStrangers:
+    """Clients without the token, whatever they send, do nothing and keep nobody away."""
+
+    @pytest.mark.skipif(os.name == "nt", reason="modes as on Unix")
+    def test_only_the_owner_can_read_the_token(self, attachable):
+        file = token_file(attachable)
+        assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+        assert len(file.read_text()) == 32
+        tg.debug.unlisten()
+        assert not file.exists()
+
+    def test_each_start_has_another_token_and_replaces_what_a_killed_server_left(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        token_file(0).parent.mkdir(parents=True)
+        elsewhere = tmp_path / "elsewhere"
+        doors = [access.Door(0) for _ in range(2)]
+        assert doors[0].token != doors[1].token
+        for door in doors:
+            door.close()
+        token_file(5).symlink_to(elsewhere)
+        access._write_private(token_file(5), "abc")
+        assert token_file(5).read_text() == "abc"
+        assert not elsewhere.exists()
+
+    def test_where_no_file_can_be_written_the_message_says_so(self, tmp_path, monkeypatch, capsys):
+        (tmp_path / "file").touch()
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+        tg.debug.listen(0, wait=False)
+        said = capsys.readouterr().err
+        assert listen._current.door.token in said
+        assert "cannot be written" in said
+        tg.debug.unlisten()
+
+    @pytest.mark.parametrize("token", [None, "", "0" * 32, "\ud800", "é" * 32])
+    def test_a_wrong_token_ends_the_conversation(self, attachable, token):
+        client = connect_to(attachable, token)
+        client.begin() if token is not None else client.ask("initialize", adapterID="test")
+        with pytest.raises(Failed, match="token"):
+            client.ask("attach", **({} if token is None else {"token": token}))
+        client.wait_for_end()
+
+    @pytest.mark.parametrize(
+        "command",
+        ["setBreakpoints", "configurationDone", "evaluate", "pause", "terminate", "threads", "nonsense"],
+    )
+    def test_without_the_token_nothing_is_done(self, attachable, command):
+        client = connect_to(attachable)
+        client.ask("initialize", adapterID="test")
+        with pytest.raises(Failed, match="token"):
+            client.ask(command)
+        client.wait_for_end()
+        assert not any(event["event"] == "initialized" for event in client.events)
+
+    def test_one_that_closes_without_an_attach_lets_nothing_go_on(self, attachable):
+        for begin in (False, True):
+            client = connect_to(attachable)
+            if begin:
+                client.ask("initialize", adapterID="test")
+                client.ask("disconnect")
+                client.wait_for_end()
+            client.close()
+            assert not listen.wait_for_client(0.3)
+        client = connect_to(attachable)
+        attach(client)
+        assert not listen.wait_for_client(0.05)
+        client.ask("configurationDone")
+        assert listen.wait_for_client(PATIENCE)
+        client.close()
+
+    def test_strangers_neither_interrupt_nor_detach_the_one_that_is_attached(self, tmp_path):
+        with TestAttach().program(tmp_path) as (child, _script, port):
+            client = TestAttach().attach(port, stopOnEntry=True)
+            TestAttach().go(child)
+            client.stopped()
+            long = client.post("evaluate", {"expression": "print('x') or sum(k for k in range(10**7))"})
+            for _ in range(3):
+                other = connect_to(port)
+                other.ask("initialize", adapterID="test")
+                other.close()
+            assert client.answer(long)["result"] == str(sum(range(10**7)))
+            second = connect_to(port)
+            with pytest.raises(Failed, match="another client"):
+                attach(second)
+            second.close()
+            assert client.evaluate("1 + 1") == "2"
+            client.close()
+
+    def test_a_silent_one_blocks_nobody_and_is_sent_away(self, attachable, monkeypatch):
+        monkeypatch.setattr(server, "PATIENCE", 0.2)
+        silent = connect_to(attachable)
+        client = connect_to(attachable)
+        attach(client)
+        client.ask("configurationDone")
+        silent.wait_for_end()
+        assert client.ask("threads")
+        client.close()
+
+    def test_there_are_few_at_a_time(self, attachable):
+        clients = [connect_to(attachable) for _ in range(access.MAX_CLIENTS)]
+        for client in clients:
+            client.ask("initialize", adapterID="test")
+        refused = connect_to(attachable)
+        refused.wait_for_end()
+        assert f"{access.MAX_CLIENTS} clients" in refused.responses[NOBODYS]["message"]
+        for client in clients:
+            client.close()
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "POST / HTTP/1.1",
+            "POST /a:b HTTP/1.1",  # which has the form of a header
+            "GET http://127.0.0.1/ HTTP/1.1",
+            "OPTIONS *: HTTP/1.1",
+        ],
+    )
+    def test_a_browsers_request_is_refused_at_its_first_line(self, attachable, line):
+        token = token_file(attachable).read_text()
+        messages = [
+            {"seq": 1, "type": "request", "command": "initialize", "arguments": {"adapterID": "x"}},
+            {"seq": 2, "type": "request", "command": "attach", "arguments": {"token": token}},
+        ]
+        body = b"".join(frame(json.dumps(one).encode()) for one in messages)
+        request = f"{line}\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+        client = connect_to(attachable)
+        client.write(request)
+        client.wait_for_end()
+        assert list(client.responses) == [NOBODYS]
+        assert not listen.wait_for_client(0.05)
+
+    def test_a_large_body_is_not_read(self, attachable):
+        client = connect_to(attachable)
+        client.write(b"Content-Length: %d\r\n\r\n" % (MAX_BODY_OF_STRANGERS + 1))
+        client.wait_for_end()
+        assert "at most" in client.responses[NOBODYS]["message"]
+
+    def test_dap_on_a_port_launches_nothing_without_its_token(self, tmp_path):
+        mark = tmp_path / "mark"
+        script = tmp_path / "evil.py"
+        script.write_text(f"open({str(mark)!r}, 'w')\n")
+        with process([*ADAPTER, "--port", "0"], stdout=subprocess.PIPE, text=True) as child:
+            port = int(child.stdout.readline().rpartition(":")[2])
+            client = connect_to(port, "0" * 32)
+            with pytest.raises(Failed, match="token"):
+                client.launch(script)
+            client.wait_for_end()
+            client = connect_to(port)
+            client.launch(script, configure=[("threads", {})])
+            client.event("exited")
+            client.close()
+            assert mark.exists()
+
+    def test_the_script_does_not_see_the_token(self, tmp_path):
+        script = tmp_path / "environment.py"
+        script.write_text("import os\nprint([name for name in os.environ if 'DAP' in name])\n")
+        with process([*ADAPTER, "--port", "0"], stdout=subprocess.PIPE, text=True) as child:
+            client = connect_to(int(child.stdout.readline().rpartition(":")[2]))
+            client.launch(script)
+            client.event("exited")
+            assert client.output() == "[]\n"
+            client.close()
+
+    @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+    def test_the_extension_adds_the_token_to_attach(self, tmp_path):
+        assert main(["dap", "--install", "vscode", "--to", str(tmp_path)]) == 0
+        with zipfile.ZipFile(next(tmp_path.glob("*.vsix"))) as archive:
+            archive.extract("extension/extension.js", tmp_path)
+        (tmp_path / "node_modules/vscode").mkdir(parents=True)
+        (tmp_path / "node_modules/vscode/index.js").write_text(
+            "exports.debug = {registerDebugConfigurationProvider: (_type, provider) => provider};"
+        )
+        ask = (
+            "const subscriptions = []; require('./extension/extension.js').activate({subscriptions});"
+            "const configs = JSON.parse(process.argv[1]);"
+            "console.log(JSON.stringify(configs.map((c) => subscriptions[0].resolveDebugConfiguration(null, c))))"
+        )
+        access._write_private(token_file(1), "secret")
+        try:
+            configs = [
+                {"debugServer": 1},
+                {"debugServer": 2},
+                {"debugServer": 1, "token": "own"},
+                {"program": "x"},
+            ]
+            done = subprocess.run(
+                ["node", "-e", ask, json.dumps(configs)],
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+        finally:
+            token_file(1).unlink()
+        assert json.loads(done.stdout) == [{"debugServer": 1, "token": "secret"}, *configs[1:]]
+
+
+class TestBusy:
+    """What a client leaves behind in the middle of its work ends with it."""
+
+    def test_a_process_on_standard_streams_that_sleeps_in_a_request(self):
+        with over_stdio() as client:
+            client.launch(PROGRAMS / "tiny.py", stopOnEntry=True)
+            client.stopped()
+            client.post("evaluate", {"expression": "print('x') or __import__('time').sleep(1000)"})
+            client.event("output")
+            client.close()
+            assert client.process.wait(PATIENCE) == 1
+
+    @pytest.mark.parametrize("work", ["__import__('time').sleep(1000)", "9**9**9"])
+    def test_a_process_on_a_port(self, work, monkeypatch):
+        monkeypatch.setattr(serve, "GRACE", 0.3)
+        door = access.Door(0)
+        threading.Thread(
+            target=door.accept, args=(lambda client: serve._relay(client, door.token, set()),), daemon=True
+        ).start()
+        client = connect_to(door.port)
+        client.launch(PROGRAMS / "tiny.py", stopOnEntry=True)
+        client.stopped()
+        pid = client.events[[e["event"] for e in client.events].index("process")]["body"]["systemProcessId"]
+        client.post("evaluate", {"expression": f"print('x') or __import__('time').sleep(0.5) or {work}"})
+        client.event("output")
+        client.close()
+        for _ in range(PATIENCE * 10):
+            try:
+                os.kill(pid, 0)
+            except ProcessLookupError:
+                break
+            time.sleep(0.1)
+        else:
+            raise AssertionError("the child goes on")
+        door.close()

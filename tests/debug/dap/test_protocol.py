@@ -32,6 +32,8 @@ class TestFrames:
             b"\r\n\r\n",
             b"no header at all\r\n\r\n",
             b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"POST /a:b HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}",
+            b"Host: x\r\nContent-Length: 2\r\n\r\n{}",
             b"X: " + b"y" * (2 * MAX_HEADER) + b"\r\n\r\n",
             b"y" * (2 * MAX_HEADER),
         ],

@@ -75,7 +75,9 @@ class Door:
             except OSError:  # closed
                 return
             if self._free.acquire(blocking=False):
-                threading.Thread(target=self._serve, args=(serve, client), name="dap_client", daemon=True).start()
+                threading.Thread(
+                    target=self._serve, args=(serve, client), name="dap_client", daemon=True
+                ).start()
             else:
                 _refuse(client)
 
@@ -105,7 +107,7 @@ def _bind(port: int) -> socket.socket:
         raise UsageError(f"a port is a number from 0 to 65535, got {port}")
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     # On Windows, SO_REUSEADDR would let another program take the port over.
-    option = socket.SO_REUSEADDR if os.name != "nt" else socket.SO_EXCLUSIVEADDRUSE
+    option = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
     try:
         listening.setsockopt(socket.SOL_SOCKET, option, 1)
         listening.bind((HOST, port))

@@ -112,6 +112,8 @@ class Adapter:
     # --- what the server asks --------------------------------------------------------------------
 
     def handle(self, command: str, arguments: Any) -> Reply:
+        if not self.trusted:
+            self._check_token(command, arguments)
         found = self._requests.get(command)
         if found is None:
             raise RequestError(f"there is no request {command!r} here", id=5)
@@ -119,23 +121,23 @@ class Adapter:
         if when != ALWAYS and not self._initialized:
             raise RequestError(f"{command}: expected initialize first", id=6)
         args = Arguments(command, arguments)
-        if not self.trusted:
-            self._check_token(command, args)
         try:
             result = self.program.call(lambda: method(args)) if when == STOPPED else method(args)
         except UserError as error:
             raise RequestError(str(error)) from None
         return result if isinstance(result, Reply) else Reply(result)
 
-    def _check_token(self, command: str, args: Arguments) -> None:
+    def _check_token(self, command: str, arguments: Any) -> None:
         """Raises RequestError for what a client may not do before it has shown its token, and ends the conversation."""
         if command in ("initialize", "disconnect"):
             return
         assert self._token is not None
-        if command in ("launch", "attach") and same_token(args.string("token", None), self._token):
-            self.trusted = True
-            return
         self.finished = True
+        if command in ("launch", "attach"):
+            token = Arguments(command, arguments).string("token", None)
+            if same_token(token, self._token):
+                self.trusted, self.finished = True, False
+                return
         raise RequestError(
             f"{command}: expected launch or attach with this server's token first; it was shown where the server was "
             "started, and is in a file that only its owner can read",

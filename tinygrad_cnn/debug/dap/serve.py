@@ -25,7 +25,7 @@ from tinygrad_cnn.debug.dap.server import Server
 
 #: How long a script may take to end once its client has gone, in seconds.
 GRACE = 3.0
-#: The environment variable by which a client's process learns the token. Only the user can read a process's environment.
+#: The environment variable by which a client's process learns the token; only the same user can read it.
 TOKEN = "TINYGRAD_CNN_DAP_TOKEN"
 
 
@@ -67,15 +67,18 @@ def _end(server: Server, adapter: Adapter, jobs: queue.SimpleQueue[Any]) -> None
 def serve_tcp(port: int, *, announce: Callable[[str], None]) -> int:
     """Serve clients on a loopback port (0: any free one) until interrupted; `announce` gets the port and its token."""
     door = Door(port)
+    children: set[subprocess.Popen[bytes]] = set()
     try:
         announce(f"listening on {HOST}:{door.port}\n{door.key()}")
-        door.accept(lambda client: _relay(client, door.token))
+        door.accept(lambda client: _relay(client, door.token, children))
         return 0
     finally:
         door.close()
+        for child in children.copy():
+            child.kill()
 
 
-def _relay(client: socket.socket, token: str) -> None:
+def _relay(client: socket.socket, token: str, children: set[subprocess.Popen[bytes]]) -> None:
     """Serve one client by a process of its own; bytes go to and fro."""
     child = subprocess.Popen(
         [sys.executable, "-m", "tinygrad_cnn", "dap"],
@@ -85,23 +88,25 @@ def _relay(client: socket.socket, token: str) -> None:
         env={**os.environ, TOKEN: token},
     )
     assert child.stdin is not None and child.stdout is not None
+    children.add(child)
     over = threading.Event()
-    to_child = threading.Thread(target=_from_client, args=(client, child.stdin, over, child.kill), daemon=True)
+    to_child = threading.Thread(
+        target=_from_client, args=(client, child.stdin, over, child.kill), daemon=True
+    )
     to_child.start()
     with child.stdout as out:
         while data := out.read(65536):
             with contextlib.suppress(OSError):  # it has gone; the child will notice
                 client.sendall(data)
     over.set()
+    children.discard(child)
     with contextlib.suppress(OSError):
         client.shutdown(socket.SHUT_RDWR)
     to_child.join()
     child.wait()
 
 
-def _from_client(
-    client: socket.socket, into: Any, over: threading.Event, kill: Callable[[], None]
-) -> None:
+def _from_client(client: socket.socket, into: Any, over: threading.Event, kill: Callable[[], None]) -> None:
     """Hand on what the client says. Once it has gone, see to it that the conversation ends, whatever the child does."""
     with contextlib.suppress(OSError), into:
         while data := client.recv(65536):

@@ -303,13 +303,13 @@ test("a running program is attached to, stopped and left", async () => {
   const program = spawn(PYTHON, [path.join(PROGRAMS, "attachable.py")], { stdio: ["pipe", "pipe", "inherit"] });
   try {
     const said = readline.createInterface({ input: program.stdout })[Symbol.asyncIterator]();
-    const port = Number((await said.next()).value);
+    const [port, token] = (await said.next()).value.split(" ");
     const attached = listenTo(new DebugClient("", "", "tinygrad-cnn"));
-    await attached.start(port);
+    await attached.start(Number(port));
     const stop = attached.waitForEvent("stopped");
     await Promise.all([
       attached.waitForEvent("initialized").then(() => attached.configurationDoneRequest()),
-      attached.initializeRequest().then(() => attached.attachRequest({ stopOnEntry: true })),
+      attached.initializeRequest().then(() => attached.attachRequest({ token, stopOnEntry: true })),
     ]);
     assert.strictEqual((await stop).body.reason, "entry");
     await attached.disconnectRequest();
