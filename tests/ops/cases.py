@@ -423,6 +423,20 @@ for _name in ("scatter", "scatter_add"):
         normal(),
     )
 case("gather:0-d", lambda tg, F, x: tg.gather(x, 0, tg.tensor([0, 0])), normal())
+case("as_strided", lambda tg, F, x: tg.as_strided(x.contiguous(), (3, 3), (1, 2), 1), normal(2, 4))
+case("as_strided:of a view", lambda tg, F, x: (x.contiguous() * 2)[1].as_strided((2, 2), (1, 2)), normal(2, 4))
+case("tensordot:size 1", lambda tg, F, x, y: tg.tensordot(x, y, dims=([1], [0])), normal(2, 3), normal(1, 4))
+case("tensordot:size 1 on the left", lambda tg, F, x, y: tg.tensordot(x, y, dims=1), normal(2, 1), normal(3, 2))
+case("matmul:empty", lambda tg, F, x, y: tg.matmul(x, y), normal(2, 3, 0), normal(0, 2))
+case("matmul:empty vector", lambda tg, F, x, y: tg.matmul(x, y), normal(3, 0), normal(0))
+case("linear:no inputs", lambda tg, F, x, w, b: F.linear(x, w, b), normal(2, 3, 0), normal(2, 0), normal(2))
+case(
+    "atleast:several",
+    lambda tg, F, x, y: tg.atleast_2d((x, y))[0] * tg.atleast_1d(x, y)[1] + tg.atleast_3d(y, x)[1],
+    normal(),
+    normal(3),
+)
+case("tensor_split:tensor", lambda tg, F, x: tg.tensor_split(x, tg.tensor([1, 3]))[1], normal(5))
 case("index_select:0-d", lambda tg, F, x: tg.index_select(x, 0, tg.tensor([0])), normal())
 case("unfold:0-d", lambda tg, F, x: x.unfold(0, 1, 1), normal())
 case("quantile:0-d", lambda tg, F, x: tg.quantile(x, 0.3, dim=0), normal(), float32=None)

@@ -84,4 +84,5 @@ def _add(archive: zipfile.ZipFile, name: str, content: Any) -> None:
 
 
 def _read(archive: zipfile.ZipFile, name: str) -> np.ndarray[Any, Any]:
-    return np.lib.format.read_array(io.BytesIO(archive.read(name)), allow_pickle=False)
+    array = np.lib.format.read_array(io.BytesIO(archive.read(name)), allow_pickle=False)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)  # the file may hold the other byte order

@@ -22,4 +22,5 @@ from tinygrad_cnn.ops import (
     shape,
     special,
     statistics,
+    strided,
 )

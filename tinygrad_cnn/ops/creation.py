@@ -15,6 +15,7 @@ from tinygrad_cnn.autograd.handle import Handle, make_leaf, unwrap, wrap
 from tinygrad_cnn.ops.common import sizes
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.device import check_device
+from tinygrad_cnn.ops.views import keep_layout
 
 ndarray = np.ndarray
 
@@ -22,12 +23,17 @@ ndarray = np.ndarray
 def finish(array: ndarray, device: Any, requires_grad: bool) -> Any:
     if device is not None:
         check_device(device)
-    t = wrap(array)
+    t = wrap(native(array))
     if requires_grad:
         if array.dtype.kind != "f":
             raise RuntimeError(f"only floating tensors can require gradients, got {array.dtype}")
         t.node = make_leaf(t)
     return t
+
+
+def native(array: ndarray) -> ndarray:
+    """The array in this machine's byte order: files and sockets may hold the other one, kernels read only this."""
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def _bare(data: Any) -> Any:
@@ -61,7 +67,7 @@ def array_of(data: Any, dtype: Any, copy: bool | None) -> ndarray:
         )
     if dtype is None and not typed and (array.dtype == np.float64 or not array.size):
         array = array.astype(modes.get_default_dtype())
-    return array
+    return native(array)
 
 
 def sizes_or_data(given: tuple[Any, ...]) -> ndarray:
@@ -107,10 +113,15 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
 
 @public
 def from_numpy(ndarray: np.ndarray) -> Any:
-    """A tensor on the memory of a NumPy array."""
+    """A tensor on the memory of a NumPy array; on a copy where its numbers are not in this machine's byte order."""
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"from_numpy expected a NumPy array, got {type(ndarray).__name__}")
-    return wrap(ndarray)
+    if ndarray.dtype.kind not in "biuf":
+        raise TypeError(f"from_numpy expected an array of numbers or booleans, got dtype {ndarray.dtype}")
+    t = wrap(native(ndarray))
+    if not ndarray.flags.c_contiguous:
+        keep_layout(t)
+    return t
 
 
 @public
@@ -122,7 +133,7 @@ def from_dlpack(ext_tensor: Any) -> Any:
 @public
 def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0) -> Any:
     """A 1-d tensor on the memory of a buffer; `offset` in bytes."""
-    return wrap(np.frombuffer(buffer, dtype=dtype, count=count, offset=offset))
+    return wrap(native(np.frombuffer(buffer, dtype=dtype, count=count, offset=offset)))
 
 
 @public
@@ -236,13 +247,19 @@ def full_like(
 # --- ranges ----------------------------------------------------------------------------------------
 
 
+def _number(value: Any) -> Any:
+    """A bound given as a 0-d tensor, as a Python number: a small dtype of its own limits nothing that is computed."""
+    value = unwrap(value)
+    return value.item() if isinstance(value, (ndarray, np.generic)) else value
+
+
 @public
 def arange(
     start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None,
     requires_grad: bool = False,
 ) -> Any:  # fmt: skip
     """start, start + step, … below `end`; ``arange(n)`` counts from 0. Integers give int64."""
-    start, end, step = unwrap(start), unwrap(end), unwrap(step)
+    start, end, step = _number(start), _number(end), _number(step)
     if end is None:
         start, end = 0, start
     if step == 0:
@@ -266,7 +283,7 @@ def linspace(
     start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Any:
     """`steps` numbers at equal distances from `start` to `end`, both included."""
-    array = np.linspace(unwrap(start), unwrap(end), int(steps), dtype=np.float64)
+    array = np.linspace(_number(start), _number(end), int(steps), dtype=np.float64)
     return finish(array.astype(dtype or modes.get_default_dtype(), copy=False), device, requires_grad)
 
 
@@ -276,7 +293,7 @@ def logspace(
     requires_grad: bool = False,
 ) -> Any:  # fmt: skip
     """`steps` powers of `base`, the exponents at equal distances from `start` to `end`."""
-    array = np.power(float(base), np.linspace(unwrap(start), unwrap(end), int(steps), dtype=np.float64))
+    array = np.power(float(_number(base)), np.linspace(_number(start), _number(end), int(steps), dtype=np.float64))
     return finish(array.astype(dtype or modes.get_default_dtype(), copy=False), device, requires_grad)
 
 

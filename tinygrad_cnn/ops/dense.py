@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd.op import Multilinear
-from tinygrad_cnn.ops.linalg import product
+from tinygrad_cnn.ops.linalg import as_rows, product
 
 
 def _rows(x: Any) -> Any:
-    return x if len(x.shape) == 2 else np.reshape(x, (-1, x.shape[-1]))
+    return x if len(x.shape) == 2 else as_rows(x)
 
 
 linear = Multilinear(
@@ -29,7 +29,7 @@ linear = Multilinear(
 
 def _add_rows(g: Any, *, indices: Any, rows: int) -> Any:
     table = np.zeros((rows, g.shape[-1]), g.dtype)
-    np.add.at(table, indices.reshape(-1), g.reshape(-1, g.shape[-1]))
+    np.add.at(table, indices.reshape(-1), as_rows(g))
     return table
 
 

@@ -428,12 +428,14 @@ def unfold(input: Array, dimension: int, size: int, step: int) -> Array:
 
 @public(method=True)
 def tensor_split(input: Array, indices_or_sections: Any, dim: int = 0) -> tuple[Array, ...]:
-    """Parts of as equal size as possible, or cut at the given places."""
+    """Parts of as equal size as possible, or cut at the given places; either may be a tensor of integers."""
     total = np.shape(unwrap(input))[axis_of(dim, np.ndim(unwrap(input)))]
-    if isinstance(indices_or_sections, Handle):
-        indices_or_sections = unwrap(indices_or_sections).tolist()
+    if isinstance(indices_or_sections, (Handle, ndarray)):
+        indices_or_sections = checked_integers("tensor_split", indices_or_sections).tolist()
     if isinstance(indices_or_sections, (int, np.integer)):
         n = int(indices_or_sections)
+        if n < 1:
+            raise ShapeError(f"tensor_split expected at least one part, got {n}")
         ends = np.cumsum([total // n + (k < total % n) for k in range(n)]).tolist()
     else:
         ends = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import math
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,17 @@ ndarray = np.ndarray
 # --- matrix products -------------------------------------------------------------------------------
 
 
+def as_rows(a: Any) -> Any:
+    """(…, n) as (rows, n); a size of 0 leaves nothing from which NumPy could tell how many rows there are."""
+    return np.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
+
+
 def product(a: Any, b: Any) -> Any:
     """a @ b in the kernels' own threads where both are plain matrices; tensors go through NumPy's dispatch."""
     if type(a) is ndarray and type(b) is ndarray:
         if b.ndim == 2 and a.ndim > 2:
             # One large product instead of a stack of small ones.
-            return kernels.matmul(a.reshape(-1, a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[1])
+            return kernels.matmul(as_rows(a), b).reshape(*a.shape[:-1], b.shape[1])
         return kernels.matmul(a, b)
     return np.matmul(a, b)
 
@@ -49,11 +55,9 @@ def _to_right(g: Any, a: Any, b: Any) -> Any:
             return g * a
         return unbroadcast(np.expand_dims(a, -1) * np.expand_dims(g, -2), b.shape)
     if len(b.shape) == 1:
-        rows = np.reshape(a, (-1, a.shape[-1]))
-        return np.matmul(np.reshape(g, (-1,)), rows)
+        return np.matmul(np.reshape(g, (-1,)), as_rows(a))
     if len(b.shape) == 2 and len(a.shape) > 2:
-        rows = np.reshape(a, (-1, a.shape[-1]))
-        return product(np.swapaxes(rows, 0, 1), np.reshape(g, (-1, g.shape[-1])))
+        return product(np.swapaxes(as_rows(a), 0, 1), as_rows(g))
     return unbroadcast(product(np.swapaxes(a, -1, -2), g), b.shape)
 
 
@@ -342,6 +346,12 @@ def tensordot(a: Array, b: Array, dims: Any = 2) -> Array:
         over_a, over_b = tuple(range(na - dims, na)), tuple(range(dims))
     else:
         over_a, over_b = axes_of(dims[0], na) or (), axes_of(dims[1], nb) or ()
+    for k, j in zip(over_a, over_b):  # a size of 1 stands for any size
+        m, n = np.shape(unwrap(a))[k], np.shape(unwrap(b))[j]
+        if m != 1 and n == 1:
+            a = np.sum(a, axis=k, keepdims=True)
+        elif m == 1 and n != 1:
+            b = np.sum(b, axis=j, keepdims=True)
     sa, sb = np.shape(unwrap(a)), np.shape(unwrap(b))
     if [sa[k] for k in over_a] != [sb[k] for k in over_b]:
         raise ShapeError(f"tensordot over {over_a} and {over_b} needs equal sizes, got shapes {sa} and {sb}")

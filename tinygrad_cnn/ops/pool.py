@@ -118,8 +118,25 @@ def _resample(x: Any, *, matrices: Sequence[Any]) -> Any:
     for k, matrix in enumerate(matrices):
         if matrix is not None:
             axis = x.ndim - spatial + k
-            x = np.moveaxis(np.matmul(np.moveaxis(x, axis, -1), matrix.T.astype(x.dtype)), -1, axis)
+            rows, weights = np.moveaxis(x, axis, -1), matrix.astype(x.dtype)
+            with np.errstate(invalid="ignore"):
+                y = np.matmul(rows, weights.T)
+            if not np.isfinite(y).all():
+                y = _weighted(rows, weights)
+            x = np.moveaxis(y, -1, axis)
     return x
+
+
+def _weighted(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """rows @ matrix.T where a weight of 0 means that the entry is not looked at: a nan or inf stays in its windows."""
+    seen = matrix != 0
+    order = np.argsort(~seen, axis=1, kind="stable")
+    y = np.zeros((*rows.shape[:-1], len(matrix)), rows.dtype)
+    for k in range(int(seen.sum(1).max(initial=0))):
+        at = order[:, k]
+        weight = matrix[np.arange(len(matrix)), at]
+        y += np.where(weight != 0, rows[..., at] * weight, 0)
+    return y
 
 
 def _transposed(matrices: Sequence[Any]) -> tuple[Any, ...]:

@@ -6,19 +6,19 @@ Views look at their input's memory, as NumPy's do; all others copy. Indexing liv
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_cnn.autograd.broadcast import promoted
 from tinygrad_cnn.autograd.dispatch import implements
-from tinygrad_cnn.autograd.handle import unwrap, wrap
+from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.autograd.op import Multilinear, identity, unbroadcast
 from tinygrad_cnn.ops.common import Array, axes_of, axis_of, sizes
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.expect import ShapeError
-from tinygrad_cnn.ops.views import view_of
+from tinygrad_cnn.ops.views import can_view, view_of
 
 # --- views -----------------------------------------------------------------------------------------
 
@@ -73,10 +73,25 @@ def reshape(input: Array, *shape: Any) -> Array:
 
 @public(top_level=False, method=True)
 def view(input: Array, *shape: Any) -> Array:
-    """As `reshape`; a dtype instead of a shape reinterprets the memory (no gradient), as in PyTorch."""
+    """The same memory in another shape; a dtype instead of a shape reinterprets the memory (no gradient).
+
+    Raises ValueError (a RuntimeError too) where that needs a copy: `reshape` makes one.
+    """
     if len(shape) == 1 and isinstance(shape[0], (np.dtype, type)):
         return wrap(unwrap(input).view(shape[0]))
-    return reshape(input, *shape)
+    wanted = sizes(shape)
+    array = unwrap(input)
+    if isinstance(input, Handle) and not array.flags.c_contiguous:
+        try:
+            shared = can_view(input, wanted)
+        except ValueError:
+            shared = True  # reshape says what does not fit
+        if not shared:
+            raise ShapeError(
+                f"view cannot give a tensor of shape {array.shape}, whose strides are {input.stride()}, the shape "  # type: ignore[attr-defined]
+                f"{wanted} without a copy; use reshape()"
+            )
+    return reshape(input, wanted)
 
 
 @public(top_level=False, method=True)
@@ -228,8 +243,8 @@ def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
 
 @public(top_level=False, method=True)
 def view_as(input: Array, other: Array) -> Array:
-    """As `reshape_as`."""
-    return reshape_as(input, other)
+    """As `view`, with the shape of `other`."""
+    return view(input, np.shape(unwrap(other)))
 
 
 def alias(input: Array) -> Array:
@@ -237,22 +252,29 @@ def alias(input: Array) -> Array:
     return identity(input)
 
 
-@public
-def atleast_1d(input: Array) -> Array:
-    """At least one dimension."""
-    return input if np.ndim(unwrap(input)) >= 1 else reshape(input, (1,))
+def _for_each(function: Callable[..., Any], tensors: tuple[Any, ...]) -> Any:
+    """One tensor gives one, several (or a sequence of them) give a tuple."""
+    if len(tensors) == 1 and not isinstance(tensors[0], (tuple, list)):
+        return function(tensors[0])
+    return tuple([function(x) for x in (tensors[0] if len(tensors) == 1 else tensors)])
 
 
 @public
-def atleast_2d(input: Array) -> Array:
-    """At least two dimensions, new ones in front."""
-    return input if np.ndim(unwrap(input)) >= 2 else reshape(input, (1, -1))
+def atleast_1d(*tensors: Any) -> Any:
+    """At least one dimension; several tensors, or a sequence of them, give a tuple."""
+    return _for_each(lambda x: x if np.ndim(unwrap(x)) >= 1 else reshape(x, (1,)), tensors)
 
 
 @public
-def atleast_3d(input: Array) -> Array:
-    """At least three dimensions; a vector becomes (1, n, 1), a matrix (n, m, 1)."""
-    return input if np.ndim(unwrap(input)) >= 3 else unsqueeze(atleast_2d(input), -1)
+def atleast_2d(*tensors: Any) -> Any:
+    """At least two dimensions, new ones in front; several tensors, or a sequence of them, give a tuple."""
+    return _for_each(lambda x: x if np.ndim(unwrap(x)) >= 2 else unsqueeze(atleast_1d(x), 0), tensors)
+
+
+@public
+def atleast_3d(*tensors: Any) -> Any:
+    """At least three dimensions; a vector becomes (1, n, 1), a matrix (n, m, 1). Several tensors give a tuple."""
+    return _for_each(lambda x: x if np.ndim(unwrap(x)) >= 3 else unsqueeze(atleast_2d(x), -1), tensors)
 
 
 @public(top_level=False, method=True)

@@ -20,14 +20,18 @@ Steps = tuple[tuple[Op, dict[str, Any]], ...]
 
 
 class Family:
-    """A base and its views. It holds the base's array and node, which every view holds anyway, but no tensor."""
+    """A base and its views. It holds the base's array and node, which every view holds anyway, but no tensor.
 
-    __slots__ = ("_limit", "array", "base", "node", "views")
+    `fixed`: the base's memory was laid out by the user (a NumPy array), so nothing here may lay it out anew.
+    """
+
+    __slots__ = ("_limit", "array", "base", "fixed", "node", "views")
 
     def __init__(self, base: Any) -> None:
         self.base = weakref.ref(base)
         self.array = base.array
         self.node = base.node
+        self.fixed = False
         self.views: list[weakref.ref[Any]] = []
         self._limit = 16
 
@@ -68,6 +72,88 @@ def _join(y: Any, x: Any, op: Op, params: dict[str, Any]) -> None:
     y._family = family
     y._steps = (*x._steps, (op, params))
     family.add(y)
+
+
+def strided_places(size: tuple[int, ...], stride: tuple[int, ...], offset: int) -> np.ndarray:
+    """Which entry of the memory stands at each place of a strided view of it."""
+    grid = [np.arange(n).reshape(-1, *[1] * (len(size) - 1 - k)) * s for k, (n, s) in enumerate(zip(size, stride))]
+    return np.broadcast_to(offset + sum(grid, np.zeros((), np.int64)), size)
+
+
+def keep_layout(t: Any) -> None:
+    """Note that the memory of the new tensor `t` has the layout that its user gave it."""
+    t._family = Family(t)
+    t._family.fixed = True
+    t._steps = ()
+
+
+def can_view(x: Any, shape: tuple[int, ...]) -> bool:
+    """Whether `x` can be seen in another shape without a copy.
+
+    Kernels lay out their results channels-last, where PyTorch's are row-major. What would be a view there is one here
+    as well: such memory is then laid out anew, row-major, for all who look at it.
+    """
+    array = x.array
+    if array.flags.c_contiguous or not array.size or np.may_share_memory(array, np.reshape(array, shape)):
+        return True
+    family = getattr(x, "_family", None)
+    if family is None:
+        return row_major(x)
+    if family.fixed or family.array.flags.c_contiguous:
+        return False
+    model = np.empty(family.array.shape, np.bool_)  # what the steps would lead to from a row-major base
+    for op, params in x._steps:
+        model = op.forward(model, **params)
+    if not np.may_share_memory(model, np.reshape(model, shape)):
+        return False
+    return row_major(x)
+
+
+def row_major(x: Any) -> bool:
+    """Lay out the memory that `x` looks at row-major, for all who look at it; False where that is the user's affair."""
+    family = getattr(x, "_family", None)
+    if family is None:
+        x.array = np.ascontiguousarray(x.array)
+        return True
+    if family.array.flags.c_contiguous:
+        return True
+    if family.fixed:
+        return False
+    base, others = family.living_base(), family.living_views()
+    family.array = np.ascontiguousarray(family.array)
+    if base is not None:
+        base.array = family.array
+    for view in others:
+        seen = family.array
+        for op, params in view._steps:
+            seen = op.forward(seen, **params)
+        view.array = seen
+    return True
+
+
+def copy_memory(t: Any, twin: Any, memo: dict[Any, Any]) -> None:
+    """Give `twin` a copy of what `t` holds; tensors that shared memory share the copy, which `memo` remembers."""
+    family = getattr(t, "_family", None)
+    if family is None or not np.may_share_memory(family.array, t.array):
+        key = ("memory", id(t.array))
+        if key not in memo:
+            memo[key] = np.array(t.array, order="K")
+        twin.array = memo[key]
+        return
+    if ("memory", id(family)) not in memo:
+        key = ("memory", id(family.array))
+        if key not in memo:
+            memo[key] = np.array(family.array, order="K")
+        memo["memory", id(family)] = Family(wrap(memo[key]))
+    copied = memo["memory", id(family)]
+    twin.array = copied.array
+    twin._family, twin._steps = copied, t._steps
+    if t._steps:
+        for op, params in t._steps:
+            twin.array = op.forward(twin.array, **params)
+        copied.add(twin)
+    else:
+        copied.base = weakref.ref(twin)
 
 
 def replace_by_view(t: Any, new: Any) -> None:
@@ -145,6 +231,10 @@ def _put_back(op: Op, params: dict[str, Any], x: Any, new: Any) -> Any:
         return reshape_op(new, shape=x.array.shape)
     if op is permute_op:
         return permute_op(new, dims=tuple(np.argsort(params["dims"]).tolist()))
+    if op.name == "as_strided":
+        index = strided_places(**params)
+        if np.unique(index).size == index.size:
+            return setitem_op(x, new, index=(index,))
     raise RuntimeError(
         f"a change in place of what {op.name} gives, while gradients are recorded: several of its entries may be "
         "one place in memory. Change a copy (t.clone())."

@@ -336,7 +336,7 @@ class Tensor(TensorMethods):
 
         twin: Tensor = object.__new__(type(self))
         memo[id(self)] = twin
-        twin.array = np.array(self.array, order="K")
+        _views.copy_memory(self, twin, memo)
         twin.name = self.name
         twin.node = make_leaf(twin) if self.node is not None else None
         twin.grad = copy.deepcopy(self.grad, memo)

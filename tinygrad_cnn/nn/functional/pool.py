@@ -49,7 +49,7 @@ def _avg_pool(name: str, d: int) -> Callable[..., Any]:
         input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
         count_include_pad: bool = True, divisor_override: int | None = None,
     ) -> Any:  # fmt: skip
-        x = _checked(name, d, input)
+        x = _floating(name, _checked(name, d, input))
         params = dict(_pool_params(
             name, tuple(x.shape), hashable(kernel_size), hashable(stride), hashable(padding), 1, bool(ceil_mode)
         ))  # fmt: skip
@@ -92,7 +92,7 @@ def _lp_pool(name: str, d: int) -> Callable[..., Any]:
 
 def _adaptive_avg_pool(name: str, d: int) -> Callable[..., Any]:
     def function(input: Any, output_size: Any) -> Any:
-        x = _checked(name, d, input)
+        x = _floating(name, _checked(name, d, input))
         spatial = tuple(x.shape[2:])
         size = _target_size(name, spatial, output_size)
         if size == (1,) * d:
@@ -173,6 +173,12 @@ def _named(function: Callable[..., Any], name: str, doc: str) -> Callable[..., A
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
     return function
+
+
+def _floating(name: str, x: Any) -> Any:
+    if x.dtype.kind != "f":
+        raise TypeError(f"{name} expected floating-point input, got {x.dtype}: convert it with .float()")
+    return x
 
 
 def _checked(name: str, d: int, input: Any) -> Any:
