@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     if args.replay is not None:
         if args.script is not None:
             raise UsageError("give a script or --replay FILE, not both")
-        from tinygrad_cnn.debug.replay import open_replay
+        from tinygrad_cnn.debug.terminal import open_replay
 
         return open_replay(args.replay, commands=args.commands)
     if args.script is None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from tinygrad_cnn import models, viz
 from tinygrad_cnn.autograd.handle import Handle, wrap
-from tinygrad_cnn.autograd.inspect import keep_values
+from tinygrad_cnn.autograd.inspect import BackwardPass, Observer, keep_values, observing
 from tinygrad_cnn.cli.arguments import natural, positive_int
 from tinygrad_cnn.support.errors import UsageError, UserError
 
@@ -127,34 +127,35 @@ class _Seen(BaseException):
     """Thrown through the script once its graph is known: nobody waits for the rest of a training."""
 
 
-def _of_script(path: Path, own: list[str], nth: int, options: dict[str, Any]) -> viz.Graph:
-    from tinygrad_cnn.debug.attach import attached
+class _Nth(Observer):
+    """Draws the graph of the `nth` backward pass, and ends the script there."""
 
-    if not path.is_file():
-        raise UsageError(f"there is no script {path}")
-    found: list[viz.Graph] = []
-    passes = 0
+    def __init__(self, nth: int, options: dict[str, Any]) -> None:
+        self.nth, self.options, self.passes = nth, options, 0
+        self.found: viz.Graph | None = None
 
-    def at_backward(work: Any, run_pass: Any) -> None:
-        nonlocal passes
-        passes += 1
-        if passes < nth:
-            run_pass(work)
+    def on_pass_begin(self, work: BackwardPass) -> None:
+        self.passes += 1
+        if self.passes < self.nth:
             return
-        outputs = [node for node in work.order if node.seq in work.grads]
-        tensors = [
-            wrap(node.value if node.value is not None else work.grads[node.seq], node) for node in outputs
-        ]
-        found.append(viz.graph(tensors, grad_outputs=[work.grads[node.seq] for node in outputs], **options))
+        seeds = {node: work.grads[node.seq] for node in work.order if node.seq in work.grads}
+        tensors = [wrap(node.value if node.value is not None else seed, node) for node, seed in seeds.items()]
+        self.found = viz.graph(tensors, grad_outputs=list(seeds.values()), **self.options)
         raise _Seen
 
+
+def _of_script(path: Path, own: list[str], nth: int, options: dict[str, Any]) -> viz.Graph:
+    if not path.is_file():
+        raise UsageError(f"there is no script {path}")
+    drawing = _Nth(nth, options)
     names: dict[str, Any] = {}
     with _arguments(path, own):
         try:
-            with keep_values(), attached(at_backward):
+            with keep_values(), observing(drawing):
                 names = runpy.run_path(str(path), run_name="__main__")
         except _Seen:
-            return found[0]
+            assert drawing.found is not None
+            return drawing.found
         except SystemExit as leaving:
             if leaving.code not in (None, 0):
                 raise UsageError(
@@ -171,10 +172,10 @@ def _of_script(path: Path, own: list[str], nth: int, options: dict[str, Any]) ->
         for name, t in names.items()
         if isinstance(t, Handle) and t.node is not None and t.node.parents
     }
-    if passes or not live:
+    if drawing.passes or not live:
         raise UsageError(
-            f"{path} ended after {passes} backward pass(es), without number {nth}"
-            if passes
+            f"{path} ended after {drawing.passes} backward pass(es), without number {nth}"
+            if drawing.passes
             else f"{path} has no backward(), and leaves no tensor with a graph"
         )
     # No backward pass at all: a script that only computes something leaves it in a variable.

@@ -20,16 +20,17 @@ Selectors and conditions: `selectors`, `conditions`. Breakpoints: `breakpoints`.
 """
 
 from tinygrad_cnn.debug.anomaly import Anomaly, AnomalyError, Finding, anomaly
+from tinygrad_cnn.debug.backward_session import BackwardSession
 from tinygrad_cnn.debug.breakpoints import Breakpoint, Breakpoints
 from tinygrad_cnn.debug.commands import Interpreter, Reply
 from tinygrad_cnn.debug.dap.listen import listen, unlisten
 from tinygrad_cnn.debug.diagnose import Ailment, Report, diagnose
+from tinygrad_cnn.debug.passes import Visit
+from tinygrad_cnn.debug.paused import Stop
 from tinygrad_cnn.debug.recorder import Recorder, TrainingStep
 from tinygrad_cnn.debug.replay import Replay
 from tinygrad_cnn.debug.script import open_session, post_mortem, run_script, set_trace, unset_trace
-from tinygrad_cnn.debug.session import BackwardSession, Visit
 from tinygrad_cnn.debug.terminal import Terminal
-from tinygrad_cnn.debug.walking import Stop
 
 __all__ = [
     "Ailment", "Anomaly", "AnomalyError", "BackwardSession", "Breakpoint", "Breakpoints", "Finding", "Interpreter",

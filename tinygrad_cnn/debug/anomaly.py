@@ -18,12 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd.backward_pass import BackwardPass
-from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import unwrap
-from tinygrad_cnn.autograd.inspect import leaf_names, observing, value_of
-from tinygrad_cnn.debug.attach import attached, caller_scopes
-from tinygrad_cnn.debug.session import BackwardSession
+from tinygrad_cnn.autograd.inspect import BackwardPass, Node, Observer, leaf_names, observing, value_of
+from tinygrad_cnn.debug.attach import caller_scopes
+from tinygrad_cnn.debug.backward_session import BackwardSession
+from tinygrad_cnn.debug.terminal import Terminal
 
 ndarray = np.ndarray
 #: So many forward ops are remembered.
@@ -144,26 +143,39 @@ def anomaly(
         yield found
         return
 
-    bad: set[int] = set()  # nodes whose value is not finite
-    worse: set[int] = set()  # nodes whose value has a nan
-    makers: dict[int, Finding] = {}  # those of either whose inputs were not
+    looking = _Looking(found, session, callback, error)
+    with observing(looking):
+        yield found
+    if found.forward is not None and found.backward is None and warn:
+        warnings.warn(found.report(), RuntimeWarning, stacklevel=3)
 
-    def on_record(node: Node, out: ndarray) -> None:
-        node.value = out
-        if out.dtype.kind != "f" or np.isfinite(out).all():
+
+class _Looking(Observer):
+    """Looks at each result, and walks each pass."""
+
+    def __init__(self, found: Anomaly, session: bool, callback: Any, error: bool) -> None:
+        self.found, self.session, self.callback, self.error = found, session, callback, error
+        self.bad: set[int] = set()  # nodes whose value is not finite
+        self.worse: set[int] = set()  # nodes whose value has a nan
+        self.makers: dict[int, Finding] = {}  # those of either whose inputs were not
+
+    def on_record(self, node: Node, output: ndarray) -> None:
+        node.value = output
+        if output.dtype.kind != "f" or np.isfinite(output).all():
             return
-        nan = bool(np.isnan(out).any())
-        kept = worse if nan else bad
-        first = not any(p is not None and (p.seq in worse or p.seq in kept) for p in node.parents)
-        bad.add(node.seq)
+        nan = bool(np.isnan(output).any())
+        kept = self.worse if nan else self.bad
+        first = not any(p is not None and (p.seq in self.worse or p.seq in kept) for p in node.parents)
+        self.bad.add(node.seq)
         if nan:
-            worse.add(node.seq)
-        if first and len(makers) < _MAKERS:
-            makers[node.seq] = _forward_finding(node, out, np.isnan if nan else np.isinf)
-            if found.forward is None or found.forward.meant:
-                found.forward = makers[node.seq]
+            self.worse.add(node.seq)
+        if first and len(self.makers) < _MAKERS:
+            made = self.makers[node.seq] = _forward_finding(node, output, np.isnan if nan else np.isinf)
+            if self.found.forward is None or self.found.forward.meant:
+                self.found.forward = made
 
-    def on_pass(work: BackwardPass, _run: Any) -> None:
+    def on_pass_begin(self, work: BackwardPass) -> bool:
+        found, makers = self.found, self.makers
         s = BackwardSession.of_pass(work, scopes=caller_scopes())
         if found.backward is None:
             found.backward = find_bad_rule(s)
@@ -173,27 +185,21 @@ def anomaly(
                     found.forward = makers[min(own, key=lambda seq: (makers[seq].meant, seq))]
                 s.stop = s.stop._replace(kind="anomaly", text=str(found.backward).splitlines()[0])
                 found.session = s
-                _open(s, found, session, callback)
-                if error:
+                _open(s, found, self.session, self.callback)
+                if self.error:
                     raise AnomalyError(found)
             else:
-                for seen in (bad, worse):
+                for seen in (self.bad, self.worse):
                     seen.difference_update([node.seq for node in s.nodes])
         if not s.closed:
             s.finish()
-
-    with observing(on_record=on_record), attached(on_pass):
-        yield found
-    if found.forward is not None and found.backward is None and warn:
-        warnings.warn(found.report(), RuntimeWarning, stacklevel=3)
+        return True
 
 
 def _open(s: BackwardSession, found: Anomaly, session: bool, callback: Any) -> None:
     if callback is not None:
         callback(s, found)
     elif session:
-        from tinygrad_cnn.debug.terminal import Terminal
-
         terminal = Terminal()
         terminal.show([found.report()])
         terminal.interact(s)
@@ -241,7 +247,7 @@ def _forward_finding(node: Node, out: ndarray, wrong: Callable[[ndarray], ndarra
         elif value.size:
             largest = tuple(int(k) for k in np.unravel_index(int(np.abs(value).argmax()), value.shape))
             operands.append(Operand(f"largest entry {name}", largest, float(value[largest])))
-    # What only chooses makes no number; what adds a constant that nobody kept got it there.
+    # A selection op cannot create an inf. If an unsaved constant was an input, assume that the inf came from it.
     meant = not handed and wrong is np.isinf and (unseen or getattr(node.op, "selection", False))
     made = not handed and not meant
     return replace(_finding("forward", node, out, at, handed or operands, made, None), meant=meant)

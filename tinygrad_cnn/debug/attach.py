@@ -1,60 +1,20 @@
-"""Where a debugger takes over: every backward pass of this thread while one is attached.
-
-`attached(fn)` puts `fn` in the place of `BackwardPass.run`; nothing else is changed, and nothing at all
-while no debugger is attached. `Attached` is what the terminal puts there.
-"""
+"""Where the terminal takes over: every backward pass of this thread while an `Attached` observes it."""
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
 
 from tinygrad_cnn.autograd import driver
-from tinygrad_cnn.autograd.backward_pass import BackwardPass
-from tinygrad_cnn.autograd.graph import is_engine_file
-from tinygrad_cnn.autograd.inspect import failed_pass
+from tinygrad_cnn.autograd.inspect import BackwardPass, Observer, failed_pass, is_engine_file
+from tinygrad_cnn.debug.backward_session import BackwardSession
 from tinygrad_cnn.debug.breakpoints import Breakpoints
-from tinygrad_cnn.debug.session import BackwardSession
-
-Run = Callable[[BackwardPass], None]
 
 
-@contextlib.contextmanager
-def attached(
-    fn: Callable[[BackwardPass, Run], None], *, elsewhere: Callable[[], None] = lambda: None
-) -> Iterator[None]:
-    """Inside the block, each backward pass of this thread is given to ``fn(work, run)``, with the ordinary
-    `run` for those it does not care about. Passes that start inside `fn` are left alone, and so are those of
-    other threads, at which `elsewhere` is called."""
-    run = BackwardPass.run
-    thread = threading.get_ident()
-    inside = False
-
-    def taken(work: BackwardPass) -> None:
-        nonlocal inside
-        if inside or threading.get_ident() != thread:
-            if threading.get_ident() != thread:
-                elsewhere()
-            run(work)
-            return
-        inside = True
-        try:
-            fn(work, run)
-        finally:
-            inside = False
-
-    BackwardPass.run = taken  # type: ignore[assignment, method-assign]
-    try:
-        yield
-    finally:
-        BackwardPass.run = run  # type: ignore[method-assign]
-
-
-class Attached:
+class Attached(Observer):
     """Makes a session of each pass, and hands it to `interact` where it should stop.
 
     Attributes
@@ -73,19 +33,19 @@ class Attached:
         self.elsewhere = False
         self.seen: BaseException | None = None
         self.hidden_frames = 0
+        self._thread = threading.get_ident()
 
-    def noticed_elsewhere(self) -> None:
-        """Another thread ran a pass."""
-        self.elsewhere = True
+    def on_any_pass(self, _work: BackwardPass) -> None:
+        """A pass begins, maybe in another thread."""
+        self.elsewhere = self.elsewhere or threading.get_ident() != self._thread
 
-    def __call__(self, work: BackwardPass, run: Run) -> None:
+    def on_pass_begin(self, work: BackwardPass) -> bool:
         if work.accumulate:
             self.passes += 1
         stop = self.stop_next and work.accumulate
         watching = self.breakpoints.pause_requested or any(bp.enabled for bp in self.breakpoints)
         if not stop and not watching:
-            run(work)
-            return
+            return False
         session = BackwardSession.of_pass(work, breakpoints=self.breakpoints, scopes=caller_scopes())
         session.hidden_frames, session.number = self.hidden_frames, max(self.passes, 1)
         if stop:
@@ -99,6 +59,7 @@ class Attached:
         if not session.at_end:
             self.interact(session)
         session.finish()
+        return True
 
 
 def caller_scopes() -> list[Mapping[str, Any]]:
@@ -109,9 +70,7 @@ def caller_scopes() -> list[Mapping[str, Any]]:
     return [] if frame is None else [frame.f_locals, frame.f_globals]
 
 
-def failed_session(
-    error: BaseException, *, breakpoints: Breakpoints | None = None
-) -> BackwardSession | None:
+def failed_session(error: BaseException, *, breakpoints: Breakpoints | None = None) -> BackwardSession | None:
     """A session at the node whose rule or hook raised `error`; None when it did not come from a backward pass."""
     work = failed_pass(error)
     if work is None or work.failure is None:
@@ -125,4 +84,6 @@ def failed_session(
         if not is_engine_file(frame.f_code.co_filename):
             scopes = [frame.f_locals, frame.f_globals]
         trace = trace.tb_next
-    return BackwardSession.of_pass(work, arrived=work.failure.upstream, breakpoints=breakpoints, scopes=scopes)
+    return BackwardSession.of_pass(
+        work, arrived=work.failure.upstream, breakpoints=breakpoints, scopes=scopes
+    )

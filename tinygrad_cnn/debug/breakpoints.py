@@ -10,14 +10,11 @@ import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tinygrad_cnn.debug.paused import Place
 from tinygrad_cnn.debug.selectors import Query, check_expression, parse
 from tinygrad_cnn.support.errors import UsageError
-
-if TYPE_CHECKING:
-    from tinygrad_cnn.debug.walking import Walk
-
 
 #: The number of what is no breakpoint: somebody asked the program to stop.
 PAUSE_ID = 0
@@ -152,7 +149,7 @@ class Breakpoints:
         bp.query = Query(bp.query.selector, condition or None)
         return bp
 
-    def hit(self, session: Walk, *, count: bool = True) -> Breakpoint | None:
+    def hit(self, session: Place, *, count: bool = True) -> Breakpoint | None:
         """The breakpoint that stops at the session's node, after counting; log points only leave messages."""
         stop = None
         for bp in self:
@@ -179,7 +176,7 @@ class Breakpoints:
             return stop or self._pause
         return stop
 
-    def _holds(self, bp: Breakpoint, session: Walk, say: bool) -> bool:
+    def _holds(self, bp: Breakpoint, session: Place, say: bool) -> bool:
         """Whether it holds here; one whose condition cannot be evaluated does, and a message says why."""
         try:
             return session.matches(bp.query)
@@ -210,7 +207,7 @@ def _hit_test(text: str, hits: int) -> bool:
     return tests[found[1] or ">="]
 
 
-def _filled(message: str, session: Walk) -> str:
+def _filled(message: str, session: Place) -> str:
     def value(found: re.Match[str]) -> str:
         try:
             result = session.evaluate(found[1])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,10 +16,8 @@ from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import make_leaf, unwrap, wrap
 from tinygrad_cnn.autograd.inspect import saved_values
+from tinygrad_cnn.debug.paused import Paused
 from tinygrad_cnn.debug.values import forward, recovered_inputs
-
-if TYPE_CHECKING:
-    from tinygrad_cnn.debug.session import BackwardSession
 
 ndarray = np.ndarray
 #: Random directions, and single entries of each kind (largest, random), that are tried.
@@ -88,7 +86,7 @@ class Check:
         return self.ok
 
 
-def check_node(session: BackwardSession, node: Node, *, rtol: float = 1e-4, seed: int = 0) -> Check:
+def check_node(session: Paused, node: Node, *, rtol: float = 1e-4, seed: int = 0) -> Check:
     """Check every live input of `node` against central differences.
 
     The upstream gradient is the session's where it is known, random otherwise. Entries at a kink (a ReLU at
@@ -131,7 +129,7 @@ def check_node(session: BackwardSession, node: Node, *, rtol: float = 1e-4, seed
     return out
 
 
-def check_all(session: BackwardSession, **options: Any) -> list[Check]:
+def check_all(session: Paused, **options: Any) -> list[Check]:
     """`check_node` at every node with a rule, in the order of the pass."""
     return [check_node(session, node, **options) for node in session.nodes if node.parents]
 
@@ -149,7 +147,7 @@ def _trouble(node: Node, inputs: list[ndarray]) -> str:
 
 
 def _inputs(
-    session: BackwardSession, node: Node, guess: Callable[[Any], ndarray]
+    session: Paused, node: Node, guess: Callable[[Any], ndarray]
 ) -> tuple[list[ndarray] | str, list[str]]:
     """The inputs in float64, or a sentence when one that matters is gone; and the names of those guessed."""
     out: list[ndarray] = []

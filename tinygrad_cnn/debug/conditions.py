@@ -13,15 +13,13 @@ import ast
 import builtins
 import re
 from collections.abc import Callable, MutableMapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tinygrad_cnn.autograd.handle import unwrap
+from tinygrad_cnn.debug.paused import Paused
 from tinygrad_cnn.support.errors import UsageError
-
-if TYPE_CHECKING:
-    from tinygrad_cnn.debug.session import BackwardSession
 
 #: name -> what it is; the terminal's help and completion read it.
 NAMES = {
@@ -204,12 +202,12 @@ def dead_share(node: Any) -> float:
     return float(np.mean(off)) if off.size else 0.0
 
 
-def _count(session: BackwardSession, test: Callable[[np.ndarray], np.ndarray]) -> int:
+def _count(session: Paused, test: Callable[[np.ndarray], np.ndarray]) -> int:
     arrays = [session.upstream, *session.downstream]
     return sum(int(np.count_nonzero(test(a))) for a in arrays if a is not None and a.dtype.kind in "fc")
 
 
-def _ratio(session: BackwardSession, _names: Namespace) -> float:
+def _ratio(session: Paused, _names: Namespace) -> float:
     tensor = session.node.tensor if session.node is not None and session.node.is_leaf else None
     if tensor is None:
         return float("nan")
@@ -217,8 +215,8 @@ def _ratio(session: BackwardSession, _names: Namespace) -> float:
     return norm(session.upstream) / size if size else float("inf")
 
 
-def _input(k: int) -> Callable[[BackwardSession, Namespace], Any]:
-    def value(session: BackwardSession, _names: Namespace) -> Any:
+def _input(k: int) -> Callable[[Paused, Namespace], Any]:
+    def value(session: Paused, _names: Namespace) -> Any:
         values = session.input_values()
         if k >= len(values):
             raise UsageError(

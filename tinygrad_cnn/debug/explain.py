@@ -11,17 +11,15 @@ op. Where such a number is an entry of another input (a weight), the entry is fo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.graph import Node
+from tinygrad_cnn.debug.paused import Paused
 from tinygrad_cnn.debug.values import forward, recovered_inputs
 from tinygrad_cnn.support.errors import UsageError
-
-if TYPE_CHECKING:
-    from tinygrad_cnn.debug.session import BackwardSession
 
 #: Ops that cannot push forward are pulled back row by row, up to so many outputs.
 MAX_ROWS = 4096
@@ -106,7 +104,7 @@ class Received:
         return "\n".join(lines)
 
 
-def explain_leaf(session: BackwardSession, node: Node, index: Any = None) -> Received:
+def explain_leaf(session: Paused, node: Node, index: Any = None) -> Received:
     """What arrived at one entry of a leaf (by default the largest), user by user.
 
     Raises UsageError when nothing has arrived yet or the index is outside.
@@ -136,7 +134,7 @@ def explain_leaf(session: BackwardSession, node: Node, index: Any = None) -> Rec
 
 
 def explain_entry(
-    session: BackwardSession, node: Node, index: Any = None, input: int | None = None
+    session: Paused, node: Node, index: Any = None, input: int | None = None
 ) -> Explanation | Received:
     """Explain ∂L/∂(input)[index] of a node whose upstream gradient is known (the paused one, or one done).
 
@@ -171,8 +169,8 @@ def explain_entry(
         Term(at, float(u[at]), float(column[at]), name(at, float(column[at])))
         for at in (tuple(int(a) for a in np.unravel_index(k, column.shape)) for k in order)
     )
-    so_far = session._pass.grads.get(parent.seq)
-    before = None if so_far is None or node is not session.node else float(session.gradient_of(parent)[where])  # type: ignore[index]
+    so_far = session.arrived(parent) if node is session.node else None
+    before = None if so_far is None else float(so_far[where])
     return Explanation(
         node.op.name, session.label(node), node.op.input_name(input, len(node.parents)), session.label(parent), where,
         local.formula, terms, float(pulled[where]), before,
@@ -244,7 +242,7 @@ def _column(node: Node, i: int, index: tuple[int, ...]) -> np.ndarray:
         return column.reshape(node.shape)
 
 
-def _namer(session: BackwardSession, node: Node, i: int, index: tuple[int, ...]) -> Any:
+def _namer(session: Paused, node: Node, i: int, index: tuple[int, ...]) -> Any:
     """A function (output entry, local number) -> what to call the number."""
     name = node.op.input_name(i, len(node.parents))
     general = lambda at, _n: f"∂y{_index(at)}/∂{name}{_index(index)}"

@@ -21,8 +21,8 @@ import numpy as np
 
 from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.inspect import keep_values
+from tinygrad_cnn.debug.backward_session import BackwardSession
 from tinygrad_cnn.debug.moment import Moment, copied, size_of
-from tinygrad_cnn.debug.session import BackwardSession
 from tinygrad_cnn.support.errors import UsageError
 
 

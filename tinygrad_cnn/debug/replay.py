@@ -15,38 +15,35 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tinygrad_cnn.autograd.handle import wrap
 from tinygrad_cnn.debug.breakpoints import Breakpoints
 from tinygrad_cnn.debug.conditions import NAMES, Namespace, norm
+from tinygrad_cnn.debug.passes import Visit
+from tinygrad_cnn.debug.paused import Paused, Stop, Watch
 from tinygrad_cnn.debug.snapshot import describe_visit, frames, show
-from tinygrad_cnn.debug.walking import Stop, Walk, Watch
+from tinygrad_cnn.debug.walking import Walk
 from tinygrad_cnn.support.errors import DataError, UsageError
 from tinygrad_cnn.viz.collect import Wish, collect
 from tinygrad_cnn.viz.description import Description, Downstream, Step, plain
 from tinygrad_cnn.viz.files import write_text
+from tinygrad_cnn.viz.graphs import Graph
 from tinygrad_cnn.viz.summary import summarise
-
-if TYPE_CHECKING:
-    from tinygrad_cnn.debug.session import BackwardSession
 
 VERSION = 1
 #: Pixels of a picture in a file; none in passes of more than so many nodes.
 PIXELS, PICTURED = 256, 2000
 
 
-def write(session: BackwardSession, path: Any, *, title: str = "") -> Path:
-    """Write the pass of a session: what it did so far with its edits, and the rest as it would go.
+def write(session: Paused, visits: Sequence[Visit], path: Any, *, title: str = "") -> Path:
+    """Write a pass that has been walked to its end: what it did, with its edits.
 
-    The rest is done once, so hooks run, and undone: the session stands where it stood. A path that ends in
-    ``.html`` gets the page that plays it instead of the JSON. Raises OutputError when it cannot be written.
+    A path that ends in ``.html`` gets the page that plays it instead of the JSON. Raises OutputError when it cannot be
+    written.
     """
-    here = session.position
-    session.run_to_end()
-    visits = session.visits()
     pixels = PIXELS if len(visits) <= PICTURED else 0
     states = []
     for k, visit in enumerate(visits):
@@ -54,26 +51,12 @@ def write(session: BackwardSession, path: Any, *, title: str = "") -> Path:
         states.append(state | {"step": k + 1, "position": k, "total": len(visits)})
     with np.errstate(all="ignore"):
         description = _description(session, visits, title)
-    session.return_to(here)
     if str(path).endswith((".html", ".htm")):
-        from tinygrad_cnn.viz.graphs import Graph
-
         Graph(description).html(path)
         return Path(path)
     data = description.to_dict() | {"replay": {"version": VERSION, "states": states}}
     text = json.dumps(_small(data), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return write_text(path, text + "\n")
-
-
-def open_replay(path: Any, *, commands: Sequence[str] = ()) -> int:
-    """Open a recorded pass in the terminal. Raises DataError for a file that is none."""
-    from tinygrad_cnn.debug.terminal import QuitDebugger, Terminal
-
-    try:
-        Terminal(commands=commands).interact(Replay.load(path))
-    except QuitDebugger:
-        return 0
-    return 0
 
 
 class Replay(Walk):
@@ -267,7 +250,7 @@ def _states(data: Any) -> list[dict[str, Any]]:
     return states
 
 
-def _description(session: BackwardSession, visits: Any, title: str) -> Description:
+def _description(session: Paused, visits: Any, title: str) -> Description:
     """The graph as `viz` describes it, with the gradients of this very pass."""
     consumed = {p.seq for n in session.nodes for p in n.parents if p is not None}
     roots = [n for n in session.nodes if n.seq not in consumed] or session.nodes[:1]

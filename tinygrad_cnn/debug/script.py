@@ -19,12 +19,12 @@ from types import CodeType
 from typing import Any
 
 from tinygrad_cnn.autograd.graph import calling_stack
-from tinygrad_cnn.autograd.inspect import keep_values, observing
+from tinygrad_cnn.autograd.inspect import keep_values, observing, on_every_pass
 from tinygrad_cnn.debug.anomaly import Anomaly
 from tinygrad_cnn.debug.anomaly import anomaly as anomalies
-from tinygrad_cnn.debug.attach import Attached, attached, caller_scopes, failed_session
+from tinygrad_cnn.debug.attach import Attached, caller_scopes, failed_session
+from tinygrad_cnn.debug.backward_session import BackwardSession
 from tinygrad_cnn.debug.forward import ForwardStops
-from tinygrad_cnn.debug.session import BackwardSession
 from tinygrad_cnn.debug.terminal import QuitDebugger, Terminal
 from tinygrad_cnn.support.errors import UsageError, UserError
 
@@ -89,7 +89,7 @@ def run_script(
 
 @contextlib.contextmanager
 def _stopping_at_ctrl_c(hook: Attached, terminal: Terminal) -> Iterator[None]:
-    """`attached`, and Ctrl-C stops at the next node, as in pdb; the second one ends the program.
+    """The hook observes, and Ctrl-C stops at the next node, as in pdb; the second one ends the program.
 
     A program that handles Ctrl-C itself keeps its handler.
     """
@@ -107,7 +107,7 @@ def _stopping_at_ctrl_c(hook: Attached, terminal: Terminal) -> Iterator[None]:
     if ours:
         signal.signal(signal.SIGINT, stop)
     try:
-        with attached(hook, elsewhere=hook.noticed_elsewhere):
+        with observing(hook), on_every_pass(hook.on_any_pass):
             yield
     finally:
         if ours and signal.getsignal(signal.SIGINT) is stop:
@@ -193,7 +193,7 @@ def set_trace(*breaks: str, terminal: Terminal | None = None) -> None:
         holder = contextlib.ExitStack()
         hook = Attached(_interact_once, stop_next=False)
         holder.enter_context(keep_values(stack=True))
-        holder.enter_context(attached(hook))
+        holder.enter_context(observing(hook))
         _trace[:] = [hook, holder, terminal]
     hook = _trace[0]
     _trace[2] = terminal or _trace[2]
@@ -243,9 +243,7 @@ def _failed(error: BaseException, hook: Attached, terminal: Terminal) -> int:
     text = "".join(traceback.format_list(frames))
     said = "".join(traceback.format_exception_only(error))
     terminal.show([f"Traceback (most recent call last):\n{text}{said}".rstrip()])
-    session = (
-        None if hook.seen is not None else failed_session(error, breakpoints=hook.breakpoints)
-    )
+    session = None if hook.seen is not None else failed_session(error, breakpoints=hook.breakpoints)
     if session is not None:
         terminal.show(["post-mortem: the backward pass stands at the node that failed"])
         session.stop = session.stop._replace(kind="exception", text=f"{type(error).__name__}: {error}")

@@ -1,69 +1,28 @@
-"""The session: a backward pass that stops where you like, goes back, and can be asked and edited.
+"""The session: a pass that stops where you like, goes back, and can be edited.
 
-A plain object over `BackwardPass`; nothing runs behind its back and no hook blocks. It is always paused
-*before* a node: the upstream gradient has arrived, nothing has been handed on yet. Every front end
-(`terminal`, the DAP server, the replay writer) is a skin over this file and over `snapshot`, which turns
-where it stands into plain data.
-
-Memory: until `finish`, every gradient of the pass stays alive (the undo log holds references, never
-copies), and so does what the nodes saved.
+A plain state machine over a `Pass`; nothing runs behind its back and no hook blocks. It is always paused *before* a
+node: the upstream gradient has arrived, nothing has been handed on yet. What can be asked of it stands in files of
+their own (`snapshot`, `explain`, `check`); `backward_session` puts both together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from tinygrad_cnn.autograd import modes
-from tinygrad_cnn.autograd.backward import backward_roots
-from tinygrad_cnn.autograd.backward_pass import BackwardPass, Lazy
-from tinygrad_cnn.autograd.graph import Node
-from tinygrad_cnn.autograd.handle import Handle, unwrap
-from tinygrad_cnn.autograd.hooks import Hooks, add_hook
-from tinygrad_cnn.autograd.inspect import lay_out, leaf_names, saved_values, value_of, values_of
+from tinygrad_cnn.autograd.handle import unwrap
+from tinygrad_cnn.autograd.inspect import dense
 from tinygrad_cnn.debug.breakpoints import Breakpoints
 from tinygrad_cnn.debug.conditions import Namespace
-from tinygrad_cnn.debug.editing import MISSING, edit_edge, edit_gradient, edit_value, put
-from tinygrad_cnn.debug.walking import Stop, Walk, Watch
+from tinygrad_cnn.debug.passes import Pass, Step, Visit
+from tinygrad_cnn.debug.paused import Stop, Watch
+from tinygrad_cnn.debug.walking import Walk
 from tinygrad_cnn.support.errors import UsageError
 
-if TYPE_CHECKING:
-    from tinygrad_cnn.debug.check import Check
-
 ndarray = np.ndarray
-
-
-class Visit(NamedTuple):
-    """A node that the pass has been through: what came, what it handed on, what had been there before."""
-
-    node: Node
-    upstream: Any
-    downstream: tuple[Any, ...]
-    before: dict[int, Any]
-    edits: tuple[str, ...]
-
-
-@dataclass
-class _Undo:
-    """What one step replaced: references only, O(inputs of the node)."""
-
-    position: int
-    node: Node
-    arrived: Any
-    grads: dict[int, Any]
-    owned: set[int]
-    captured: Any
-    tensor: Any
-    grad: Any
-    hooks: Any
-    edge_edits: dict[int, Any]
-    upstream: Any = None
-    downstream: tuple[Any, ...] = ()
-    edits: list[_Edit] = field(default_factory=list)
 
 
 class _Edit(NamedTuple):
@@ -71,71 +30,29 @@ class _Edit(NamedTuple):
     undo: Callable[[], None]
 
 
-class BackwardSession(Walk):
-    """A paused backward pass of `outputs` (a tensor or several).
+@dataclass
+class _Edits:
+    """What was changed since the last step; `edges` is what the paused node will hand on, by input."""
 
-        s = BackwardSession(loss)
-        s.run_until("features.0")        # any selector or condition
-        s.node, s.upstream, s.downstream
-        s.step(); s.back(); s.explain(s.node, (0, 2)); s.check()
-        s.finish()                       # exactly what loss.backward() would have left
+    done: list[_Edit] = field(default_factory=list)
+    edges: dict[int, Any] = field(default_factory=dict)
 
-    Parameters
-        outputs, seeds: as in `autograd.backward`: ∂L/∂output, ones for a scalar
-        retain_graph, create_graph: as in `Tensor.backward`
-        inputs: only paths to these are followed (`autograd.grad`); their gradients are in `captured`
-        accumulate: with `inputs`, write the `.grad` of those that are leaves all the same
-        breakpoints: a table to share with other sessions
-        scopes: mappings (a frame's locals and globals) in which expressions find the user's names
 
-    Attributes
-        node: the node it is paused before; None at the end of the pass
-        position, total: how many nodes are done, and how many there are
-        stop: why it stands here
-        breakpoints, watches: the tables
+class _Done(NamedTuple):
+    node: Any
+    step: Step
+    edits: _Edits
 
-    Raises RuntimeError as `backward` does: outputs without a graph, no seed for a non-scalar output, a graph
-    that was released. As a context manager it finishes on leaving, or puts everything back on an error.
-    """
+
+class Session(Walk):
+    """A paused pass: see `BackwardSession`, which says more of it."""
 
     def __init__(
-        self, outputs: Any, seeds: Any = None, *, retain_graph: bool | None = None, create_graph: bool = False,
-        inputs: Any = None, accumulate: bool = True, breakpoints: Breakpoints | None = None,
-        scopes: Sequence[Mapping[str, Any]] = (),
-    ) -> None:  # fmt: skip
-        roots, given, wanted = backward_roots(outputs, seeds, create_graph, inputs)
-        self._set_up(
-            BackwardPass(
-                roots, given, create_graph=create_graph, retain_graph=retain_graph, inputs=wanted,
-                accumulate=accumulate, keep=True,
-            ),
-            breakpoints, scopes,
-        )  # fmt: skip
-
-    @classmethod
-    def of_pass(
-        cls, work: BackwardPass, *, arrived: Any = None, breakpoints: Breakpoints | None = None,
-        scopes: Sequence[Mapping[str, Any]] = (),
-    ) -> BackwardSession:  # fmt: skip
-        """A session on a pass that is under way: one that failed at its last node, with `arrived` its upstream.
-
-        It cannot go back beyond that node, since an ordinary pass keeps no undo log.
-        """
-        self = cls.__new__(cls)
-        if arrived is not None:
-            work.position -= 1
-            work.grads[work.order[work.position].seq] = arrived
-        work.keep, work.deferred = True, not work.retain_graph
-        self._set_up(work, breakpoints, scopes)
-        return self
-
-    def _set_up(
-        self, work: BackwardPass, breakpoints: Breakpoints | None, scopes: Sequence[Mapping[str, Any]]
+        self, work: Pass, *, breakpoints: Breakpoints | None = None, scopes: Sequence[Mapping[str, Any]] = ()
     ) -> None:
         self._pass = work
-        self.nodes: list[Node] = work.order
-        lay_out(self.nodes)  # what fused ops did not write down is looked at now
-        self.names = _variables(self.nodes, scopes) | leaf_names(self.nodes)
+        self.nodes = list(work.nodes)
+        self.names = work.names(scopes)
         self.breakpoints = breakpoints if breakpoints is not None else Breakpoints()
         self.watches: list[Watch] = []
         self.user_scopes = list(scopes)
@@ -145,30 +62,20 @@ class BackwardSession(Walk):
         self.number = 1
         self.closed = False
         self.error: BaseException | None = None
-        self._log: list[_Undo] = []
-        self._edits: list[_Edit] = []  # since the last step
-        self._edge_edits: dict[int, Any] = {}  # of the paused node, by input
-        self._restore_values: list[Callable[[], None]] = []
-        self._edited_values: dict[int, Any] = {}
-        self._value_cache: dict[int, ndarray] | None = None
+        self._log: list[_Done] = []
+        self._edits = _Edits()
         self._index = {node.seq: k for k, node in enumerate(self.nodes)}
-        self._settle()
+        self._forget()
         self.stop = Stop("start", "start of the backward pass")
 
     # --- where it stands -------------------------------------------------------------------------
 
     @property
     def position(self) -> int:
-        """How many nodes are behind; the paused one is number ``position + 1`` of `total`."""
         return self._pass.position
 
     @property
-    def node(self) -> Node | None:
-        """The node it is paused before; None at the end of the pass."""
-        return super().node
-
-    @property
-    def last(self) -> Node | None:
+    def last(self) -> Any:
         """The node that was done last; None at the start."""
         return self._log[-1].node if self._log else None
 
@@ -176,7 +83,7 @@ class BackwardSession(Walk):
     def upstream(self) -> ndarray:
         """∂L/∂y of the paused node, before its hooks ran. Raises UsageError at the end of the pass."""
         if self._upstream is None:
-            self._upstream = _array(self._pass.grads[self._paused().seq])
+            self._upstream = dense(self._pass.arrived(self._paused()))
         return self._upstream
 
     @property
@@ -186,137 +93,66 @@ class BackwardSession(Walk):
         Computed without its hooks and without changing anything. Raises what the rule raises.
         """
         if self._downstream is None:
-            self._downstream = self._preview()
+            parents = self._paused().parents
+            found = self._pass.preview() if parents else []
+            edges = self._edits.edges
+            self._downstream = [
+                None if p is None or d is None else dense(edges.get(i, d))
+                for i, (p, d) in enumerate(zip(parents, found, strict=True))
+            ]
         return self._downstream
 
     @property
     def captured(self) -> list[Any]:
         """With `inputs`: their gradients so far, in the order given."""
-        return list((self._pass.captured or {}).values())
-
-    @property
-    def create_graph(self) -> bool:
-        return self._pass.create_graph
+        return self._pass.captured
 
     def edited_edge(self, input: int) -> bool:
         """Whether what the paused node hands to this input was edited."""
-        return input in self._edge_edits
+        return input in self._edits.edges
+
+    @property
+    def pending_edits(self) -> list[str]:
+        """What was edited since the last step."""
+        return [edit.text for edit in self._edits.done]
 
     @property
     def hooked(self) -> bool:
         """Whether the user's hooks will see, and may replace, gradients at the paused node."""
         return self.node is not None and self.node.hooks is not None
 
-    def value_of(self, node: Node) -> ndarray | None:
+    def value_of(self, node: Any) -> ndarray | None:
         """The node's value, if anything still holds it (run under `autograd.observe.keep_values` to keep all)."""
-        own = self._edited_values.get(node.seq)
-        own = value_of(node) if own is None else own
-        if own is not None:
-            return own
-        if self._value_cache is None:
-            self._value_cache = values_of([n for n in self.nodes if isinstance(n.saved, tuple)])
-        return self._value_cache.get(node.seq)
+        return self._pass.value_of(node)
 
-    def input_values(self, node: Node | None = None) -> list[ndarray | None]:
+    def input_values(self, node: Any = None) -> list[ndarray | None]:
         """The values of the inputs of a node (the paused one), None where nothing holds one."""
-        node = node or self._paused()
-        saved = node.saved if isinstance(node.saved, tuple) else ()
-        values: list[ndarray | None] = []
-        for i, parent in enumerate(node.parents):
-            value = saved[i + 1] if i + 1 < len(saved) else None
-            if not isinstance(value, (ndarray, np.generic, int, float, complex)) and parent is not None:
-                value = self.value_of(parent)
-            values.append(
-                np.asarray(value) if isinstance(value, (ndarray, np.generic, int, float, complex)) else None
-            )
-        return values
+        return self._pass.input_values(node or self._paused())
 
-    def gradient_of(self, node: Node) -> ndarray | None:
+    def gradient_of(self, node: Any) -> ndarray | None:
         """The gradient that has arrived at a node so far; of one already done, what its step used."""
-        if node.seq in self._pass.grads:
-            return _array(self._pass.grads[node.seq])
+        arrived = self.arrived(node)
+        if arrived is not None:
+            return arrived
         for done in reversed(self._log):
             if done.node is node:
-                return _array(done.upstream)
+                return dense(done.step.upstream)
         tensor = node.tensor
         return tensor.grad.array if tensor is not None and tensor.grad is not None else None
 
-    def gradient_summary(self, node: Node) -> dict[str, Any] | None:
-        """`gradient_of` as a plain summary with a picture."""
-        from tinygrad_cnn.debug.snapshot import PIXELS, summary
-
-        return summary(self.gradient_of(node), pixels=PIXELS, signed=True)
-
-    def arrived(self, node: Node) -> ndarray | None:
+    def arrived(self, node: Any) -> ndarray | None:
         """The gradient that waits at a node which is not done yet; None where nothing has arrived."""
-        g = self._pass.grads.get(node.seq)
-        return None if g is None else _array(g)
+        g = self._pass.arrived(node)
+        return None if g is None else dense(g)
 
     def visits(self) -> list[Visit]:
         """The steps done so far, oldest first."""
-        return [_visit(undo) for undo in self._log]
+        return [_visit(done) for done in self._log]
 
     @property
     def last_visit(self) -> Visit | None:
         """The step done last; None at the start."""
         return _visit(self._log[-1]) if self._log else None
-
-    def state(self) -> dict[str, Any]:
-        """Where it stands as plain data, ready for JSON; see `snapshot.describe`."""
-        from tinygrad_cnn.debug.snapshot import describe
-
-        return describe(self)
-
-    def where(self) -> list[dict[str, Any]]:
-        """The stack as plain data: the node, the modules around it, the Python frames that made it."""
-        from tinygrad_cnn.debug.snapshot import frames
-
-        return frames(self)
-
-    def history(self) -> list[dict[str, Any]]:
-        """The steps done so far as plain data: step, label, op, module, norm of upstream, edits."""
-        from tinygrad_cnn.debug.snapshot import history
-
-        return history(self)
-
-    def run_to_end(self) -> None:
-        """Do all the rest, breakpoints or not, without ending the session."""
-        while self._advance():
-            pass
-
-    def return_to(self, position: int) -> None:
-        """Stand again where it stood, without becoming another stop."""
-        self._move_to(position)
-
-    # --- the end ---------------------------------------------------------------------------------
-
-    def finish(self) -> None:
-        """Do the rest without stopping and end the session, leaving exactly what `backward()` leaves."""
-        if self.closed:
-            return
-        while self._advance():
-            pass
-        for restore in reversed(self._restore_values):
-            restore()
-        self._pass.release()
-        self._close("finished")
-
-    def abort(self) -> None:
-        """End the session and put everything back: every `.grad` as it was before, the graph unused."""
-        if self.closed:
-            return
-        while self._undo():
-            pass
-        self._undo_edits()
-        self._close("abandoned; every .grad is as it was before")
-
-    def __enter__(self) -> BackwardSession:
-        return self
-
-    def __exit__(self, kind: Any, *_exc: Any) -> None:
-        self.finish() if kind is None else self.abort()
-
-    # --- asking ----------------------------------------------------------------------------------
 
     @property
     def namespace(self) -> Namespace:
@@ -329,51 +165,55 @@ class BackwardSession(Walk):
     def nbytes(self) -> int:
         """Bytes of the gradients that are held so that it can go back."""
         arrays: dict[int, int] = {}
-        for undo in self._log:
-            for g in (undo.arrived, *undo.downstream, *undo.grads.values()):
+        for _, step, _ in self._log:
+            for g in (step.arrived, *step.downstream, *step.before.values()):
                 array = unwrap(g)
                 if isinstance(array, ndarray):
                     owner = array if array.base is None else array.base
                     arrays[id(owner)] = getattr(owner, "nbytes", array.nbytes)
         return sum(arrays.values())
 
-    def check(self, node: Node | None = None, **options: Any) -> Check:
-        """The node's rule against numerical differentiation in float64; see `check.check_node`."""
-        from tinygrad_cnn.debug.check import check_node
+    # --- the end ---------------------------------------------------------------------------------
 
-        return check_node(self, node or self._paused(), **options)
+    def run_to_end(self) -> None:
+        """Do all the rest, breakpoints or not, without ending the session."""
+        while self._advance():
+            pass
 
-    def explain(self, node: Node | None = None, index: Any = None, input: int | None = None) -> Any:
-        """One entry of the gradient of an input (of a leaf, its own), as the sum it is; see `explain.explain_entry`.
+    def return_to(self, position: int) -> None:
+        """Stand again where it stood, without becoming another stop."""
+        self._move_to(position)
 
-        Returns an `Explanation`, of a leaf a `Received`; `str` writes either out.
-        """
-        from tinygrad_cnn.debug.explain import explain_entry
+    def finish(self) -> None:
+        """Do the rest without stopping and end the session, leaving exactly what `backward()` leaves."""
+        if not self.closed:
+            self.run_to_end()
+            self._pass.release()
+            self._close("finished")
 
-        return explain_entry(self, node or self._paused(), index, input)
+    def abort(self) -> None:
+        """End the session and put everything back: every `.grad` as it was before, the graph unused."""
+        if not self.closed:
+            while self._undo():
+                pass
+            self._undo_edits()
+            self._close("abandoned; every .grad is as it was before")
 
-    def into(self) -> BackwardSession:
-        """A session inside the paused node: the backward pass of its definition in smaller ops.
+    def __enter__(self) -> Self:
+        return self
 
-        It writes no `.grad`; what it finds is in `captured`. Raises UsageError for ops without parts.
-        """
-        from tinygrad_cnn.debug.parts import session_inside
-
-        return session_inside(self)
-
-    def record(self, path: Any, **options: Any) -> Any:
-        """Write the whole pass as a replay file; see `replay.write`."""
-        from tinygrad_cnn.debug.replay import write
-
-        return write(self, path, **options)
+    def __exit__(self, kind: Any, *_exc: Any) -> None:
+        self.finish() if kind is None else self.abort()
 
     # --- editing ---------------------------------------------------------------------------------
 
     def edit(
-        self, gradient: Any = None, *, node: Node | None = None, input: int | None = None, value: Any = None,
+        self, gradient: Any = None, *, node: Any = None, input: int | None = None, value: Any = None,
         index: Any = None,
     ) -> Stop:  # fmt: skip
         """Change a number of the pass; everything behind it uses the new one. `back` undoes it.
+
+        No array that anybody else may hold is written to: a new one takes its place.
 
         Parameters
             gradient: the new gradient, of the right shape or a number for all entries
@@ -387,30 +227,50 @@ class BackwardSession(Walk):
         """
         here = self._paused()
         node = node or here
+        label = self.label(node)
         if (gradient is None) == (value is None):
             raise UsageError("edit expects either a gradient or value=…, and one of them")
         if value is not None:
-            undo, what = edit_value(self, node, value, index)
+            undo = self._pass.set_value(node, _replaced(self.value_of(node), value, index, node))
+            if undo is None:
+                raise UsageError(f"edit: no rule of this pass reads the value of {label}")
+            what = f"the value of {label}"
         elif input is not None:
-            undo, what = edit_edge(self, node, input, gradient, index)
+            undo, what = self._edit_edge(node, input, gradient, index), f"what {label} hands to input {input}"
         else:
-            undo, what = edit_gradient(self, node, gradient, index)
-        self._edits.append(_Edit(what, undo))
-        self._upstream = self._downstream = self._names_here = None
+            if self._index.get(node.seq, -1) < self.position:
+                step = self._index.get(node.seq, 0) + 1
+                raise UsageError(f"edit: {label} is done (step {step}); goto it first")
+            undo = self._pass.set_gradient(node, _replaced(self.arrived(node), gradient, index, node))
+            what = f"the gradient of {label}"
+        what = f"edited {what}" + ("" if index is None else f" at {index}")
+        self._edits.done.append(_Edit(what, undo))
+        self._forget()
         return self._stopped("edit", what)
+
+    def _edit_edge(self, node: Any, input: int, gradient: Any, index: Any) -> Callable[[], None]:
+        if node is not self.node:
+            raise UsageError("edit(input=…) changes what the paused node hands on; goto that node first")
+        if not 0 <= input < len(node.parents) or node.parents[input] is None:
+            raise UsageError(f"edit: no gradient flows to input {input} of {node.op.name}")
+        edges = self._edits.edges
+        old = dict(edges)
+        edges[input] = _replaced(self.downstream[input], gradient, index, node.parents[input])
+
+        def undo() -> None:
+            edges.clear()
+            edges.update(old)
+
+        return undo
 
     # --- the mechanics ---------------------------------------------------------------------------
 
     _upstream: ndarray | None = None
     _downstream: list[ndarray | None] | None = None
     _names_here: Namespace | None = None
-    _kept_alive: Any = None
 
-    def _settle(self) -> None:
-        """Skip nodes that no gradient reaches, and forget what was computed about the last stop."""
-        work = self._pass
-        while work.position < len(work.order) and work.order[work.position].seq not in work.grads:
-            work.position += 1
+    def _forget(self) -> None:
+        """Forget what was computed about the last stop."""
         self._upstream = self._downstream = self._names_here = None
 
     def _advance(self) -> bool:
@@ -419,128 +279,68 @@ class BackwardSession(Walk):
         node = self.node
         if node is None:
             return False
-        work = self._pass
-        parents = {p.seq for p in node.parents if p is not None}
-        tensor = node.tensor if work.accumulate else None
-        undo = _Undo(
-            work.position, node, work.grads[node.seq], {seq: work.grads.get(seq, MISSING) for seq in parents},
-            (parents | {node.seq}) & work.owned, None if work.captured is None else work.captured.get(node.seq),
-            tensor, tensor.grad if tensor is not None else None, node.hooks, self._edge_edits, edits=self._edits,
-        )  # fmt: skip
-        if self._edge_edits:
-            node.hooks = _with_edits(node.hooks, self._edge_edits)
-        self._log.append(undo)
-        self._edits, self._edge_edits = [], {}
         try:
-            with modes.enable_grad() if work.create_graph else nullcontext():
-                _, undo.upstream, down = next(iter(work.steps()))
-            undo.downstream = tuple(down)
+            step = self._pass.advance(self._edits.edges)
         except BaseException as error:
             self.error = error
-            self._undo(keep_edits=True)
+            self._forget()
             self._stopped("exception", f"{type(error).__name__} in {node.op.name}.backward: {error}")
             raise
-        finally:
-            if undo.edge_edits:
-                node.hooks = undo.hooks
-        self._settle()
+        self._log.append(_Done(node, step, self._edits))
+        self._edits = _Edits()
+        self._forget()
         return True
 
-    def _undo(self, *, keep_edits: bool = False) -> bool:
-        if not keep_edits:
-            self._undo_edits()
+    def _undo(self) -> bool:
+        self._undo_edits()
         if not self._log:
             return False
-        undo = self._log.pop()
-        work = self._pass
-        work.position = undo.position
-        for seq, old in undo.grads.items():
-            put(work.grads, seq, old)
-            work.owned.discard(seq)
-        work.owned.discard(undo.node.seq)
-        work.owned |= undo.owned
-        work.grads[undo.node.seq] = undo.arrived
-        if work.captured is not None and undo.node.seq in work.captured:
-            work.captured[undo.node.seq] = undo.captured
-        if undo.tensor is not None:
-            undo.tensor.grad = undo.grad
-        self._edits, self._edge_edits = undo.edits, undo.edge_edits
-        self._upstream = self._downstream = self._names_here = None
+        _, step, self._edits = self._log.pop()
+        step.undo()
+        self._forget()
         return True
 
     def _undo_edits(self) -> None:
-        for edit in reversed(self._edits):
+        for edit in reversed(self._edits.done):
             edit.undo()
-        self._edits.clear()
-        self._upstream = self._downstream = self._names_here = None
-
-    def _preview(self) -> list[ndarray | None]:
-        node = self._paused()
-        if not node.parents:
-            return []
-        g = self.upstream
-        with modes.no_grad(), np.errstate(all="ignore"):  # the step itself warns, once
-            saved = saved_values(node)
-            if node.op.kind == "general":
-                found = node.op.pull_all(g, node, saved)
-            else:
-                found = [
-                    None if p is None else node.op.pull(i, g, node, saved) for i, p in enumerate(node.parents)
-                ]
-        out: list[ndarray | None] = []
-        for i, (parent, d) in enumerate(zip(node.parents, found, strict=True)):
-            if parent is None or d is None:
-                out.append(None)
-            else:
-                d = self._edge_edits.get(i, d)
-                out.append(_array(d).astype(parent.dtype, copy=False))
-        return out
+        self._edits.done.clear()
+        self._forget()
 
     def _close(self, text: str) -> None:
         self.closed = True
         self._log.clear()
-        self._edits.clear()
-        self._value_cache = None
-        self._upstream = self._downstream = self._names_here = None
+        self._edits = _Edits()
+        self._forget()
         self.stop = Stop("closed", text)
 
     def __repr__(self) -> str:
         place = "over" if self.closed else f"step {min(self.position + 1, self.total)} of {self.total}"
         node = self.node
-        return f"<BackwardSession {place}{f': {self.label(node)}' if node is not None else ''} ({self.stop.text})>"
+        at = f": {self.label(node)}" if node is not None else ""
+        return f"<{type(self).__name__} {place}{at} ({self.stop.text})>"
 
 
-def _variables(nodes: list[Node], scopes: Sequence[Mapping[str, Any]]) -> dict[int, str]:
-    """What the program's own variables call the leaves, by `seq`: the innermost scope's name, the first of several."""
-    leaves = {node.seq for node in nodes if node.is_leaf}
-    found: dict[int, str] = {}
-    for scope in scopes:
-        for name, value in list(scope.items()):
-            node = value.node if isinstance(value, Handle) else None
-            if node is not None and node.seq in leaves and not name.startswith("_"):
-                found.setdefault(node.seq, name)
-    return found
-
-
-def _visit(undo: _Undo) -> Visit:
+def _visit(done: _Done) -> Visit:
+    node, step, edits = done
     return Visit(
-        undo.node,
-        _array(undo.upstream),
-        tuple(None if d is None else _array(d) for d in undo.downstream),
-        {seq: None if g is MISSING else _array(g) for seq, g in undo.grads.items()},
-        tuple(edit.text for edit in undo.edits),
+        node,
+        dense(step.upstream),
+        tuple(None if d is None else dense(d) for d in step.downstream),
+        {seq: None if g is None else dense(g) for seq, g in step.before.items()},
+        tuple(edit.text for edit in edits.done),
     )
 
 
-def _array(g: Any) -> ndarray:
-    return g.dense() if isinstance(g, Lazy) else np.asarray(unwrap(g))
-
-
-def _with_edits(hooks: Hooks | None, edits: dict[int, Any]) -> Hooks:
-    """A copy of a node's hooks whose last post-hook puts the edited gradients in."""
-    made = Hooks()
-    if hooks is not None:
-        for kind in Hooks.__slots__:
-            getattr(made, kind).update(getattr(hooks, kind))
-    add_hook(made.post, lambda down, _up: tuple(edits.get(i, d) for i, d in enumerate(down)))
-    return made
+def _replaced(old: ndarray | None, new: Any, index: Any, node: Any) -> ndarray:
+    """A fresh array of the node's shape: `new`, or `old` with `new` at `index`."""
+    try:
+        given = np.asarray(unwrap(new), dtype=node.dtype)
+        if index is None:
+            return np.broadcast_to(given, node.shape).copy()
+        fresh = np.zeros(node.shape, node.dtype) if old is None else np.array(old, dtype=node.dtype)
+        fresh[index] = given
+        return fresh
+    except (ValueError, TypeError, IndexError) as error:
+        raise UsageError(
+            f"edit expected a number or an array of shape {tuple(node.shape)}: {error}"
+        ) from None

@@ -7,24 +7,23 @@ Summaries of arrays are those of the pictures (`viz.summary`), so one page and o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tinygrad_cnn.autograd.graph import Node, Site
 from tinygrad_cnn.debug.conditions import norm
+from tinygrad_cnn.debug.passes import Visit
+from tinygrad_cnn.debug.paused import Paused
 from tinygrad_cnn.support.errors import UsageError
 from tinygrad_cnn.viz.description import plain
 from tinygrad_cnn.viz.summary import summarise
-
-if TYPE_CHECKING:
-    from tinygrad_cnn.debug.session import BackwardSession, Visit
 
 #: About how many pixels a heat map keeps of an array.
 PIXELS = 512
 
 
-def describe(session: BackwardSession, *, pixels: int = PIXELS) -> dict[str, Any]:
+def describe(session: Paused, *, pixels: int = PIXELS) -> dict[str, Any]:
     """The state at a stop.
 
         {"status": "paused" | "end" | "closed", "stop": {"kind", "text", "breakpoint"}, "pass": 1,
@@ -44,7 +43,7 @@ def describe(session: BackwardSession, *, pixels: int = PIXELS) -> dict[str, Any
         "stop": session.stop._asdict(), "pass": session.number,
         "step": session.position + 1, "position": session.position, "total": session.total,
         "node": None, "upstream": None, "inputs": [], "values": [], "hooks": session.hooked, "error": None,
-        "edits": [edit.text for edit in session._edits],
+        "edits": session.pending_edits,
         "watches": [] if session.closed else watches(session),
     }  # fmt: skip
     if node is None:
@@ -59,7 +58,7 @@ def describe(session: BackwardSession, *, pixels: int = PIXELS) -> dict[str, Any
     return out | describe_step(session, node, session.upstream, downstream, before, pixels) | {"error": error}
 
 
-def describe_visit(session: BackwardSession, visit: Visit, *, pixels: int = PIXELS) -> dict[str, Any]:
+def describe_visit(session: Paused, visit: Visit, *, pixels: int = PIXELS) -> dict[str, Any]:
     """A step that is done, as `describe` told it while it was ahead."""
     k = session.index_of(visit.node)
     return {
@@ -71,7 +70,7 @@ def describe_visit(session: BackwardSession, visit: Visit, *, pixels: int = PIXE
 
 
 def describe_step(
-    session: BackwardSession, node: Node, upstream: np.ndarray, downstream: Sequence[Any],
+    session: Paused, node: Node, upstream: np.ndarray, downstream: Sequence[Any],
     before: dict[int, Any], pixels: int,
 ) -> dict[str, Any]:  # fmt: skip
     """The part of a state that is the step itself: node, upstream, inputs and values."""
@@ -95,7 +94,7 @@ def _held(node: Node) -> Any:
     return None if grad is None else number(norm(grad))
 
 
-def describe_node(session: BackwardSession, node: Node) -> dict[str, Any]:
+def describe_node(session: Paused, node: Node) -> dict[str, Any]:
     """What is said of a node itself."""
     modules = []
     scope = node.scope
@@ -121,7 +120,7 @@ def place(site: Site | None) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def frames(session: BackwardSession, node: Node | None = None) -> list[dict[str, Any]]:
+def frames(session: Paused, node: Node | None = None) -> list[dict[str, Any]]:
     """The stack, innermost first: {"kind": "node" | "module" | "python", "name", "where"}.
 
     Python frames beyond the creating line are there when the forward pass ran under the debugger or
@@ -152,11 +151,11 @@ def frames(session: BackwardSession, node: Node | None = None) -> list[dict[str,
     return out
 
 
-def history(session: BackwardSession) -> list[dict[str, Any]]:
+def history(session: Paused) -> list[dict[str, Any]]:
     """The steps done, oldest first."""
     return [
         {
-            "step": session._index[visit.node.seq] + 1, "seq": visit.node.seq, "label": session.label(visit.node),
+            "step": session.index_of(visit.node) + 1, "seq": visit.node.seq, "label": session.label(visit.node),
             "op": visit.node.op.name, "module": visit.node.module, "norm": number(norm(visit.upstream)),
             "edits": list(visit.edits),
         }
@@ -164,7 +163,7 @@ def history(session: BackwardSession) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def watches(session: BackwardSession) -> list[dict[str, Any]]:
+def watches(session: Paused) -> list[dict[str, Any]]:
     """The watched expressions with their values as text."""
     out = []
     for watch in session.watches:
@@ -209,7 +208,7 @@ def show(value: Any, *, limit: int = 400, entries: int = 64) -> str:
 
 
 def _input(
-    session: BackwardSession, node: Node, i: int, parent: Node | None, handed: Any, before: dict[int, Any], pixels: int
+    session: Paused, node: Node, i: int, parent: Node | None, handed: Any, before: dict[int, Any], pixels: int
 ) -> dict[str, Any]:  # fmt: skip
     name = node.op.input_name(i, len(node.parents))
     if parent is None:

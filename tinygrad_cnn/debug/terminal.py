@@ -22,7 +22,7 @@ from tinygrad_cnn.autograd.handle import wrap
 from tinygrad_cnn.autograd.inspect import saved_values
 from tinygrad_cnn.debug import rendering
 from tinygrad_cnn.debug.commands import Interpreter
-from tinygrad_cnn.debug.session import BackwardSession
+from tinygrad_cnn.debug.replay import Replay
 
 PROMPT = "(grad) "
 
@@ -123,7 +123,7 @@ class Terminal:
                 self.show([line])  # a transcript of a pipe shows what was said
             return line
 
-    def _into_rule(self, session: BackwardSession) -> None:
+    def _into_rule(self, session: Any) -> None:
         """Python's debugger, in the rule of the paused node. What it computes is thrown away."""
         node = session.node
         assert node is not None
@@ -155,6 +155,13 @@ class Terminal:
                 self.show(["-- back --" if inner.left else f"-- it gave {rendering.shortly(value)} --"])
         except Exception as error:
             self.show([f"-- it raised {type(error).__name__}: {error} --"])
+
+
+def open_replay(path: Any, *, commands: Iterable[str] = ()) -> int:
+    """Open a recorded pass in the terminal. Raises DataError for a file that is none."""
+    with contextlib.suppress(QuitDebugger):
+        Terminal(commands=commands).interact(Replay.load(path))
+    return 0
 
 
 class _Pdb(pdb.Pdb):

@@ -7,7 +7,6 @@ step needs is recomputed from the nearest values that exist, without recursion.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,15 +14,13 @@ from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.graph import RELEASED, Node
 from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.inspect import saved_values
-
-if TYPE_CHECKING:
-    from tinygrad_cnn.debug.session import BackwardSession
+from tinygrad_cnn.debug.paused import Paused
 
 #: So many nodes are computed again at most.
 LIMIT = 200
 
 
-def recover(session: BackwardSession, node: Node) -> np.ndarray | None:
+def recover(session: Paused, node: Node) -> np.ndarray | None:
     """The value of a node, held or recomputed; None when a constant it was made from is gone."""
     known: dict[int, np.ndarray | None] = {}
     stack = [node]
@@ -59,7 +56,7 @@ def recover(session: BackwardSession, node: Node) -> np.ndarray | None:
     return known.get(node.seq)
 
 
-def recovered_inputs(session: BackwardSession, node: Node) -> list[np.ndarray | None]:
+def recovered_inputs(session: Paused, node: Node) -> list[np.ndarray | None]:
     """The values of a node's inputs, held or recomputed."""
     return [
         v if v is not None or p is None else recover(session, p)

@@ -6,36 +6,16 @@ What a live session and a replay have in common. `Walk` knows how to move by sin
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd.handle import Handle
 from tinygrad_cnn.debug.breakpoints import Breakpoints
+from tinygrad_cnn.debug.conditions import Namespace
+from tinygrad_cnn.debug.paused import Stop, Watch
 from tinygrad_cnn.debug.selectors import Query, check_expression, parse, suggestions
 from tinygrad_cnn.support.errors import UsageError
-
-
-class Stop(NamedTuple):
-    """Why the session stands where it stands.
-
-    `kind` is start, step, back, breakpoint, condition, goto, edit, exception, end or closed; `text` says it
-    in words; `breakpoint` is the number of the one that was hit.
-    """
-
-    kind: str
-    text: str
-    breakpoint: int | None = None
-
-
-@dataclass
-class Watch:
-    """An expression shown at every stop."""
-
-    id: int
-    expression: str
 
 
 class Walk:
@@ -49,11 +29,14 @@ class Walk:
         breakpoints, watches: the tables
     """
 
-    nodes: list[Any]
+    nodes: Sequence[Any]
     names: dict[int, str]
     breakpoints: Breakpoints
     watches: list[Watch]
     stop: Stop
+    user_scopes: list[Mapping[str, Any]]
+    hidden_frames = 0
+    number = 1
     _index: dict[int, int]
     closed = False
 
@@ -71,7 +54,7 @@ class Walk:
         raise NotImplementedError
 
     @property
-    def namespace(self) -> Any:
+    def namespace(self) -> Namespace:
         """The names that expressions may use here, with `evaluate` and `true`."""
         raise NotImplementedError
 
@@ -214,7 +197,7 @@ class Walk:
         self._open()
         if isinstance(target, (str, Query)):
             return self._goto_query(parse(target) if isinstance(target, str) else target)
-        node: Any = target.node if isinstance(target, Handle) else target
+        node: Any = getattr(target, "node", target)  # a tensor's, or itself
         if isinstance(target, (int, np.integer)):
             if not 1 <= target <= self.total + 1:
                 raise UsageError(f"goto expected a step from 1 to {self.total}, got {target}")
@@ -278,8 +261,7 @@ class Walk:
             target = parse(target)
         if isinstance(target, Query):
             return lambda s: s.matches(target)
-        if isinstance(target, Handle):
-            target = target.node
+        target = getattr(target, "node", target)  # a tensor's, or itself
         if hasattr(target, "seq"):
             return lambda s: s.node is target
         if callable(target):

@@ -158,7 +158,7 @@ class TestEnds:
         client.stopped()
         client.ask("disconnect", terminateDebuggee=False)
         client.wait_for_end()
-        assert client.adapter._exited.wait(PATIENCE)
+        assert client.adapter.lifecycle.exited.wait(PATIENCE)
         assert mark.read_text() == "[2.0, 2.0]"
 
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinygrad_cnn.autograd.graph import Node
+from tinygrad_cnn.debug.backward_session import BackwardSession
 from tinygrad_cnn.debug.breakpoints import PAUSE_ID, Breakpoint, Breakpoints, _hit_test
 from tinygrad_cnn.debug.conditions import Namespace, norm
 from tinygrad_cnn.debug.dap.places import place_of
+from tinygrad_cnn.debug.paused import Place
 from tinygrad_cnn.debug.selectors import Query, Selector, check_expression
-from tinygrad_cnn.debug.session import BackwardSession
-from tinygrad_cnn.debug.walking import Walk
 from tinygrad_cnn.support.errors import UsageError
 
 #: Owners: which request made a breakpoint. The console's have none.
@@ -144,7 +144,7 @@ class EditorBreakpoints(Breakpoints):
         self.trouble: dict[int, str] = {}
         self._muted = False
 
-    def hit(self, session: Walk, *, count: bool = True) -> Breakpoint | None:
+    def hit(self, session: Place, *, count: bool = True) -> Breakpoint | None:
         if self._muted or not isinstance(session, BackwardSession):  # recorded passes have no editor
             return None
         self.session, self.backwards = session, not count

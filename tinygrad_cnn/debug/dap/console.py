@@ -14,11 +14,14 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd.handle import unwrap
+from tinygrad_cnn.debug.dap.component import STOPPED, Component, Host, request
 from tinygrad_cnn.debug.dap.messages import Arguments, RequestError
 from tinygrad_cnn.debug.dap.program import STAY
-from tinygrad_cnn.debug.dap.room import STOPPED, Room, request
 from tinygrad_cnn.debug.dap.server import Reply
+from tinygrad_cnn.debug.dap.setting import Setting
+from tinygrad_cnn.debug.dap.stack import Stack
 from tinygrad_cnn.debug.dap.values import Item
+from tinygrad_cnn.debug.dap.variables import Variables
 from tinygrad_cnn.support.errors import UsageError
 
 #: An array of more entries is copied in summary.
@@ -27,8 +30,12 @@ MAX_COPIED = 10_000
 MAX_TEXT = 100_000
 
 
-class Console(Room):
+class Console(Component):
     """Commands and expressions."""
+
+    def __init__(self, host: Host, stack: Stack, variables: Variables, setting: Setting) -> None:
+        super().__init__(host)
+        self._stack, self._variables, self._setting = stack, variables, setting
 
     @request("evaluate", STOPPED)
     def evaluate(self, args: Arguments) -> Any:
@@ -38,7 +45,7 @@ class Console(Room):
         if args.string("context", None) == "repl":
             return self._command(text, args.integer("frameId", 0))
         item = Item(text, self._value(text, args.integer("frameId", 0)), text)
-        shown = self.adapter.variables.describe(item)
+        shown = self._variables.describe(item)
         body = {"result": shown["value"], "variablesReference": shown["variablesReference"]}
         if args.string("context", None) == "clipboard":
             body["result"] = _in_full(item.value, shown["value"])
@@ -48,7 +55,7 @@ class Console(Room):
         return body
 
     def _value(self, text: str, frame_id: int) -> Any:
-        frame = self.adapter.stack.frame(frame_id) if frame_id else None
+        frame = self._stack.frame(frame_id) if frame_id else None
         if frame is not None and frame.living is not None:
             try:
                 return eval(text, frame.living.f_globals, frame.living.f_locals)
@@ -74,16 +81,16 @@ class Console(Room):
 
         def then() -> None:
             if reply.breakpoints:
-                self.adapter.setting.console_changed(before)
+                self._setting.console_changed(before)
             if reply.quit:
-                self.adapter.quit()
+                self.host.quit()
             elif reply.resume:
-                self.adapter.send("continued", {"threadId": 1, "allThreadsContinued": True})
-                self.adapter.resume(STAY)
+                self.host.send("continued", {"threadId": 1, "allThreadsContinued": True})
+                self.host.resume(STAY)
             elif reply.moved:
-                self.adapter.moved()
+                self.host.moved()
             elif reply.edited:
-                self.adapter.values_changed()
+                self.host.values_changed()
 
         if reply.pdb:
             body["result"] = (
@@ -94,7 +101,7 @@ class Console(Room):
     @contextlib.contextmanager
     def _names_of(self, frame_id: int) -> Iterator[None]:
         """Inside the block, the program's names are those of the frame that the client has chosen, if it still runs."""
-        living = self.adapter.stack.frame(frame_id).living if frame_id else None
+        living = self._stack.frame(frame_id).living if frame_id else None
         if living is None:
             yield
             return
@@ -115,14 +122,14 @@ class Console(Room):
             value = session.evaluate(target)
         except UsageError as error:
             raise RequestError(str(error), show=True) from None
-        shown = self.adapter.variables.describe(Item(target, value, target))
+        shown = self._variables.describe(Item(target, value, target))
         body = {"value": shown["value"], "variablesReference": shown["variablesReference"]}
-        return Reply(body, then=self.adapter.values_changed)
+        return Reply(body, then=self.host.values_changed)
 
     @request("completions")
     def completions(self, args: Arguments) -> dict[str, Any]:
         text = args.string("text")
-        first = 1 if self.adapter.columns_from_1 else 0
+        first = 1 if self.host.client.columns_from_1 else 0
         column = max(args.integer("column") - first, 0)
         # Columns count UTF-16 units.
         text = text.encode("utf-16-le", "surrogatepass")[: 2 * column].decode("utf-16-le", "replace")

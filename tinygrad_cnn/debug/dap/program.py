@@ -20,15 +20,14 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Protocol
 
-from tinygrad_cnn.autograd.backward_pass import BackwardPass
-from tinygrad_cnn.autograd.graph import is_engine_file
-from tinygrad_cnn.autograd.inspect import keep_values
-from tinygrad_cnn.debug.attach import attached
+from tinygrad_cnn.autograd.inspect import BackwardPass, Observer, is_engine_file, keep_values, observing
+from tinygrad_cnn.debug.backward_session import BackwardSession
 from tinygrad_cnn.debug.commands import Interpreter
 from tinygrad_cnn.debug.dap.breakpoints import EditorBreakpoints
 from tinygrad_cnn.debug.dap.messages import RequestError
 from tinygrad_cnn.debug.dap.places import resolve
-from tinygrad_cnn.debug.session import BackwardSession
+from tinygrad_cnn.debug.engine_pass import EnginePass
+from tinygrad_cnn.debug.passes import Pass
 
 #: A thread that waits for a lock does not see Ctrl-C everywhere; so it looks up this often, in seconds.
 BREATH = 0.25
@@ -76,13 +75,13 @@ def _go_on(interpreter: Interpreter) -> None:
 
 
 CONTINUE = Move(_go_on, "breakpoint", stepping=False)
-#: Nothing to do any more: the console did it already, or nobody looks on.
+#: Resume without moving: the console already moved the session, or the client has detached.
 STAY = Move(lambda _interpreter: None, stepping=False)
 #: Not on at all, but out of the program.
 TERMINATE = Move(lambda _interpreter: None)
 
 
-class Program:
+class Program(Observer):
     """One thread of one program, and its stops.
 
     With `stays` it is watched until `leave_here`, whether a client is there or not (`listen`).
@@ -120,7 +119,7 @@ class Program:
         """Watch the calling thread from now on: its nodes keep values and stacks, its passes stop."""
         self._thread, self._process = threading.get_ident(), os.getpid()
         self._watching.enter_context(keep_values(stack=True))
-        self._watching.enter_context(attached(self._run_pass))
+        self._watching.enter_context(observing(self))
         self._listening = not self._stays
 
     def leave_here(self) -> None:
@@ -132,28 +131,30 @@ class Program:
         finally:  # what was raised in it just before arrives here
             self._watching.close()
 
-    def _run_pass(self, work: BackwardPass, run: Callable[[BackwardPass], None]) -> None:
-        """What `BackwardPass.run` does on the watched thread."""
+    def on_pass_begin(self, work: BackwardPass) -> bool:
         if os.getpid() != self._process:  # a forked child, in which no thread answers the client
-            run(work)
-            return
+            return False
         if not self._listening:
             if not self._stays:
                 self.leave_here()
-            run(work)
-            return
+            return False
+        self.drive(EnginePass(work), entry=work.accumulate)
+        return True
+
+    def drive(self, work: Pass, *, entry: bool = True) -> None:
+        """Take a pass of the watched thread from stop to stop to its end; `entry`: it may stop at the first node."""
         self.passes += 1
         self.frames = _user_frames()
         scopes = [scope for frame in self.frames[:1] for scope in (frame.f_locals, frame.f_globals)]
         self.breakpoints.caller = (
             (resolve(self.frames[0].f_code.co_filename), self.frames[0].f_lineno) if self.frames else None
         )
-        session = BackwardSession.of_pass(work, breakpoints=self.breakpoints, scopes=scopes)
+        session = BackwardSession.on(work, breakpoints=self.breakpoints, scopes=scopes)
         self.interpreter = Interpreter(session, file=self.file)
         self._failed_at = None
         try:
             self.events.pass_started(session)
-            self._drive(self.interpreter, entry=work.accumulate)
+            self._drive(self.interpreter, entry=entry)
             leave_parts(self.interpreter)
             self.interpreter.session.finish()
         finally:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd.graph import Node
+from tinygrad_cnn.debug.backward_session import BackwardSession
 from tinygrad_cnn.debug.conditions import dead_share, norm
 from tinygrad_cnn.debug.dap.values import Group, Item
-from tinygrad_cnn.debug.session import BackwardSession
 from tinygrad_cnn.debug.snapshot import show
 from tinygrad_cnn.viz.summary import summarise
 

@@ -13,19 +13,21 @@ from types import FrameType
 from typing import Any
 
 from tinygrad_cnn.autograd.handle import Handle
+from tinygrad_cnn.debug.backward_session import BackwardSession
 from tinygrad_cnn.debug.breakpoints import Breakpoint
 from tinygrad_cnn.debug.dap.breakpoints import EXCEPTION, FILTERS, FUNCTION, LineSelector
+from tinygrad_cnn.debug.dap.component import Component, Host, request
 from tinygrad_cnn.debug.dap.messages import Arguments, BreakpointBody, RequestError
-from tinygrad_cnn.debug.dap.room import Room, request
-from tinygrad_cnn.debug.session import BackwardSession
+from tinygrad_cnn.debug.dap.variables import Variables
 from tinygrad_cnn.support.errors import UsageError
 
 
-class Setting(Room):
+class Setting(Component):
     """Line, function, data and exception breakpoints."""
 
-    def __init__(self, adapter: Any) -> None:
-        super().__init__(adapter)
+    def __init__(self, host: Host, variables: Variables) -> None:
+        super().__init__(host)
+        self._variables = variables
         #: What was asked for, per kind (a file's path, or the request's name): text -> breakpoint number.
         self._known: dict[str, dict[tuple[Any, ...], int]] = {}
         self._verified: set[int] = set()
@@ -35,7 +37,7 @@ class Setting(Room):
 
     @request("setBreakpoints")
     def set_breakpoints(self, args: Arguments) -> dict[str, Any]:
-        path = self.adapter.sources.filename(args.object("source"))
+        path = self.host.sources.filename(args.object("source"))
         if path is None:
             raise RequestError("setBreakpoints: expected a source with a path, or a known sourceReference")
         wanted = args.objects("breakpoints", [])
@@ -43,7 +45,7 @@ class Setting(Room):
             wanted = [Arguments("setBreakpoints", {"line": line}) for line in _lines(args)]
 
         def key(one: Arguments) -> tuple[Any, ...]:
-            line = one.integer("line") + (0 if self.adapter.lines_from_1 else 1)
+            line = one.integer("line") + (0 if self.host.client.lines_from_1 else 1)
             texts = (one.string(name, "") for name in ("condition", "hitCondition", "logMessage"))
             return (path, line, *texts)
 
@@ -104,7 +106,7 @@ class Setting(Room):
         name = args.string("name")
         reference = args.count("variablesReference", 0)
         if reference:
-            found = self.program.call(lambda: self.adapter.variables.written(reference, name))
+            found = self.program.call(lambda: self._variables.written(reference, name))
         else:
             found = self._named(name)
         if found is None:
@@ -190,8 +192,8 @@ class Setting(Room):
         body: BreakpointBody = {"id": bp.id, "verified": bp.id in self._verified}
         selector = bp.query.selector
         if isinstance(selector, LineSelector):
-            body["line"] = selector.line - (0 if self.adapter.lines_from_1 else 1)
-            body["source"] = self.adapter.sources.describe(selector.path)
+            body["line"] = selector.line - (0 if self.host.client.lines_from_1 else 1)
+            body["source"] = self.host.sources.describe(selector.path)
         if not body["verified"]:
             body["message"] = "no node of a backward pass is here yet"
             body["reason"] = "pending"
@@ -213,18 +215,16 @@ class Setting(Room):
         """A pass brings new nodes: tell the client which breakpoints have a place now."""
         for bp in self.program.breakpoints:
             if self._verify(bp):
-                self.adapter.send("breakpoint", {"reason": "changed", "breakpoint": self._describe(bp)})
+                self.host.send("breakpoint", {"reason": "changed", "breakpoint": self._describe(bp)})
 
     def console_changed(self, before: set[int]) -> None:
         """The console may have made or deleted some: tell the client."""
         now = {bp.id: bp for bp in self.program.breakpoints}
         for id, bp in now.items():
             if id not in before:
-                self.adapter.send("breakpoint", {"reason": "new", "breakpoint": self._describe(bp)})
+                self.host.send("breakpoint", {"reason": "new", "breakpoint": self._describe(bp)})
         for id in before - set(now):
-            self.adapter.send(
-                "breakpoint", {"reason": "removed", "breakpoint": {"id": id, "verified": False}}
-            )
+            self.host.send("breakpoint", {"reason": "removed", "breakpoint": {"id": id, "verified": False}})
 
 
 def _lines(args: Arguments) -> list[int]:

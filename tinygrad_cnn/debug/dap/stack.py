@@ -15,10 +15,10 @@ from types import CodeType, FrameType
 from typing import Any
 
 from tinygrad_cnn.autograd.inspect import Node, Scope, Site
+from tinygrad_cnn.debug.backward_session import BackwardSession
+from tinygrad_cnn.debug.dap.component import STOPPED, THREAD, Component, Host, request
 from tinygrad_cnn.debug.dap.messages import Arguments, ModuleBody, RequestError, StackFrame
 from tinygrad_cnn.debug.dap.places import resolve
-from tinygrad_cnn.debug.dap.room import STOPPED, THREAD, Room, request
-from tinygrad_cnn.debug.session import BackwardSession
 
 
 @dataclass
@@ -34,11 +34,11 @@ class Frame:
     living: FrameType | None = None
 
 
-class Stack(Room):
+class Stack(Component):
     """The frames of this stop."""
 
-    def __init__(self, adapter: Any) -> None:
-        super().__init__(adapter)
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
         self._frames: list[Frame] = []
         self._next = 1
 
@@ -70,7 +70,7 @@ class Stack(Room):
 
     @request("stackTrace", STOPPED)
     def stack_trace(self, args: Arguments) -> dict[str, Any]:
-        self.adapter.check_thread(args)
+        self.check_thread(args)
         frames = self.frames()
         start, levels = args.count("startFrame", 0), args.count("levels", 0)
         page = frames[start : start + levels] if levels else frames[start:]
@@ -96,7 +96,7 @@ class Stack(Room):
         number = args.integer("sourceReference", 0)
         if not number and "source" in args.values:
             number = args.object("source").integer("sourceReference", 0)
-        text = self.adapter.sources.text(number)
+        text = self.host.sources.text(number)
         if text is None:
             raise RequestError(f"no source is known under the reference {number}")
         return {"content": text, "mimeType": "text/x-python"}
@@ -106,7 +106,7 @@ class Stack(Room):
         interpreter = self.program.interpreter
         nodes = [] if interpreter is None else interpreter.session.nodes
         names = dict.fromkeys(node.where.filename for node in nodes if node.where is not None)
-        return {"sources": [self.adapter.sources.describe(name) for name in names]}
+        return {"sources": [self.host.sources.describe(name) for name in names]}
 
     def frames(self) -> list[Frame]:
         """The frames of this stop, made once."""
@@ -144,15 +144,15 @@ class Stack(Room):
         self._next += 1
 
     def _describe(self, frame: Frame) -> StackFrame:
-        first = 1 if self.adapter.columns_from_1 else 0
+        first = 1 if self.host.client.columns_from_1 else 0
         out: StackFrame = {"id": frame.id, "name": frame.name, "line": 0, "column": 0}
         if frame.site is not None:
             line, column, end = frame.site.position
-            out["line"] = line - (0 if self.adapter.lines_from_1 else 1)
+            out["line"] = line - (0 if self.host.client.lines_from_1 else 1)
             out["column"] = max(column, 0) + first
             if end > column >= 0 and frame.kind == "node":
                 out["endColumn"] = end + first
-            out["source"] = self.adapter.sources.describe(frame.site.filename)
+            out["source"] = self.host.sources.describe(frame.site.filename)
         if frame.kind == "module":
             out["presentationHint"] = "subtle"
         out["canRestart"] = frame.kind != "python"

@@ -10,21 +10,23 @@ from typing import Any
 
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.debug.commands import Interpreter
-from tinygrad_cnn.debug.dap.births import describe
 from tinygrad_cnn.debug.dap.breakpoints import FILTERS
+from tinygrad_cnn.debug.dap.component import STOPPED, Component, Host, request
 from tinygrad_cnn.debug.dap.messages import Arguments, RequestError
+from tinygrad_cnn.debug.dap.nonfinite_report import describe
 from tinygrad_cnn.debug.dap.places import place_of
 from tinygrad_cnn.debug.dap.program import CONTINUE, Move, leave_parts
-from tinygrad_cnn.debug.dap.room import STOPPED, Room, request
 from tinygrad_cnn.debug.dap.server import Reply
-from tinygrad_cnn.debug.session import Stop
+from tinygrad_cnn.debug.dap.stack import Stack
+from tinygrad_cnn.debug.paused import Stop
 
 
-class Stepping(Room):
+class Stepping(Component):
     """Moves, and the targets they may have at this stop."""
 
-    def __init__(self, adapter: Any) -> None:
-        super().__init__(adapter)
+    def __init__(self, host: Host, stack: Stack) -> None:
+        super().__init__(host)
+        self._stack = stack
         self._goto: dict[int, Node] = {}
         self._into: dict[int, int | None] = {}
         self._next = 1
@@ -72,8 +74,8 @@ class Stepping(Room):
 
     @request("pause")
     def pause(self, args: Arguments) -> dict[str, Any] | None:
-        self.adapter.check_thread(args)
-        if not self.adapter.running:
+        self.check_thread(args)
+        if not self.host.running:
             raise RequestError("there is no program to pause")
         if not self.program.stopped:
             self.program.pause()
@@ -83,7 +85,7 @@ class Stepping(Room):
 
     @request("stepInTargets", STOPPED)
     def step_in_targets(self, args: Arguments) -> dict[str, Any]:
-        frame = self.adapter.stack.frame(args.integer("frameId"))
+        frame = self._stack.frame(args.integer("frameId"))
         session, node = self.session, self.session.node
         targets: list[dict[str, Any]] = []
         if node is None or frame.session is not session or frame.kind != "node":
@@ -99,8 +101,8 @@ class Stepping(Room):
 
     @request("gotoTargets", STOPPED)
     def goto_targets(self, args: Arguments) -> dict[str, Any]:
-        path = self.adapter.sources.filename(args.object("source"))
-        line = args.integer("line") + (0 if self.adapter.lines_from_1 else 1)
+        path = self.host.sources.filename(args.object("source"))
+        line = args.integer("line") + (0 if self.host.client.lines_from_1 else 1)
         session = self.session
         here = [node for node in session.nodes if place_of(node) == (path, line)]
         return {
@@ -124,7 +126,7 @@ class Stepping(Room):
 
     @request("restartFrame", STOPPED)
     def restart_frame(self, args: Arguments) -> Reply:
-        frame = self.adapter.stack.frame(args.integer("frameId"))
+        frame = self._stack.frame(args.integer("frameId"))
         if frame.kind == "python":
             raise RequestError(
                 "the forward pass cannot be run again from here: restart a node or a module", show=True
@@ -140,11 +142,11 @@ class Stepping(Room):
             else:
                 _to_start_of(interpreter, path)
 
-        return Reply(None, then=lambda: self.adapter.resume(Move(act, "restart")))
+        return Reply(None, then=lambda: self.host.resume(Move(act, "restart")))
 
     @request("exceptionInfo", STOPPED)
     def exception_info(self, args: Arguments) -> dict[str, Any]:
-        self.adapter.check_thread(args)
+        self.check_thread(args)
         error, session = self.program.error, self.session
         node = session.node
         at = "" if node is None or node.where is None else f", made at {node.where}: {node.where.text}"
@@ -154,7 +156,7 @@ class Stepping(Room):
                 "exceptionId": type(error).__name__, "description": f"{error}{rule}", "breakMode": "always",
                 "details": {"message": str(error), "typeName": type(error).__name__},
             }  # fmt: skip
-        name = self.adapter.exception_filter()
+        name = self.host.exception_filter()
         if name is None or node is None:
             raise RequestError("the program did not stop at an exception")
         said = f"{FILTERS[name][2]}: {describe(session, node)}{at}"
@@ -163,8 +165,8 @@ class Stepping(Room):
     # --- helpers -----------------------------------------------------------------------------------
 
     def _move(self, args: Arguments, move: Move, body: Any = None) -> Reply:
-        self.adapter.check_thread(args)
-        return Reply(body, then=lambda: self.adapter.resume(move))
+        self.check_thread(args)
+        return Reply(body, then=lambda: self.host.resume(move))
 
     def _number(self, table: dict[int, Any], value: Any) -> int:
         number = self._next

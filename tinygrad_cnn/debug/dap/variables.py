@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_cnn.debug.dap import scopes as scope_items
+from tinygrad_cnn.debug.dap.component import STOPPED, Component, Host, request
 from tinygrad_cnn.debug.dap.messages import Arguments, RequestError, ScopeBody, Variable
-from tinygrad_cnn.debug.dap.room import STOPPED, Room, request
 from tinygrad_cnn.debug.dap.server import Reply
+from tinygrad_cnn.debug.dap.stack import Stack
 from tinygrad_cnn.debug.dap.values import Contents, Group, Item, Listed, counts, open_up, text_of, type_of
 from tinygrad_cnn.support.errors import UsageError
 
@@ -18,11 +19,12 @@ from tinygrad_cnn.support.errors import UsageError
 MAX_REFERENCES = 100_000
 
 
-class Variables(Room):
+class Variables(Component):
     """What can be opened at this stop."""
 
-    def __init__(self, adapter: Any) -> None:
-        super().__init__(adapter)
+    def __init__(self, host: Host, stack: Stack) -> None:
+        super().__init__(host)
+        self._stack = stack
         self._open: dict[int, Any] = {}
         self._next = 1
 
@@ -32,7 +34,7 @@ class Variables(Room):
 
     @request("scopes", STOPPED)
     def scopes(self, args: Arguments) -> dict[str, Any]:
-        frame = self.adapter.stack.frame(args.integer("frameId"))
+        frame = self._stack.frame(args.integer("frameId"))
         session = frame.session
         found: list[tuple[str, Any, bool]] = []
         if frame.kind == "node":
@@ -74,7 +76,7 @@ class Variables(Room):
         body = {"value": shown["value"], "variablesReference": shown["variablesReference"]}
         if "type" in shown:
             body["type"] = shown["type"]
-        return Reply(body, then=self.adapter.values_changed)
+        return Reply(body, then=self.host.values_changed)
 
     def written(self, reference: int, name: str) -> str | None:
         """The parameter whose gradient a line shows, or None."""
@@ -114,7 +116,7 @@ class Variables(Room):
             "name": item.name, "value": text_of(item), "variablesReference": self.refer(item) if opens else 0,
         }  # fmt: skip
         kind = type_of(item.value) if item.text is None else None
-        if kind is not None and self.adapter.wants_types:
+        if kind is not None and self.host.client.wants_types:
             out["type"] = kind
         if item.expression is not None:
             out["evaluateName"] = item.expression

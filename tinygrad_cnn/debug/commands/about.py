@@ -1,14 +1,15 @@
-"""Words on the debugger itself: info, help."""
+"""Commands on the debugger itself: info, help."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-from tinygrad_cnn.debug import rendering
-from tinygrad_cnn.debug.commands import COMMANDS, Interpreter, Reply, command, word_of
+from tinygrad_cnn.debug import rendering, selectors
+from tinygrad_cnn.debug.commands.interpreter import Interpreter
+from tinygrad_cnn.debug.commands.reading import list_breaks
+from tinygrad_cnn.debug.commands.registry import COMMANDS, Reply, command, word_of
 from tinygrad_cnn.debug.conditions import NAMES
-from tinygrad_cnn.debug.words.reading import list_breaks
 from tinygrad_cnn.support.errors import UsageError
 
 
@@ -51,8 +52,6 @@ def _help(_self: Interpreter, rest: str) -> Reply:
     if rest == "names":
         return Reply([rendering.table(list(NAMES.items()), ("name", "what it is"))])
     if rest == "selectors":
-        from tinygrad_cnn.debug import selectors
-
         return Reply([selectors.__doc__ or ""])
     if rest:
         name = word_of(rest)
@@ -72,7 +71,7 @@ def _help(_self: Interpreter, rest: str) -> Reply:
     return Reply([*parts, more])
 
 
-#: The files of `words`, and what their words do.
+#: The files of this folder, and what their commands do.
 _FAMILIES = {
     "moving": "move", "stopping": "stop there", "looking": "look", "changing": "ask, change", "about": "the debugger",
 }  # fmt: skip

@@ -1,10 +1,11 @@
-"""Words that move: n s back c rc until return goto nan quit."""
+"""Commands that move: n s back c rc until return goto nan quit."""
 
 from __future__ import annotations
 
-from tinygrad_cnn.debug.commands import Interpreter, Reply, command, error_line
+from tinygrad_cnn.debug.commands.interpreter import Interpreter, error_line
+from tinygrad_cnn.debug.commands.reading import count
+from tinygrad_cnn.debug.commands.registry import Reply, command
 from tinygrad_cnn.debug.selectors import parse
-from tinygrad_cnn.debug.words.reading import count
 from tinygrad_cnn.support.errors import UsageError
 
 

@@ -1,4 +1,4 @@
-"""Words that look: where up down list state p pp whatis args retval grad local fwd graph history."""
+"""Commands that look: where up down list state p pp whatis args retval grad local fwd graph history."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import numpy as np
 
 from tinygrad_cnn.autograd.handle import Handle
 from tinygrad_cnn.debug import rendering, snapshot
-from tinygrad_cnn.debug.commands import Interpreter, Reply, command
+from tinygrad_cnn.debug.commands.interpreter import Interpreter
+from tinygrad_cnn.debug.commands.reading import count, input_number
+from tinygrad_cnn.debug.commands.registry import Reply, command
 from tinygrad_cnn.debug.conditions import norm
-from tinygrad_cnn.debug.words.reading import count, input_number
 from tinygrad_cnn.support.errors import UsageError
 
 
@@ -97,13 +98,7 @@ def _args(self: Interpreter, _rest: str) -> Reply:
     rows = []
     for i, (parent, value) in enumerate(zip(node.parents, session.input_values(), strict=True)):
         name = node.op.input_name(i, len(node.parents))
-        so_far = (
-            None
-            if parent is None
-            else session.gradient_of(parent)
-            if parent.seq in session._pass.grads
-            else None
-        )
+        so_far = None if parent is None else session.arrived(parent)
         rows.append((
             name, "constant" if parent is None else session.label(parent),
             "not kept" if value is None else snapshot.show(value, entries=8),

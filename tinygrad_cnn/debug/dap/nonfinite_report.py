@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_cnn.autograd.graph import Node
-from tinygrad_cnn.debug.session import BackwardSession
+from tinygrad_cnn.debug.backward_session import BackwardSession
 
 
 def describe(session: BackwardSession, node: Node) -> str:

@@ -1,11 +1,11 @@
-"""What the words have in common: reading counts, numbers of breakpoints, inputs and indices."""
+"""What the commands have in common: reading counts, numbers of breakpoints, inputs and indices."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tinygrad_cnn.autograd.graph import Node
-from tinygrad_cnn.debug.commands import Interpreter, Reply
+from tinygrad_cnn.debug.commands.interpreter import Interpreter
+from tinygrad_cnn.debug.commands.registry import Reply
 from tinygrad_cnn.support.errors import UsageError
 
 
@@ -31,7 +31,7 @@ def list_breaks(self: Interpreter) -> Reply:
     return Reply(["Num  where"] + lines if lines else ["no breakpoints; b SELECTOR sets one"])
 
 
-def input_number(node: Node, text: str) -> int:
+def input_number(node: Any, text: str) -> int:
     """An input by number or name; the first live one for nothing."""
     live = [i for i, p in enumerate(node.parents) if p is not None]
     if not live:

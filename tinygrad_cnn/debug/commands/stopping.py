@@ -1,10 +1,11 @@
-"""Words on breakpoints: b tbreak log cl enable disable ignore condition commands."""
+"""Commands on breakpoints: b tbreak log cl enable disable ignore condition commands."""
 
 from __future__ import annotations
 
-from tinygrad_cnn.debug.commands import Interpreter, Reply, command
+from tinygrad_cnn.debug.commands.interpreter import Interpreter
+from tinygrad_cnn.debug.commands.reading import ids, list_breaks
+from tinygrad_cnn.debug.commands.registry import Reply, command
 from tinygrad_cnn.debug.selectors import parse
-from tinygrad_cnn.debug.words.reading import ids, list_breaks
 from tinygrad_cnn.support.errors import UsageError
 
 

@@ -7,70 +7,20 @@ screen, reads no keys and never prints. pdb's words mean what they mean in pdb, 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.debug import rendering, snapshot
 from tinygrad_cnn.debug.breakpoints import Breakpoint
+from tinygrad_cnn.debug.commands.registry import ALIASES, COMMANDS, Reply
 from tinygrad_cnn.debug.conditions import NAMES
 from tinygrad_cnn.debug.selectors import CONDITION_WORDS, parse, suggestions
 from tinygrad_cnn.support.errors import UsageError, UserError
-
-
-@dataclass
-class Reply:
-    """What a command did.
-
-    `parts` are strings or rich renderables; `text` is all of it as plain text. `moved`: the session stands
-    elsewhere; `edited`: a number changed; `breakpoints`: the table changed; `resume`: the session is
-    finished and the program goes on; `quit`: the user wants out; `pdb`: open Python's own debugger in the
-    paused node's rule; `error`: the command could not be done (`parts` says why).
-    """
-
-    parts: list[Any] = field(default_factory=list)
-    moved: bool = False
-    edited: bool = False
-    breakpoints: bool = False
-    resume: bool = False
-    quit: bool = False
-    pdb: bool = False
-    error: bool = False
-
-    @property
-    def text(self) -> str:
-        return rendering.to_text(self.parts)
-
-
-Command = Callable[["Interpreter", str], Reply]
-#: name -> (function, one-line help, aliases); filled by `@command`.
-COMMANDS: dict[str, tuple[Command, str, tuple[str, ...]]] = {}
-_ALIASES: dict[str, str] = {}
-
-
-def command(name: str, help: str, *aliases: str) -> Callable[[Command], Command]:
-    """Register a command."""
-
-    def register(fn: Command) -> Command:
-        COMMANDS[name] = fn, help, aliases
-        for word in (name, *aliases):
-            _ALIASES[word] = name
-        return fn
-
-    return register
-
 
 _REPEATABLE = {
     "n", "next", "s", "step", "back", "bk", "prev", "c", "cont", "continue", "rc", "reverse_continue", "r", "return",
     "until", "unt", "u", "up", "d", "down", "l", "list",
 }  # fmt: skip
 _TAKES_SELECTOR = {"break", "tbreak", "until", "goto", "log", "grad", "check", "graph", "edit"}
-
-
-def word_of(text: str) -> str | None:
-    """The command that a word or one of its short forms means."""
-    return _ALIASES.get(text)
 
 
 class Interpreter:
@@ -136,9 +86,9 @@ class Interpreter:
         """Completions of the last word of a line."""
         head, _, word = text.rpartition(" ")
         if not head.strip():
-            found = [name for name in _ALIASES if name.startswith(word) and len(name) > 1]
+            found = [name for name in ALIASES if name.startswith(word) and len(name) > 1]
             return sorted({*found, *(self.session.namespace.complete(word) if word else ())})
-        first = _ALIASES.get(head.split()[0], "")
+        first = ALIASES.get(head.split()[0], "")
         words: list[str] = []
         if first in _TAKES_SELECTOR:
             words += suggestions(self.session.nodes, self.session.names)
@@ -166,7 +116,7 @@ class Interpreter:
 
     def _one(self, line: str) -> Reply:
         word, rest = _split(line)
-        name = _ALIASES.get(word)
+        name = ALIASES.get(word)
         before = self.session, self.session.stop, self.session.position
         try:
             if name is None or _is_assignment(rest):
@@ -198,7 +148,7 @@ class Interpreter:
                 and word not in NAMES
                 and " " not in line
             ):
-                close = [name for name in _ALIASES if name.startswith(word[:2]) and len(name) > 2]
+                close = [name for name in ALIASES if name.startswith(word[:2]) and len(name) > 2]
                 hint = f"; commands that begin like it: {', '.join(sorted(close)[:6])}" if close else ""
                 return Reply(
                     [error_line(f"no command and no name here: {word!r}{hint}; `help` lists them")],
@@ -247,7 +197,7 @@ class Interpreter:
             self.session = self.outer.pop()
             self.session.step()
 
-    def node_of(self, text: str) -> Node:
+    def node_of(self, text: str) -> Any:
         """The one node a text means: the paused one for nothing, the nearest match otherwise."""
         session = self.session
         if not text:
@@ -278,6 +228,3 @@ def _split(line: str) -> tuple[str, str]:
 
 def _is_assignment(rest: str) -> bool:
     return rest.startswith("=") and not rest.startswith("==")
-
-
-from tinygrad_cnn.debug import words as _words  # noqa: E402, F401 - the words register themselves above

@@ -1,4 +1,4 @@
-"""Words that check, explain, edit, watch, record, and open pdb."""
+"""Commands that check, explain, edit, watch, record, and open pdb."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import re
 import shlex
 
 from tinygrad_cnn.debug import snapshot
-from tinygrad_cnn.debug.commands import Interpreter, Reply, command
-from tinygrad_cnn.debug.words.reading import ids, index_of_text, input_number
+from tinygrad_cnn.debug.check import check_all
+from tinygrad_cnn.debug.commands.interpreter import Interpreter
+from tinygrad_cnn.debug.commands.reading import ids, index_of_text, input_number
+from tinygrad_cnn.debug.commands.registry import Reply, command
 from tinygrad_cnn.support.errors import UsageError
 
 
@@ -29,8 +31,6 @@ def _explain(self: Interpreter, rest: str) -> Reply:
 @command("check", "check [SELECTOR | all]: the rule against numerical differentiation, in float64")
 def _check(self: Interpreter, rest: str) -> Reply:
     if rest == "all":
-        from tinygrad_cnn.debug.check import check_all
-
         results = check_all(self.session)
         wrong = [r for r in results if not r.ok]
         return Reply(
