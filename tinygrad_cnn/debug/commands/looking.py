@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import pprint
 from typing import Any
 
 import numpy as np
@@ -78,8 +80,6 @@ def _pp(self: Interpreter, rest: str) -> Reply:
     value = value.array if isinstance(value, Handle) else value
     if isinstance(value, np.ndarray):
         return Reply([np.array2string(value, precision=4, max_line_width=78, threshold=2000)])
-    import pprint
-
     return Reply([pprint.pformat(value, width=78)])
 
 
@@ -158,7 +158,8 @@ def _local(self: Interpreter, rest: str) -> Reply:
             parts.append(rendering.heat_map(s["image"], maps=self.maps))
         parts.append(rendering.numbers(s))
     elif int(np.prod(local.shape, dtype=np.int64)) <= 256:
-        parts.append(np.array2string(local.dense(), precision=4, max_line_width=78))
+        with contextlib.suppress(UsageError):  # another engine's pass may know its formula only
+            parts.append(np.array2string(local.dense(), precision=4, max_line_width=78))
     return Reply(parts)
 
 
