@@ -17,7 +17,7 @@ from typing import Any as _Any
 from tinygrad_cnn import autograd, cuda
 from tinygrad_cnn.autograd.anomaly import register_detector as _register_detector
 from tinygrad_cnn.autograd.batched import vmap
-from tinygrad_cnn.autograd.deferred import is_fusion_enabled, set_fusion
+from tinygrad_cnn.autograd.fast.deferred import is_fusion_enabled, set_fusion
 from tinygrad_cnn.autograd.modes import (
     enable_grad,
     get_default_dtype,

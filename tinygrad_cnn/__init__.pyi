@@ -11,8 +11,8 @@ from numpy import ndarray
 from tinygrad_cnn import autograd as autograd
 from tinygrad_cnn import cuda as cuda
 from tinygrad_cnn.autograd.batched import vmap as vmap
-from tinygrad_cnn.autograd.deferred import is_fusion_enabled as is_fusion_enabled
-from tinygrad_cnn.autograd.deferred import set_fusion as set_fusion
+from tinygrad_cnn.autograd.fast.deferred import is_fusion_enabled as is_fusion_enabled
+from tinygrad_cnn.autograd.fast.deferred import set_fusion as set_fusion
 from tinygrad_cnn.autograd.modes import enable_grad as enable_grad
 from tinygrad_cnn.autograd.modes import get_default_dtype as get_default_dtype
 from tinygrad_cnn.autograd.modes import inference_mode as inference_mode

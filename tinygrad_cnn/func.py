@@ -2,7 +2,6 @@
 
 from tinygrad_cnn.autograd.batched import vmap
 from tinygrad_cnn.autograd.transforms import (
-    functional_call,
     grad,
     grad_and_value,
     hessian,
@@ -11,9 +10,9 @@ from tinygrad_cnn.autograd.transforms import (
     jacrev,
     jvp,
     linearize,
-    stack_module_state,
     vjp,
 )
+from tinygrad_cnn.nn.utils.stateless import functional_call, stack_module_state
 
 __all__ = [
     "functional_call", "grad", "grad_and_value", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "linearize",

@@ -4,7 +4,6 @@ from tests.house import architecture
 
 #: Files that still stand in a circle of imports. It only gets shorter.
 NOT_YET = {
-    "autograd.graph", "autograd.handle", "autograd.hooks", "autograd.linear_map", "autograd.modes", "autograd.saved",
     "ops.extreme", "ops.index", "ops.linalg", "ops.padding", "ops.reduce", "ops.shape", "ops.views",
 }  # fmt: skip
 

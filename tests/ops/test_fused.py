@@ -11,8 +11,8 @@ import pytest
 import tinygrad_cnn as tg
 import tinygrad_cnn.nn.functional as F
 from tinygrad_cnn import kernels, nn
-from tinygrad_cnn.autograd import deferred
 from tinygrad_cnn.autograd.backward import backward_steps
+from tinygrad_cnn.autograd.fast import deferred
 from tinygrad_cnn.autograd.graph import reachable
 from tinygrad_cnn.autograd.inspect import saved_of, values_of
 from tinygrad_cnn.autograd.observe import keep_values

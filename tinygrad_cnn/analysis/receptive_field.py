@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_cnn.analysis.watch import as_batch, evaluating, layer_outputs, layer_path
 from tinygrad_cnn.autograd import modes
-from tinygrad_cnn.autograd.backward import grad
+from tinygrad_cnn.autograd.gradients import grad
 from tinygrad_cnn.autograd.graph import Node, reachable
 from tinygrad_cnn.autograd.handle import Handle, make_leaf, unwrap, wrap
 from tinygrad_cnn.support.errors import UsageError

@@ -12,9 +12,10 @@ from tinygrad_cnn.autograd.anomaly import (
     is_anomaly_enabled,
     set_detect_anomaly,
 )
-from tinygrad_cnn.autograd.backward import Step, backward, backward_steps, grad
+from tinygrad_cnn.autograd.backward import Step, backward, backward_steps
 from tinygrad_cnn.autograd.function import Function, once_differentiable
 from tinygrad_cnn.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
+from tinygrad_cnn.autograd.gradients import grad
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.linear_map import LinearMap
 from tinygrad_cnn.autograd.modes import enable_grad, inference_mode, no_grad, set_grad_enabled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tinygrad_cnn.autograd.backward_pass import BackwardPass
+from tinygrad_cnn.autograd.fast import loop
 from tinygrad_cnn.autograd.observe import EVERY_PASS, Observer
 from tinygrad_cnn.autograd.state import state
 
@@ -16,7 +17,7 @@ def run(work: BackwardPass) -> None:
         return
     running.append(work)
     try:
-        work.run()
+        loop.run(work)
     finally:
         running.pop()
 
@@ -33,7 +34,7 @@ def _observed(work: BackwardPass) -> None:
             if observer.on_pass_begin(work):
                 break
         else:
-            work.run()
+            loop.run(work)
     except BaseException as error:
         for observer in told:
             observer.on_pass_failed(work, error)

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd import modes, versions
-from tinygrad_cnn.autograd.graph import Node, calling_site
+from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.autograd.op import Multilinear, Op, push_through_vjp
+from tinygrad_cnn.autograd.provenance import calling_site
 
 
 class FunctionCtx:
@@ -232,7 +233,9 @@ class FunctionOp(Op):
     def pull(self, i: int, g: Any, node: Node, saved: tuple[Any, ...]) -> Any:
         return self.pull_all(g, node, saved)[i]
 
-    def pull_all(self, g: Any, node: Node, saved: tuple[Any, ...]) -> list[Any]:
+    def pull_all(
+        self, g: Any, node: Node, saved: tuple[Any, ...], wanted: Sequence[bool] | None = None
+    ) -> list[Any]:
         record = isinstance(g, Handle)
         with modes.set_grad_enabled(record):
             backward, args = self.rule(g if record else wrap(g), node)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
-from tinygrad_cnn.autograd.backward import gradients
+from tinygrad_cnn.autograd.gradients import gradients
 from tinygrad_cnn.autograd.graph import Node, reachable
 from tinygrad_cnn.autograd.handle import Handle, make_leaf, unwrap, wrap
 from tinygrad_cnn.autograd.inspect import values_of

@@ -1,4 +1,4 @@
-"""The graph: nodes, where they were made, and the order in which they were made.
+"""The graph: nodes, and the order in which they were made.
 
 A `Node` is one value of the computation: the op that made it, the nodes of its inputs, and what the op's
 rules need later. Edges join nodes and never tensors, and nothing points forward, so a graph is freed by
@@ -10,61 +10,17 @@ The number `seq` that a node draws when it is made is larger than that of each o
 
 from __future__ import annotations
 
-import sys
 import weakref
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 from types import CodeType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd.hooks import Hooks
+from tinygrad_cnn.autograd.provenance import Site
 from tinygrad_cnn.autograd.scope import Scope
 from tinygrad_cnn.autograd.versions import tick
-
-if TYPE_CHECKING:
-    from tinygrad_cnn.autograd.hooks import Hooks
-    from tinygrad_cnn.autograd.linear_map import LinearMap
-
-
-class Site(NamedTuple):
-    """A place in source code. Lines are looked up only when somebody asks."""
-
-    code: CodeType
-    lasti: int
-
-    @property
-    def filename(self) -> str:
-        return self.code.co_filename
-
-    @property
-    def function(self) -> str:
-        return self.code.co_qualname
-
-    @property
-    def position(self) -> tuple[int, int, int]:
-        """Line, first column and last column (columns count from 0; -1 when Python did not keep them)."""
-        positions = list(self.code.co_positions())
-        line, _end, first, last = positions[self.lasti // 2]
-        return (
-            line if line is not None else self.code.co_firstlineno,
-            first if first is not None else -1,
-            last if last is not None else -1,
-        )
-
-    @property
-    def lineno(self) -> int:
-        return self.position[0]
-
-    @property
-    def text(self) -> str:
-        """The source line, stripped; empty when the source is gone."""
-        import linecache
-
-        return linecache.getline(self.filename, self.lineno).strip()
-
-    def __str__(self) -> str:
-        return f"{self.filename}:{self.lineno}"
 
 
 class _Released:
@@ -78,7 +34,7 @@ RELEASED: Any = _Released()
 
 
 class _Extra:
-    """What few nodes have; apart, so that the many cost less."""
+    """What only few nodes have, kept apart so that the many cost less."""
 
     __slots__ = ("hooks", "name", "stack", "target", "value")
 
@@ -105,7 +61,10 @@ def _extra(name: str, doc: str) -> Any:
 
 
 class Node:
-    """One value of the graph. Immutable but for releasing what it saved, its hooks and its name.
+    """One value of the graph.
+
+    Op, parents, shape and number never change. A backward pass frees `saved` (and the choices among `params`);
+    hooks, the name and what `keep_values` keeps are set later, in `extra`.
 
     Attributes
         op: the primitive that made it (`LEAF` for parameters and other inputs)
@@ -119,34 +78,16 @@ class Node:
     """
 
     __slots__ = (
-        "__weakref__",
-        "code",
-        "dtype",
-        "extra",
-        "lasti",
-        "op",
-        "params",
-        "parents",
-        "saved",
-        "scope",
-        "seq",
-        "shape",
-    )
+        "__weakref__", "code", "dtype", "extra", "lasti", "op", "params", "parents", "saved", "scope", "seq", "shape",
+    )  # fmt: skip
 
     code: CodeType | None
     lasti: int
 
     def __init__(
-        self,
-        op: Any,
-        parents: tuple[Node | None, ...],
-        params: dict[str, Any],
-        saved: Any,
-        shape: tuple[int, ...],
-        dtype: np.dtype,
-        site: tuple[CodeType, int] | None,
-        scope: Scope | None,
-    ) -> None:
+        self, op: Any, parents: tuple[Node | None, ...], params: dict[str, Any], saved: Any,
+        shape: tuple[int, ...], dtype: np.dtype, site: tuple[CodeType, int] | None, scope: Scope | None,
+    ) -> None:  # fmt: skip
         self.op = op
         self.parents = parents
         self.params = params
@@ -188,11 +129,9 @@ class Node:
         """What was computed and its local gradients, as text."""
         return self.op.formula_of(self)
 
-    def local_gradient(self, i: int = 0) -> LinearMap:
-        """The local gradient with respect to input `i`, as a linear map that can be looked at and applied."""
-        from tinygrad_cnn.autograd.linear_map import LinearMap
-
-        return LinearMap(self, i)
+    def local_gradient(self, i: int = 0) -> Any:
+        """The local gradient with respect to input `i`: a `LinearMap` that can be looked at and applied."""
+        return self.op.linear_map(self, i)
 
     @property
     def tensor(self) -> Any:
@@ -216,71 +155,11 @@ def reachable(roots: Iterable[Node | None]) -> list[Node]:
 
     Linear in the number of edges, with an explicit stack: depth costs memory, never recursion.
     """
-    found: dict[int, Node] = {}
-    stack = [root for root in roots if root is not None]
+    found = {root.seq: root for root in roots if root is not None}
+    stack = list(found.values())
     while stack:
-        node = stack.pop()
-        if node.seq not in found:
-            found[node.seq] = node
-            stack += [parent for parent in node.parents if parent is not None and parent.seq not in found]
+        for parent in stack.pop().parents:
+            if parent is not None and parent.seq not in found:
+                found[parent.seq] = parent
+                stack.append(parent)
     return [found[seq] for seq in sorted(found, reverse=True)]
-
-
-def edges(nodes: Iterable[Node]) -> Iterator[tuple[Node, int, Node]]:
-    """Each (consumer, input number, producer) among the nodes."""
-    for node in nodes:
-        for i, parent in enumerate(node.parents):
-            if parent is not None:
-                yield node, i, parent
-
-
-# --- where a node was made -------------------------------------------------------------------------
-
-_PACKAGE = Path(__file__).resolve().parents[1]
-# Code in these rooms is the engine, never "the line that made the node". Models and training loops are
-# written in the engine's terms by people, so their lines are what a reader wants to see.
-_ENGINE = (
-    "support", "autograd", "ops", "tensors", "kernels", "nn", "optim", "func", "compat", "utils", "debug", "viz",
-    "cli", "analysis", "distributions", "jit", "io", "backends", "cuda",
-)  # fmt: skip
-_inside: dict[str, bool] = {"<__array_function__ internals>": True}
-
-
-def is_engine_file(filename: str) -> bool:
-    """Whether a source file belongs to the engine's rooms (as opposed to a user's code or a model)."""
-    known = _inside.get(filename)
-    if known is None:
-        try:
-            relative = Path(filename).resolve().relative_to(_PACKAGE)
-            known = len(relative.parts) == 1 or relative.parts[0] in _ENGINE
-        except ValueError:
-            known = False
-        _inside[filename] = known
-    return known
-
-
-def calling_site(depth: int = 2) -> tuple[CodeType, int] | None:
-    """The nearest frame outside the engine, as (code, instruction offset); no line is computed here."""
-    frame: Any = sys._getframe(depth)
-    inside = _inside
-    while frame is not None:
-        code = frame.f_code
-        known = inside.get(code.co_filename)
-        if known is None:
-            known = is_engine_file(code.co_filename)
-        if not known:
-            return (code, frame.f_lasti)
-        frame = frame.f_back
-    return None
-
-
-def calling_stack(depth: int = 2) -> tuple[Site, ...]:
-    """All frames outside the engine, innermost first."""
-    frames = _outwards(sys._getframe(depth))
-    return tuple(Site(f.f_code, f.f_lasti) for f in frames if not is_engine_file(f.f_code.co_filename))
-
-
-def _outwards(frame: Any) -> Iterator[Any]:
-    while frame is not None:
-        yield frame
-        frame = frame.f_back

@@ -1,6 +1,6 @@
 """The bare handle: what the engine needs to know of a tensor.
 
-`tinygrad_cnn.tensor.Tensor` adds the operators and methods people use; the engine only ever reads and
+`tinygrad_cnn.tensors.Tensor` adds the operators and methods people use; the engine only ever reads and
 writes the slots below, so it can be understood (and tested) without them.
 """
 
@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tinygrad_cnn.autograd import modes
-from tinygrad_cnn.autograd.graph import Node, calling_site
+from tinygrad_cnn.autograd.graph import Node
+from tinygrad_cnn.autograd.provenance import calling_site
+from tinygrad_cnn.autograd.state import state
 
 
 class Handle:
@@ -33,7 +34,7 @@ _tensor_type: type = Handle
 
 
 def register_tensor_type(cls: type) -> None:
-    """Tell the engine which class its results are (called once, by `tinygrad_cnn.tensor`)."""
+    """Tell the engine which class its results are (called once, by `tinygrad_cnn.tensors.tensor`)."""
     global _tensor_type
     _tensor_type = cls
 
@@ -51,6 +52,11 @@ def wrap(array: np.ndarray, node: Node | None = None) -> Any:
 def unwrap(value: Any) -> Any:
     """The array of a tensor; anything else as it is."""
     return value.array if isinstance(value, Handle) else value
+
+
+def dense(gradient: Any) -> np.ndarray:
+    """A gradient as an array: a tensor gives its own, a lazy gradient is laid out."""
+    return np.asarray(unwrap(gradient))
 
 
 class _Leaf:
@@ -74,7 +80,15 @@ LEAF = _Leaf()
 def make_leaf(handle: Handle) -> Node:
     """The leaf node of a tensor that requires grad."""
     array = handle.array
-    node = Node(LEAF, (), {}, (), array.shape, array.dtype, calling_site(), modes.state.scope)
+    node = Node(LEAF, (), {}, (), array.shape, array.dtype, calling_site(), state.scope)
     node.target = weakref.ref(handle)
     node.name = handle.name
     return node
+
+
+def leaf(array: np.ndarray, name: str | None = None) -> Any:
+    """A tensor on `array` that requires grad: a leaf of the graph."""
+    handle = wrap(array)
+    handle.name = name
+    handle.node = make_leaf(handle)
+    return handle

@@ -10,7 +10,7 @@ find, no hook is called, no observer is told.
     for node in inspect.reachable([loss.node]):
         print(node, inspect.value_of(node))
 
-* nodes: `Node`, `reachable`, `edges`, `LEAF`, `Scope`, `Site`
+* nodes: `Node`, `reachable`, `edges`, `LEAF`, `Scope`, `Site`; whose line it is: `is_engine_file`, `in_package`
 * values: `value_of`, `values_of`, `saved_of`, `lay_out`, `held`, `is_released`, `at_hand`, `check_versions`, `version`
 * names: `leaf_names`; local gradients: `node.local_gradient(i)`, a `LinearMap`
 * passes: `BackwardPass`, `running_pass`, `failed_pass`, `dense`, `without_hooks`
@@ -26,10 +26,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd.backward_pass import BackwardPass, Failure
-from tinygrad_cnn.autograd.graph import RELEASED, Node, Site, edges, is_engine_file, reachable
-from tinygrad_cnn.autograd.handle import LEAF, unwrap
+from tinygrad_cnn.autograd.graph import RELEASED, Node, reachable
+from tinygrad_cnn.autograd.handle import LEAF, dense
 from tinygrad_cnn.autograd.linear_map import LinearMap
 from tinygrad_cnn.autograd.observe import Observer, keep_values, observing, on_every_pass, unobserved
+from tinygrad_cnn.autograd.provenance import PACKAGE, Site, calling_stack, in_package, is_engine_file
 from tinygrad_cnn.autograd.saved import check_versions, saved_values
 from tinygrad_cnn.autograd.scope import Scope
 from tinygrad_cnn.autograd.state import state
@@ -37,6 +38,7 @@ from tinygrad_cnn.autograd.versions import changed_since, version
 
 __all__ = [
     "LEAF",
+    "PACKAGE",
     "BackwardPass",
     "Failure",
     "LinearMap",
@@ -45,12 +47,14 @@ __all__ = [
     "Scope",
     "Site",
     "at_hand",
+    "calling_stack",
     "changed_since",
     "check_versions",
     "dense",
     "edges",
     "failed_pass",
     "held",
+    "in_package",
     "is_engine_file",
     "is_released",
     "keep_values",
@@ -68,6 +72,17 @@ __all__ = [
     "version",
     "without_hooks",
 ]
+
+
+# --- nodes ------------------------------------------------------------------------------------------
+
+
+def edges(nodes: Iterable[Node]) -> Iterator[tuple[Node, int, Node]]:
+    """Each (consumer, input number, producer) among the nodes."""
+    for node in nodes:
+        for i, parent in enumerate(node.parents):
+            if parent is not None:
+                yield node, i, parent
 
 
 # --- values ------------------------------------------------------------------------------------------
@@ -189,11 +204,6 @@ def failed_pass(error: BaseException) -> BackwardPass | None:
             return work
         one = one.__cause__ or one.__context__
     return None
-
-
-def dense(gradient: Any) -> np.ndarray:
-    """A gradient as an array: one that is mostly zeros and not laid out yet is, a tensor gives its array."""
-    return np.asarray(gradient.dense() if hasattr(gradient, "dense") else unwrap(gradient))
 
 
 @contextlib.contextmanager

@@ -10,15 +10,14 @@ It reads what the op states about itself and needs no code per op.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
-from tinygrad_cnn.autograd.handle import unwrap
-
-if TYPE_CHECKING:
-    from tinygrad_cnn.autograd.graph import Node
+from tinygrad_cnn.autograd.graph import Node
+from tinygrad_cnn.autograd.handle import dense, unwrap
+from tinygrad_cnn.autograd.saved import saved_values
 
 
 class LinearMap:
@@ -80,7 +79,7 @@ class LinearMap:
             d = self.node.op.pull(self.i, g, self.node, self._saved())
         if d is None:
             return np.zeros(self.node.parents[self.i].shape, self.node.dtype)  # type: ignore[union-attr]
-        return np.asarray(d.dense() if hasattr(d, "dense") else unwrap(d))
+        return dense(d)
 
     def __call__(self, t: Any) -> np.ndarray:
         """Push forward: a tangent of the input in, the tangent of the output out."""
@@ -133,8 +132,6 @@ class LinearMap:
         return size**0.5
 
     def _saved(self) -> tuple[Any, ...]:
-        from tinygrad_cnn.autograd.saved import saved_values
-
         return saved_values(self.node)
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd.graph import Node
-from tinygrad_cnn.autograd.primitive import Op, needed, union
+from tinygrad_cnn.autograd.primitive import Op, needed
 
 ndarray = np.ndarray
 
@@ -32,14 +32,15 @@ class Multilinear(Op):
         self.joint = joint
         self.each = each
         self.selection = selection or bool(options.get("choice"))
-        # positions as in `saved`: the output is 0, the inputs follow
-        self._needs = tuple(needed(rule, skip=1, first=1) - {i + 1} for i, rule in enumerate(rules))
 
     def keeps(self, live: tuple[bool, ...]) -> tuple[bool, ...]:
-        if self.joint or self.each is not None:
-            return (False,) * (len(live) + 1)
-        needed = union(self._needs, live)
-        return tuple(k in needed for k in range(len(live) + 1))
+        count = len(live) + 1
+        found: set[int] = set()
+        for i, alive in enumerate(live if not self.joint else ()):
+            if alive:  # of its own input, a rule reads only shape and dtype
+                rule, skip = (self.each, 2) if self.each is not None else (self.rules[i], 1)
+                found |= needed(rule, count, skip, first=1) - {i + 1}
+        return tuple(k in found for k in range(count))
 
     def record(self, out: ndarray, arrays: Any, parents: Any, params: dict[str, Any]) -> Node:
         node = super().record(out, arrays, parents, params)

@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd.backward_pass import BackwardPass
-from tinygrad_cnn.autograd.graph import Node, calling_stack
+from tinygrad_cnn.autograd.graph import Node
+from tinygrad_cnn.autograd.provenance import calling_stack
 from tinygrad_cnn.autograd.state import Now, state
 
 

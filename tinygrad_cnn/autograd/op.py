@@ -17,7 +17,8 @@ arrays. Under ``create_graph=True`` they receive tensors, and NumPy's own dispat
 
 from tinygrad_cnn.autograd.broadcast import unbroadcast
 from tinygrad_cnn.autograd.elementwise import Elementwise
-from tinygrad_cnn.autograd.general import General, push_through_vjp
+from tinygrad_cnn.autograd.general import General
+from tinygrad_cnn.autograd.higher_order import push_through_vjp
 from tinygrad_cnn.autograd.multilinear import Multilinear, identity
 from tinygrad_cnn.autograd.primitive import REGISTRY, Op
 

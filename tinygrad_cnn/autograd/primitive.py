@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd import modes
-from tinygrad_cnn.autograd.broadcast import explained
-from tinygrad_cnn.autograd.graph import Node, calling_site
+from tinygrad_cnn.autograd.formula import Described
+from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle, wrap
+from tinygrad_cnn.autograd.linear_map import LinearMap
+from tinygrad_cnn.autograd.provenance import calling_site, defining_place
+from tinygrad_cnn.autograd.state import state
 
 ndarray = np.ndarray
 Rule = Callable[..., Any] | float
@@ -27,8 +29,8 @@ NO_PARAMS: dict[str, Any] = {}
 REGISTRY: dict[str, Op] = {}
 
 
-class Op:
-    """What the kinds share: calling, recording, and the text of the formula.
+class Op(Described):
+    """What the kinds share: calling and recording.
 
     Parameters
         name: the op's name in graphs and messages
@@ -38,19 +40,23 @@ class Op:
         choice: names of keyword parameters that the forward decides and returns behind its result
             (a maximum's positions, say); once recorded, the op is what it is *given* those choices
         view: whether the output looks at the input's memory
+
+    Raises ValueError for a name that another op has; the op of a function that was defined at the same place (a
+    notebook's cell that runs again) is replaced.
     """
 
     kind = "op"
-    #: For elementwise ops: per input, (g, saved, params) -> g · ∂y/∂xᵢ, before broadcasting is undone.
-    pullers: tuple[Callable[..., Any], ...] | None = None
     #: Whether the node's params hold the inputs that are not live (a user's Function does).
     holds_constants = False
+    #: For `fast.loop`, which makes it: per input, the pull-back without any choice left to take.
+    pullers: tuple[Callable[..., Any], ...] | None = None
 
     def __init__(
         self, name: str, forward: Callable[..., Any], *, formula: str = "", local: Sequence[str] = (),
         choice: Sequence[str] = (), view: bool = False, doc: str | None = None,
     ) -> None:  # fmt: skip
-        if name in REGISTRY:
+        self.defined_at = defining_place(self)
+        if name in REGISTRY and self.defined_at != REGISTRY[name].defined_at:
             raise ValueError(f"an op named {name!r} exists already")
         self.name = self.__name__ = name
         self.forward = forward
@@ -62,31 +68,29 @@ class Op:
         self._keep: dict[tuple[bool, ...], tuple[bool | None, ...]] = {}
         REGISTRY[name] = self
 
-    def __repr__(self) -> str:
-        return f"<op {self.name} ({self.kind})>"
-
-    def __get__(self, instance: Any, _owner: Any = None) -> Any:
-        # Ops may be assigned in a class body and work as methods.
-        return self if instance is None else _Bound(self, instance)
-
     # --- calling -------------------------------------------------------------------------------
 
     def __call__(self, *inputs: Any, **params: Any) -> Any:
         return self.apply(inputs, params)[0]
 
+    def __get__(self, instance: Any, _owner: Any = None) -> Any:
+        # Ops may be assigned in a class body and work as methods.
+        return self if instance is None else lambda *inputs, **params: self(instance, *inputs, **params)
+
     def apply(self, inputs: Sequence[Any], params: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Call the op; gives the result and the params with the forward's choices filled in."""
+        """Call the op; gives the result and the params with the forward's choices filled in.
+
+        Arrays give an array, any tensor gives a tensor; a node is made only where some input has one.
+        """
         arrays: list[Any] = []
         parents: list[Node | None] = []
         tensors = live = False
         for x in inputs:
             if isinstance(x, Handle):
                 tensors = True
+                live = live or x.node is not None
                 arrays.append(x.array)
-                node = x.node
-                parents.append(node)
-                if node is not None:
-                    live = True
+                parents.append(x.node)
             else:
                 # NumPy scalars stay weak like Python's: np.sqrt(2.0) * t must not widen a float32 tensor.
                 arrays.append(x.item() if isinstance(x, np.generic) else x)
@@ -94,23 +98,23 @@ class Op:
         try:
             out = self.forward(*arrays, **params)
         except ValueError as error:
-            if self.kind == "elementwise":
-                raise explained(self.name, arrays, error) from None
-            raise
+            raise self.explained(arrays, error) from None
         if self.choice:
             out, *chosen = out
             params = {**params, **dict(zip(self.choice, chosen, strict=True))}
         if not tensors:
             return out, params
-        if type(out) is not ndarray:
-            out = np.asarray(out)
-        if self.kind == "elementwise":
-            out = self._settle(out, arrays)
-        if live and modes.state.now.grad and out.dtype.kind in "fc":
+        out = self.settled(np.asarray(out), arrays)
+        if live and state.now.grad and out.dtype.kind in "fc":
             return wrap(out, self.record(out, arrays, tuple(parents), params)), params
         return wrap(out), params
 
-    def _settle(self, out: ndarray, _arrays: Sequence[Any]) -> ndarray:
+    def explained(self, _arrays: Sequence[Any], error: ValueError) -> ValueError:
+        """The forward's error in the words of the op, where a kind has better ones."""
+        return error
+
+    def settled(self, out: ndarray, _arrays: Sequence[Any]) -> ndarray:
+        """The result in the dtype that PyTorch gives it, where a kind must correct NumPy's."""
         return out
 
     def record(
@@ -127,7 +131,7 @@ class Op:
             saved = (out if keep[0] else None, *[x if k else None for x, k in zip(arrays, keep[1:])])
         else:
             saved = keep
-        now = modes.state.now
+        now = state.now
         node = Node(self, parents, params, saved, out.shape, out.dtype, calling_site(3), now.scope)
         if now.on_record is not None:
             now.on_record(node, out)
@@ -143,11 +147,13 @@ class Op:
         """The pull-back (vjp) to input `i`: gradient of the output in, gradient of the input out."""
         raise NotImplementedError
 
-    def pull_all(self, g: Any, node: Node, saved: tuple[Any, ...]) -> list[Any]:
-        """The pull-backs to all live inputs; None for the others."""
-        return [
-            None if parent is None else self.pull(i, g, node, saved) for i, parent in enumerate(node.parents)
-        ]
+    def pull_all(
+        self, g: Any, node: Node, saved: tuple[Any, ...], wanted: Sequence[bool] | None = None
+    ) -> list[Any]:
+        """The pull-backs to the `wanted` inputs (all live ones unless given); None for the others."""
+        if wanted is None:
+            wanted = [parent is not None for parent in node.parents]
+        return [self.pull(i, g, node, saved) if want else None for i, want in enumerate(wanted)]
 
     def push(self, i: int, t: Any, node: Node, saved: tuple[Any, ...]) -> Any:
         """The push-forward (jvp) from input `i`: tangent of the input in, tangent of the output out."""
@@ -157,67 +163,26 @@ class Op:
         """One word on the local gradient: diagonal, identity, selection, linear, general."""
         raise NotImplementedError
 
-    def formula_of(self, node: Node) -> str:
-        lines = [f"y = {self.formula}"]
-        for i, parent in enumerate(node.parents):
-            if parent is not None:
-                lines.append(f"∂y/∂{self.input_name(i, len(node.parents))} = {self.local_text(i)}")
-        return "; ".join(lines)
+    def given(self, node: Node) -> dict[str, Any]:
+        """The params with which a call of the op gives the node's value again."""
+        return node.params
 
-    def input_name(self, i: int, arity: int) -> str:
-        """What formulas call input `i` of `arity`: the name it has in the rules, else a letter."""
-        names = _rule_names(self)
-        if len(names) >= arity:
-            return names[i]
-        return "x" if arity == 1 else ("a", "b", "c", "d")[i] if arity <= 4 else f"x{i}"
-
-    def local_text(self, i: int) -> str:
-        return self.local[min(i, len(self.local) - 1)] if self.local else f"local gradient of {self.name}"
+    def linear_map(self, node: Node, i: int) -> LinearMap:
+        """The local gradient of a node of this op with respect to input `i`."""
+        return LinearMap(node, i)
 
 
 @functools.cache
-def _rule_names(op: Op) -> tuple[str, ...]:
-    """The inputs' names in the first rule that names them, without the underscores that mean "not kept"."""
-    general = op.kind == "general"
-    rules = getattr(op, "rules", ()) or (getattr(op, "vjp", None),)
-    for rule in rules:
-        if callable(rule):
-            found = list(inspect.signature(rule).parameters.values())[2 if general else 1 :]
-            if any(p.kind is p.VAR_POSITIONAL for p in found):
-                return ()
-            return tuple(p.name.lstrip("_") for p in found if p.kind is p.POSITIONAL_OR_KEYWORD)
-    return ()
-
-
-class _Bound:
-    """An op bound to its first input, as methods are."""
-
-    __slots__ = ("instance", "op")
-
-    def __init__(self, op: Op, instance: Any) -> None:
-        self.op, self.instance = op, instance
-
-    def __call__(self, *inputs: Any, **params: Any) -> Any:
-        return self.op(self.instance, *inputs, **params)
-
-
-def needed(rule: Any, skip: int, first: int = 0) -> frozenset[int]:
-    """Positions in (y, *xs) that a rule reads, from its parameters' names; `skip` leading ones are not values."""
+def needed(rule: Any, count: int, skip: int, first: int = 0) -> frozenset[int]:
+    """Which of `count` values (y, *xs) a rule reads, from its parameters' names; `skip` leading ones are no values."""
     if not callable(rule):
         return frozenset()
     found: set[int] = set()
-    position = first
-    names = list(inspect.signature(rule).parameters.values())[skip:]
-    for parameter in names:
+    for position, parameter in enumerate(list(inspect.signature(rule).parameters.values())[skip:], start=first):
+        if parameter.name.startswith("_"):
+            continue
         if parameter.kind is parameter.VAR_POSITIONAL:
-            if not parameter.name.startswith("_"):
-                found.update(range(position, position + 16))
+            found.update(range(position, count))
         elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-            if not parameter.name.startswith("_"):
-                found.add(position)
-            position += 1
+            found.add(position)
     return frozenset(found)
-
-
-def union(needs: Sequence[frozenset[int]], live: tuple[bool, ...]) -> frozenset[int]:
-    return frozenset().union(*[need for need, alive in zip(needs, live, strict=False) if alive])

@@ -9,6 +9,7 @@ import numpy as np
 from tinygrad_cnn.autograd import versions
 from tinygrad_cnn.autograd.graph import RELEASED, Node
 from tinygrad_cnn.autograd.handle import wrap
+from tinygrad_cnn.autograd.messages import changed, released
 
 ndarray = np.ndarray
 
@@ -26,12 +27,15 @@ def saved_values(node: Node) -> tuple[Any, ...]:
         return saved.restore(node)
     live = tuple(parent is not None for parent in node.parents)
     if any(node.op.keeps(live)) or node.op.choice:
-        raise RuntimeError(
-            f"backward a second time through {node.op.name} ({_place(node)}): the values it saved were freed by "
-            "the first pass. Pass retain_graph=True to the first backward() if you need two, "
-            "or compute the output again."
-        )
+        raise released(node)
     return (None,) * (len(live) + 1)
+
+
+def saved_tensors(node: Node) -> tuple[Any, ...]:
+    """What a node saved, as tensors that lead back into the graph: rules that are given them record themselves."""
+    saved = saved_values(node)
+    nodes = (node, *node.parents)
+    return tuple(wrap(v, n) if isinstance(v, ndarray) else v for v, n in zip(saved, nodes, strict=True))
 
 
 def check_versions(node: Node, saved: tuple[Any, ...]) -> None:
@@ -39,30 +43,15 @@ def check_versions(node: Node, saved: tuple[Any, ...]) -> None:
     what it saved, or an array among its parameters (a target, an index, a mask)."""
     for k, value in enumerate(saved):
         if versions.changed_since(value, node.seq):
-            raise _changed(node, "its output" if k == 0 else f"its input {k - 1}", value)
+            raise changed(node, "its output" if k == 0 else f"its input {k - 1}", value)
     for name, value in node.params.items():
         for array in value if isinstance(value, (tuple, list)) else (value,):
             if versions.changed_since(array, node.seq):
-                raise _changed(node, f"its {name}", array)
+                raise changed(node, f"its {name}", array)
 
 
-def _changed(node: Node, what: str, value: ndarray) -> RuntimeError:
-    return RuntimeError(
-        f"{node.op.name} ({_place(node)}) needs {what} of shape {value.shape} for its gradient, but that value has "
-        "been changed in place since. Change a copy (t.clone()), or change it after backward()."
-    )
-
-
-def _place(node: Node) -> str:
-    where = node.where
-    text = f" `{where.text}`" if where is not None and where.text else ""
-    return f"made at {where}{text}" if where is not None else "made in the engine"
-
-
-def saved_tensors(node: Node) -> tuple[Any, ...]:
-    """What a node saved, as tensors that lead back into the graph (see `saved_values`)."""
-    saved = saved_values(node)
-    values = [wrap(saved[0], node) if isinstance(saved[0], ndarray) else saved[0]]
-    for value, parent in zip(saved[1:], node.parents, strict=True):
-        values.append(wrap(value, parent) if isinstance(value, ndarray) else value)
-    return tuple(values)
+def release(node: Node) -> None:
+    """Let go of what the node saved, and of the choices that its forward made."""
+    node.saved = RELEASED
+    if node.op.choice:
+        node.params = {k: v for k, v in node.params.items() if k not in node.op.choice}

@@ -38,25 +38,15 @@ class Now:
         self.paused: list[Any] = []
 
 
-def _of_now(name: str) -> Any:
-    def get(state: _State) -> Any:
-        return getattr(state.now, name)
-
-    def set(state: _State, value: Any) -> None:
-        setattr(state.now, name, value)
-
-    return property(get, set)
-
-
 class _State(threading.local):
     """The calling thread's state. Hot paths read `state.now` once and then its plain slots."""
 
     def __init__(self) -> None:
         self.now = Now()
 
-    grad = _of_now("grad")
-    inference = _of_now("inference")
-    scope = _of_now("scope")
+    grad = property(lambda self: self.now.grad, lambda self, on: setattr(self.now, "grad", on))
+    inference = property(lambda self: self.now.inference, lambda self, on: setattr(self.now, "inference", on))
+    scope = property(lambda self: self.now.scope, lambda self, scope: setattr(self.now, "scope", scope))
 
 
 state = _State()

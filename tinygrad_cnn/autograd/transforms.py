@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
-from tinygrad_cnn.autograd.backward import gradients
-from tinygrad_cnn.autograd.graph import Node, reachable
-from tinygrad_cnn.autograd.handle import Handle, make_leaf, unwrap, wrap
-from tinygrad_cnn.autograd.multilinear import identity
-from tinygrad_cnn.autograd.saved import saved_tensors, saved_values
+from tinygrad_cnn.autograd.gradients import gradients
+from tinygrad_cnn.autograd.graph import reachable
+from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
+from tinygrad_cnn.autograd.higher_order import entered_at, push_forward
 from tinygrad_cnn.autograd.tree import flatten
 from tinygrad_cnn.autograd.versions import tick
 
@@ -158,95 +157,13 @@ def hvp(func: Callable[..., Any], inputs: Any, v: Any) -> tuple[Any, Any]:
     return value, found if several else found[0]
 
 
-def functional_call(
-    module: Any, parameters: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-) -> Any:
-    """Call a module with other tensors in the place of its parameters and buffers.
-
-    `parameters` maps names as in `named_parameters()` to tensors, or is a tuple of such dicts. The module is left
-    as it was.
-    Raises KeyError for a name the module does not have.
-    """
-    swapped: list[tuple[dict[str, Any], str, Any]] = []
-    if isinstance(parameters, (tuple, list)):
-        parameters = {name: value for part in parameters for name, value in part.items()}
-    try:
-        for name, value in parameters.items():
-            path, _, own = name.rpartition(".")
-            owner = module.get_submodule(path) if path else module
-            table = next((t for t in (owner._parameters, owner._buffers) if own in t), None)
-            if table is None:
-                raise KeyError(
-                    f"functional_call: {type(module).__name__} has no parameter or buffer {name!r}"
-                )
-            swapped.append((table, own, table[own]))
-            table[own] = value
-        return module(*(args if isinstance(args, tuple) else (args,)), **(kwargs or {}))
-    finally:
-        for table, own, before in reversed(swapped):
-            table[own] = before
-
-
 def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
     """The function's value at `primals`, and its linear map there: ``(output, jvp_fn)`` with ``jvp_fn(*tangents)``."""
     output = func(*primals)
     return output, lambda *tangents: jvp(func, primals, tangents)[1]
 
 
-def stack_module_state(models: Sequence[Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The parameters and the buffers of networks of one kind, stacked: for ``vmap`` over an ensemble."""
-    if not models:
-        raise RuntimeError("stack_module_state expected at least one module, got none")
-    stacked = []
-    for table in ("named_parameters", "named_buffers"):
-        parts = [dict(getattr(model, table)()) for model in models]
-        stacked.append({k: wrap(np.stack([unwrap(part[k]) for part in parts])) for k in parts[0]})
-    for value in stacked[0].values():
-        value.requires_grad_()
-    return stacked[0], stacked[1]
-
-
-# --- the two walks ---------------------------------------------------------------------------------
-
-
-def push_forward(
-    outputs: Sequence[Node | None], tangents: dict[int, Any], create_graph: bool = False
-) -> list[Any]:
-    """Carry tangents (by `node.seq`) forward through the graph to `outputs`; None where nothing arrives."""
-    known = dict(tangents)
-    for node in reversed(reachable(outputs)):
-        if node.seq in known:
-            continue
-        total = None
-        saved: Any = None
-        for i, parent in enumerate(node.parents):
-            t = known.get(parent.seq) if parent is not None else None
-            if t is None:
-                continue
-            if saved is None:
-                saved = saved_tensors(node) if create_graph else saved_values(node)
-            part = node.op.push(i, t, node, saved)
-            total = part if total is None else total + part
-        if total is not None:
-            if total.dtype != node.dtype:
-                total = total.astype(node.dtype)
-            known[node.seq] = total
-    return [known.get(node.seq) if node is not None else None for node in outputs]
-
-
-def push_through(
-    definition: Callable[..., Any], values: Sequence[Any], i: int, t: Any, params: dict[str, Any]
-) -> Any:
-    """The push-forward of ``definition(*values, **params)`` from its input `i`."""
-    live = isinstance(t, Handle) or any(isinstance(x, Handle) and x.node is not None for x in values)
-    with modes.enable_grad():
-        entered = list(values)
-        entered[i] = _enter(values[i])
-        output = definition(*entered, **params)
-        found = push_forward([output.node], {entered[i].node.seq: t}, create_graph=live)[0]
-    if found is None:
-        return np.zeros_like(output.array)
-    return found if live else unwrap(found)
+# --- the recorded function ---------------------------------------------------------------------------------
 
 
 class _Recorded:
@@ -277,7 +194,7 @@ class _Recorded:
                 leaves, rebuild = flatten(args[n])
                 for leaf in leaves:
                     _check_differentiable(leaf, n)
-                new = [_enter(leaf) for leaf in leaves]
+                new = [entered_at(leaf) for leaf in leaves]
                 self.inputs += new
                 self.rebuilders.append((len(new), rebuild))
                 entered[n] = rebuild(new)
@@ -357,15 +274,6 @@ class _Recorded:
             groups.append(rebuild(list(flat[start : start + size])))
             start += size
         return groups[0] if self.single else tuple(groups)
-
-
-def _enter(x: Any) -> Any:
-    """A fresh beginning on the same value: an identity node where an outer graph leads on, else a leaf."""
-    if isinstance(x, Handle) and x.node is not None and modes.state.grad:
-        return identity(x)
-    fresh = wrap(x.array if isinstance(x, Handle) else np.asarray(x))
-    fresh.node = make_leaf(fresh)
-    return fresh
 
 
 def _check_differentiable(leaf: Any, n: int) -> None:

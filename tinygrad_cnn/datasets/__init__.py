@@ -16,6 +16,9 @@ from tinygrad_cnn.datasets.mnist import MNIST, FashionMNIST
 from tinygrad_cnn.datasets.mnist1d import MNIST1D, make_mnist1d
 from tinygrad_cnn.support.errors import DataError
 
+#: Its lines are shown as where nodes were made: they are written as users write theirs (see `autograd.provenance`).
+__user_code__ = True
+
 __all__ = [
     "MNIST",
     "MNIST1D",

@@ -7,13 +7,11 @@ the nodes saved.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
-from tinygrad_cnn.autograd.backward import backward_roots
 from tinygrad_cnn.autograd.handle import Handle, make_leaf, wrap
 from tinygrad_cnn.autograd.hooks import Hooks, add_hook
 from tinygrad_cnn.autograd.inspect import (
@@ -26,6 +24,7 @@ from tinygrad_cnn.autograd.inspect import (
     value_of,
     values_of,
 )
+from tinygrad_cnn.autograd.roots import backward_roots
 from tinygrad_cnn.debug.passes import Pass, Step
 from tinygrad_cnn.support.errors import UsageError
 
@@ -97,7 +96,6 @@ class EnginePass(Pass):
         node = work.order[position]
         before = {p.seq: work.grads.get(p.seq, _MISSING) for p in node.parents if p is not None}
         arrived = work.grads[node.seq]
-        owned = work.owned & {node.seq, *before}
         captured = None if work.captured is None else work.captured.get(node.seq)
         tensor = node.tensor if work.accumulate else None
         grad, hooks = tensor.grad if tensor is not None else None, node.hooks
@@ -106,8 +104,6 @@ class EnginePass(Pass):
             work.position = position
             for seq, old in before.items():
                 _put(work.grads, seq, old)
-            work.owned.difference_update((node.seq, *before))
-            work.owned.update(owned)
             work.grads[node.seq] = arrived
             if work.captured is not None and node.seq in work.captured:
                 work.captured[node.seq] = captured
@@ -118,8 +114,7 @@ class EnginePass(Pass):
             edited = {i: wrap(d) if self.create_graph else d for i, d in edits.items()}
             node.hooks = _with_edits(hooks, edited)
         try:
-            with modes.enable_grad() if work.create_graph else nullcontext():
-                _, upstream, downstream = next(iter(work.steps()))
+            _, upstream, downstream = next(iter(work.steps()))
         except BaseException:
             undo()
             raise
@@ -137,12 +132,7 @@ class EnginePass(Pass):
         g = dense(self.work.grads[node.seq])
         with modes.no_grad(), np.errstate(all="ignore"):  # the step itself warns, once
             saved = saved_values(node)
-            if node.op.kind == "general":
-                found = node.op.pull_all(g, node, saved)
-            else:
-                found = [
-                    None if p is None else node.op.pull(i, g, node, saved) for i, p in enumerate(node.parents)
-                ]
+            found = node.op.pull_all(g, node, saved)
         return [
             None if p is None or d is None else dense(d).astype(p.dtype, copy=False)
             for p, d in zip(node.parents, found, strict=True)
@@ -191,15 +181,9 @@ class EnginePass(Pass):
 
     def set_gradient(self, node: Any, gradient: ndarray) -> Callable[[], None]:
         grads = self.work.grads
-        old, owned = grads.get(node.seq, _MISSING), node.seq in self.work.owned
+        old = grads.get(node.seq, _MISSING)
         grads[node.seq] = wrap(gradient) if self.create_graph else gradient
-        self.work.owned.discard(node.seq)
-
-        def undo() -> None:
-            _put(grads, node.seq, old)
-            (self.work.owned.add if owned else self.work.owned.discard)(node.seq)
-
-        return undo
+        return lambda: _put(grads, node.seq, old)
 
     def set_value(self, node: Any, value: ndarray) -> Callable[[], None] | None:
         changed: list[tuple[Node, Any]] = []

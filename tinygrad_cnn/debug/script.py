@@ -18,8 +18,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
-from tinygrad_cnn.autograd.graph import calling_stack
-from tinygrad_cnn.autograd.inspect import keep_values, observing, on_every_pass
+from tinygrad_cnn.autograd.inspect import calling_stack, keep_values, observing, on_every_pass
 from tinygrad_cnn.debug.anomaly import Anomaly
 from tinygrad_cnn.debug.anomaly import anomaly as anomalies
 from tinygrad_cnn.debug.attach import Attached, caller_scopes, failed_session

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd.graph import Node, Site
+from tinygrad_cnn.autograd.graph import Node
+from tinygrad_cnn.autograd.provenance import Site
 from tinygrad_cnn.debug.conditions import norm
 from tinygrad_cnn.debug.passes import Visit
 from tinygrad_cnn.debug.paused import Paused

@@ -19,6 +19,9 @@ from tinygrad_cnn.models.mnist1d import MNIST1DCNN, MNIST1DMLP, UDLCNN, MNIST1DL
 from tinygrad_cnn.models.resnet import BasicBlock, ResNet, resnet18, resnet18_cifar
 from tinygrad_cnn.support.errors import UsageError
 
+#: Its lines are shown as where nodes were made: they are written as users write theirs (see `autograd.provenance`).
+__user_code__ = True
+
 __all__ = [
     "MLP",
     "MNIST1DCNN",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn import kernels
-from tinygrad_cnn.autograd import deferred
+from tinygrad_cnn.autograd.fast import deferred
 from tinygrad_cnn.autograd.handle import Handle, unwrap
 from tinygrad_cnn.autograd.op import Elementwise, General
 from tinygrad_cnn.ops.arithmetic import mul_op

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd.broadcast import promoted, settle
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.op import Elementwise
+from tinygrad_cnn.autograd.promotion import promoted, settle
 from tinygrad_cnn.ops.common import Array, as_float, is_floating, like
 from tinygrad_cnn.ops.declare import public
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.dispatch import implements
+from tinygrad_cnn.autograd.fast import calls
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.autograd.op import Elementwise, Op
 from tinygrad_cnn.ops.declare import public
@@ -28,7 +29,7 @@ def unary(op: Op, *numpy: Any, floats: bool = True, declared: bool = True, **for
     float16 for bytes and float64 for long integers). The given NumPy functions are answered by it. Unless
     `declared` is False it is public in every form; `forms` are further arguments of `declare.public`.
     """
-    call = op.method() if isinstance(op, Elementwise) else op
+    call = calls.method(op) if isinstance(op, Elementwise) else op
 
     def function(input: Array) -> Array:
         if floats and isinstance(input, Handle) and input.array.dtype.kind in _INTEGRAL:

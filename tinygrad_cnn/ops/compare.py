@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd.broadcast import explained, settle
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
+from tinygrad_cnn.autograd.promotion import explained, settle
 from tinygrad_cnn.ops.common import Array, like
 from tinygrad_cnn.ops.declare import public
 

@@ -86,15 +86,15 @@ class iinfo:
 
 def result_type(tensor1: Any, tensor2: Any) -> np.dtype:
     """The dtype of what two tensors or numbers give together."""
-    from tinygrad_cnn.autograd.broadcast import promoted
     from tinygrad_cnn.autograd.handle import unwrap
+    from tinygrad_cnn.autograd.promotion import promoted
 
     return promoted((unwrap(tensor1), unwrap(tensor2)))
 
 
 def promote_types(type1: Any, type2: Any) -> np.dtype:
     """The smallest dtype that both fit into."""
-    from tinygrad_cnn.autograd.broadcast import promoted
+    from tinygrad_cnn.autograd.promotion import promoted
 
     return promoted((np.empty(1, type1), np.empty(1, type2)))
 

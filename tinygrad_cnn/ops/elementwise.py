@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd.broadcast import explained, promoted
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.autograd.op import Elementwise, Multilinear, unbroadcast
+from tinygrad_cnn.autograd.promotion import explained, promoted
 from tinygrad_cnn.ops.common import Array, as_float, is_floating, like, unary
 from tinygrad_cnn.ops.declare import public
 

@@ -9,7 +9,7 @@ It reads the running module from the engine's state and hands an exception back;
 from __future__ import annotations
 
 from tinygrad_cnn.autograd import modes
-from tinygrad_cnn.autograd.broadcast import ShapeError
+from tinygrad_cnn.autograd.promotion import ShapeError
 
 __all__ = ["ShapeError", "where", "who", "wrong_shape"]
 

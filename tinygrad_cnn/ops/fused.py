@@ -1,4 +1,4 @@
-"""What consecutive ops are computed as in one pass: the recipes of deferred tensors (see `autograd.deferred`).
+"""What consecutive ops are computed as in one pass: the recipes of deferred tensors (see `autograd.fast.deferred`).
 
     convolution → + bias → ReLU → 2×2 max-pooling        convolution → batch normalisation → ReLU
 
@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn import kernels
-from tinygrad_cnn.autograd import deferred, modes, versions
-from tinygrad_cnn.autograd.backward_pass import Lazy
-from tinygrad_cnn.autograd.deferred import Recipe
+from tinygrad_cnn.autograd import modes, versions
+from tinygrad_cnn.autograd.fast import deferred
+from tinygrad_cnn.autograd.fast.deferred import Recipe
+from tinygrad_cnn.autograd.fast.lazy import Lazy
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.ops import conv

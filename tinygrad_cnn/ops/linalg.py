@@ -230,27 +230,24 @@ def _einsum(*xs: ndarray, subscripts: tuple[str, ...], result: str) -> Any:
     return np.einsum(f"{','.join(subscripts)}->{result}", *xs, optimize=len(xs) > 1)
 
 
-def _einsum_rule(i: int) -> Any:
-    def rule(g: Any, *xs: Any, subscripts: tuple[str, ...], result: str) -> Any:
-        own = subscripts[i]
-        others = [k for k in range(len(subscripts)) if k != i]
-        known = set(result).union(*[subscripts[k] for k in others])
-        found = "".join(letter for letter in own if letter in known)
-        equation = ",".join([result, *[subscripts[k] for k in others]]) + "->" + found
-        d = np.einsum(equation, g, *[xs[k] for k in others])
-        if found == own:
-            return d
-        # A dimension that only this input has was summed away: its gradient is the same all along it.
-        shape = tuple([n if letter in known else 1 for letter, n in zip(own, xs[i].shape)])
-        return np.broadcast_to(np.reshape(d, shape), xs[i].shape)
-
-    return rule
+def _einsum_transpose(i: int, g: Any, *xs: Any, subscripts: tuple[str, ...], result: str) -> Any:
+    own = subscripts[i]
+    others = [k for k in range(len(subscripts)) if k != i]
+    known = set(result).union(*[subscripts[k] for k in others])
+    found = "".join(letter for letter in own if letter in known)
+    equation = ",".join([result, *[subscripts[k] for k in others]]) + "->" + found
+    d = np.einsum(equation, g, *[xs[k] for k in others])
+    if found == own:
+        return d
+    # A dimension that only this input has was summed away: its gradient is the same all along it.
+    shape = tuple([n if letter in known else 1 for letter, n in zip(own, xs[i].shape)])
+    return np.broadcast_to(np.reshape(d, shape), xs[i].shape)
 
 
 einsum_op = Multilinear(
     "einsum",
     _einsum,
-    *[_einsum_rule(i) for i in range(16)],
+    each=_einsum_transpose,
     formula="Σ x₁ · x₂ · …",
     local=("the product of the others",),
 )

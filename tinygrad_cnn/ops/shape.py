@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd.broadcast import promoted
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.autograd.op import Multilinear, identity, unbroadcast
+from tinygrad_cnn.autograd.promotion import promoted
 from tinygrad_cnn.ops.common import Array, axes_of, axis_of, sizes
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.expect import ShapeError

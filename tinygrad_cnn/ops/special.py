@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd.broadcast import float_dtype
 from tinygrad_cnn.autograd.handle import Handle, unwrap
 from tinygrad_cnn.autograd.op import Elementwise
+from tinygrad_cnn.autograd.promotion import float_dtype
 from tinygrad_cnn.ops.common import Array, as_float, unary
 from tinygrad_cnn.ops.declare import public
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd import deferred, dispatch, versions
+from tinygrad_cnn.autograd import dispatch, versions
 from tinygrad_cnn.autograd.backward import backward as _backward
+from tinygrad_cnn.autograd.fast import calls, deferred
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import make_leaf, register_tensor_type, unwrap, wrap
 from tinygrad_cnn.autograd.hooks import Hooks, RemovableHandle, add_hook
@@ -386,11 +387,11 @@ class Tensor(TensorMethods):
     # --- operators -------------------------------------------------------------------------------
 
     # The op's own short path for two operands: these are what small tensors spend their time in.
-    __add__, __radd__ = _ari.add_op.method(), _ari.add_op.method(reflected=True)
-    __sub__, __rsub__ = _ari.sub_op.method(), _ari.sub_op.method(reflected=True)
-    __mul__, __rmul__ = _ari.mul_op.method(), _ari.mul_op.method(reflected=True)
-    __truediv__, __rtruediv__ = _ari.div_op.method(), _ari.div_op.method(reflected=True)
-    __neg__ = _ari.neg_op.method()
+    __add__, __radd__ = calls.method(_ari.add_op), calls.method(_ari.add_op, reflected=True)
+    __sub__, __rsub__ = calls.method(_ari.sub_op), calls.method(_ari.sub_op, reflected=True)
+    __mul__, __rmul__ = calls.method(_ari.mul_op), calls.method(_ari.mul_op, reflected=True)
+    __truediv__, __rtruediv__ = calls.method(_ari.div_op), calls.method(_ari.div_op, reflected=True)
+    __neg__ = calls.method(_ari.neg_op)
 
     def __pos__(self) -> Tensor:
         return _ari.positive_op(self)

@@ -22,6 +22,9 @@ from tinygrad_cnn.training.loop import fit
 from tinygrad_cnn.training.metrics import accuracy, class_report, confusion_matrix, top_k_accuracy
 from tinygrad_cnn.training.trainer import DivergedError, Trainer
 
+#: Its lines are shown as where nodes were made: they are written as users write theirs (see `autograd.provenance`).
+__user_code__ = True
+
 __all__ = [
     "CSVLogger",
     "Callback",

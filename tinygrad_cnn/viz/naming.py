@@ -13,9 +13,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tinygrad_cnn.autograd.graph import Node, Site
+from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle
 from tinygrad_cnn.autograd.inspect import leaf_names
+from tinygrad_cnn.autograd.provenance import Site
 from tinygrad_cnn.viz.description import Source
 from tinygrad_cnn.viz.surroundings import Surroundings, place_of
 

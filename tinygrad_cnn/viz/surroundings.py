@@ -9,15 +9,14 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tinygrad_cnn.autograd import versions
 from tinygrad_cnn.autograd.handle import Handle
+from tinygrad_cnn.autograd.inspect import in_package
 
-_PACKAGE = str(Path(__file__).resolve().parents[1])
 #: A namespace larger than this is no notebook and no script, and looking at it all would take its time.
 MOST = 20_000
 
@@ -89,7 +88,7 @@ def place_of(array: np.ndarray) -> tuple[int, int]:
 def of_caller() -> Surroundings:
     """The variables in sight of the nearest code outside this package: its own, then its module's."""
     frame: Any = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and in_package(frame.f_code.co_filename):
         frame = frame.f_back
     if frame is None:
         return Surroundings()

@@ -10,11 +10,10 @@ import os
 import runpy
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-from tinygrad_cnn.autograd.inspect import Node, Scope, Site
+from tinygrad_cnn.autograd.inspect import PACKAGE, Node, Scope, Site
 from tinygrad_cnn.debug.backward_session import BackwardSession
 from tinygrad_cnn.debug.dap.component import STOPPED, THREAD, Component, Host, request
 from tinygrad_cnn.debug.dap.messages import Arguments, ModuleBody, RequestError, StackFrame
@@ -170,7 +169,7 @@ def _creating(node: Node, living: list[FrameType]) -> list[tuple[Site, FrameType
 
 
 #: Files of Python's own that only carry the script: nobody's forward pass is in them.
-_PACKAGE = resolve(str(Path(__file__).parents[2]))
+_PACKAGE = resolve(str(PACKAGE))
 _CLI = os.path.join(_PACKAGE, "cli", "")
 _CARRIERS = {resolve(threading.__file__), resolve(runpy.__file__), os.path.join(_PACKAGE, "__main__.py")}
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd import deferred, versions
+from tinygrad_cnn.autograd import versions
+from tinygrad_cnn.autograd.fast import deferred
 from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.ops import normalise as ops
 from tinygrad_cnn.ops import pool as pool_ops

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd import deferred
+from tinygrad_cnn.autograd.fast import deferred
 from tinygrad_cnn.autograd.handle import unwrap, wrap
 from tinygrad_cnn.kernels import geometry
 from tinygrad_cnn.nn.functional.conv import batched, hashable, positive

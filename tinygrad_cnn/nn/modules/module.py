@@ -15,7 +15,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from tinygrad_cnn.autograd import deferred, modes
+from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.fast import deferred
 from tinygrad_cnn.autograd.handle import Handle
 from tinygrad_cnn.autograd.scope import Scope
 from tinygrad_cnn.nn.modules.convert import ConvertMixin

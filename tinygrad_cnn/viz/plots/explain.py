@@ -12,7 +12,7 @@ from tinygrad_cnn.analysis.receptive_field import effective_field, middle_unit
 from tinygrad_cnn.analysis.receptive_field import receptive_field as fields_of
 from tinygrad_cnn.analysis.watch import as_batch, evaluating, layer_outputs, layer_path
 from tinygrad_cnn.autograd import modes
-from tinygrad_cnn.autograd.backward import grad
+from tinygrad_cnn.autograd.gradients import grad
 from tinygrad_cnn.autograd.handle import Handle, make_leaf, unwrap, wrap
 from tinygrad_cnn.support.errors import UsageError
 from tinygrad_cnn.viz.plots.canvas import COLOURS, bare, finish, new_figure, scale_beside, styled

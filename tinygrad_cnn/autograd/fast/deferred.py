@@ -163,7 +163,7 @@ kind: type[Handle] = Deferred
 
 
 def register(tensor_type: type) -> None:
-    """Make the type of deferred tensors from that of plain ones (called once, by `tinygrad_cnn.tensor`)."""
+    """Make the type of deferred tensors from that of plain ones (called once, by `tinygrad_cnn.tensors.tensor`)."""
     global kind
     body = {name: value for name, value in vars(Deferred).items() if name not in ("__doc__", "__weakref__")}
     kind = type(tensor_type.__name__, (tensor_type,), {**body, "__module__": tensor_type.__module__})
