@@ -6,7 +6,7 @@ import pytest
 import tinygrad_cnn as tg
 from tinygrad_cnn import models, nn, optim
 from tinygrad_cnn.debug import diagnose
-from tinygrad_cnn.debug.moment import Moment
+from tinygrad_cnn.debug.training_snapshot import TrainingSnapshot
 from tinygrad_cnn.errors import UsageError
 from tinygrad_cnn.nn import functional as F
 
@@ -118,9 +118,9 @@ def test_everything_is_left_as_it_was():
         F.cross_entropy(model(x), t).backward()
         optimizer.step()
     model[2].eval()
-    before = Moment(model, optimizer)
+    before = TrainingSnapshot(model, optimizer)
     diagnose(model, data, optimizer=optimizer)
-    after = Moment(model, optimizer)
+    after = TrainingSnapshot(model, optimizer)
 
     def flat(value):
         if isinstance(value, dict):
@@ -165,9 +165,9 @@ def test_a_learning_rate_that_does_not_work_is_answered_with_one_that_does(lr):
         "loss_not_decreasing"
     )
     assert "; with lr " in found.how_much and "it falls to" in found.how_much
-    before = Moment(model)
+    before = TrainingSnapshot(model)
     diagnose(model, batches(), optimizer=optim.SGD(model.parameters(), lr=lr))
-    for name, value in Moment(model).model.items():
+    for name, value in TrainingSnapshot(model).model.items():
         np.testing.assert_array_equal(value.numpy(), before.model[name].numpy())
 
 

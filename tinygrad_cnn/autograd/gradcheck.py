@@ -13,6 +13,7 @@ from tinygrad_cnn.autograd.gradients import gradients
 from tinygrad_cnn.autograd.graph import Node, reachable
 from tinygrad_cnn.autograd.handle import Handle, make_leaf, unwrap, wrap
 from tinygrad_cnn.autograd.inspect import values_of
+from tinygrad_cnn.autograd.node_check import check_inputs
 from tinygrad_cnn.autograd.observe import keep_values
 from tinygrad_cnn.autograd.saved import saved_values
 
@@ -105,71 +106,6 @@ def gradgradcheck(
         raise_exception=raise_exception,
         fast_mode=fast_mode,
     )
-
-
-def check_node(
-    node: Node, values: dict[int, np.ndarray], *, eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-3,
-    max_entries: int = 64, seed: int = 0,
-) -> Disagreement | None:  # fmt: skip
-    """Hold one node's local gradients against differences of its own op's forward, in float64.
-
-    Pulls random upstream gradients back and compares ⟨v, f(x + eps·e) - f(x - eps·e)⟩ / 2 eps with entry e
-    of Jᵀv, for up to `max_entries` entries of each input (all of them when there are fewer).
-
-    Returns the worst disagreement, or None when all agree. Raises LookupError when the value of an input is
-    no longer held by anything (`values` maps `seq` to what is known, see `observe.values_of`).
-    """
-    op = node.op
-    saved = saved_values(node)
-    xs: list[Any] = []
-    for k, parent in enumerate(node.parents):
-        value: Any = values.get(parent.seq) if parent is not None else None
-        if value is None:
-            value = saved[k + 1] if k + 1 < len(saved) else None
-        if value is None and (parent is not None or not op.holds_constants):
-            raise LookupError(f"input {k} of {op.name} is not held any more; record under keep_values()")
-        xs.append(
-            np.asarray(value, np.float64)
-            if getattr(value, "dtype", None) is not None and value.dtype.kind == "f"
-            else value
-        )
-    # A float64 twin of the node: the same op on the same values, recorded anew.
-    with modes.enable_grad():
-        handles = []
-        for value, parent in zip(xs, node.parents, strict=True):
-            if parent is None:
-                handles.append(value)
-            else:
-                handle = wrap(value)
-                handle.node = make_leaf(handle)
-                handles.append(handle)
-        twin = op.apply(handles, dict(node.params))[0].node
-    random = np.random.default_rng(seed)
-    v = random.standard_normal(twin.shape)
-    pulled = twin.op.pull_all(v, twin, twin.saved)
-    worst: tuple[float, Disagreement] | None = None
-    for i, parent in enumerate(node.parents):
-        if parent is None:
-            continue
-        d = np.zeros(parent.shape) if pulled[i] is None else pulled[i]
-        d = np.asarray(d.dense() if hasattr(d, "dense") else unwrap(d))
-        picks = range(d.size) if d.size <= max_entries else random.choice(d.size, max_entries, replace=False)
-        for flat in picks:
-            element = np.unravel_index(flat, parent.shape) if parent.shape else ()
-            step = eps * max(1.0, abs(float(xs[i][element])))
-            ends = []
-            for sign in (1, -1):
-                moved = [np.array(x) if k == i else x for k, x in enumerate(xs)]
-                moved[i][element] += sign * step
-                out = op.forward(*moved, **twin.params)
-                ends.append(np.asarray(out[0] if op.choice else out))
-            numerical = float(np.sum(v * (ends[0] - ends[1])) / (2 * step))
-            analytical = float(d[element])
-            excess = abs(analytical - numerical) - (atol + rtol * abs(numerical))
-            if not excess <= 0 and (worst is None or excess > worst[0]):
-                where = tuple(int(n) for n in element)
-                worst = (excess, Disagreement(i, (), where, analytical, numerical))
-    return None if worst is None else worst[1]
 
 
 # --- helpers ---------------------------------------------------------------------------------------
@@ -290,13 +226,30 @@ def _culprit(output: Any) -> str | None:
     values = values_of(reachable([output.node]))
     for node in reversed(nodes):
         try:
-            wrong = check_node(node, values, rtol=1e-3, atol=1e-4)
+            inputs = _inputs_of(node, values)
+            upstream = np.random.default_rng(0).standard_normal(node.shape)
+            wrong = next((one for one in check_inputs(node, inputs, upstream) if one.element is not None), None)
         except (LookupError, RuntimeError, TypeError):
             continue  # this node cannot be run by itself; the search goes on, the failure is reported anyway
         if wrong is not None:
             return (
                 f"op {node.op.name!r} ({node.where or 'engine'}; its input {wrong.input}, "
-                f"element {list(wrong.element)}: {wrong.analytical:.6g} by the rule, "
+                f"element {list(wrong.element or ())}: {wrong.rule:.6g} by the rule, "
                 f"{wrong.numerical:.6g} by differences)"
             )
     return None
+
+
+def _inputs_of(node: Node, values: dict[int, np.ndarray]) -> list[Any]:
+    """The values of a node's inputs in float64. Raises LookupError for one that nothing holds any more."""
+    saved = saved_values(node)
+    inputs: list[Any] = []
+    for k, parent in enumerate(node.parents):
+        value: Any = values.get(parent.seq) if parent is not None else None
+        if value is None:
+            value = saved[k + 1] if k + 1 < len(saved) else None
+        if value is None and (parent is not None or not node.op.holds_constants):
+            raise LookupError(f"input {k} of {node.op.name} is not held any more; record under keep_values()")
+        floats = getattr(getattr(value, "dtype", None), "kind", "") == "f"
+        inputs.append(np.asarray(value, np.float64) if floats else value)
+    return inputs

@@ -1,8 +1,4 @@
-"""The paused node's rule against numerical differentiation, in float64.
-
-The node's forward is run again in float64 at x ± h·v, for random directions v and for single entries. A
-rule that is wrong is caught along some direction, and bisection over the entries then names the worst one.
-"""
+"""The paused node's rule against numerical differentiation: `autograd.node_check` at the values of the pass."""
 
 from __future__ import annotations
 
@@ -12,31 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd import modes
-from tinygrad_cnn.autograd.graph import Node
-from tinygrad_cnn.autograd.handle import make_leaf, unwrap, wrap
-from tinygrad_cnn.autograd.inspect import saved_values
+from tinygrad_cnn.autograd.node_check import InputCheck, check_inputs, why_not
 from tinygrad_cnn.debug.paused import Paused
-from tinygrad_cnn.debug.values import forward, recovered_inputs
+from tinygrad_cnn.debug.values import recovered_inputs
 
 ndarray = np.ndarray
-#: Random directions, and single entries of each kind (largest, random), that are tried.
-DIRECTIONS = 4
-ELEMENTS = 4
-
-
-@dataclass
-class InputCheck:
-    """One input: `element` is where rule and differences differ most, with both numbers."""
-
-    input: int
-    name: str
-    ok: bool
-    element: tuple[int, ...] | None = None
-    rule: float = 0.0
-    numerical: float = 0.0
-    kinks: int = 0
-    note: str = ""
 
 
 @dataclass
@@ -86,13 +62,11 @@ class Check:
         return self.ok
 
 
-def check_node(session: Paused, node: Node, *, rtol: float = 1e-4, seed: int = 0) -> Check:
-    """Check every live input of `node` against central differences.
+def check_node(session: Paused, node: Any, *, rtol: float = 1e-4, seed: int = 0) -> Check:
+    """Check every live input of `node` against central differences; see `autograd.node_check`.
 
-    The upstream gradient is the session's where it is known, random otherwise. Entries at a kink (a ReLU at
-    0, say), where the rule's answer lies between the one-sided slopes, are left out and counted. The
-    session is not changed. Entries without a derivative (the slope grows as the step shrinks) count as kinks too.
-    An input that is neither held nor can be computed again gets random values: the rule is checked, if not here.
+    The upstream gradient is the session's where it is known, random otherwise. The session is not changed. An input
+    that is neither held nor can be computed again gets random values: the rule is checked, if not here.
     """
     place = str(node.where) if node.where is not None else "in the engine"
     out = Check(node.op.name, session.label(node), place)
@@ -118,17 +92,12 @@ def check_node(session: Paused, node: Node, *, rtol: float = 1e-4, seed: int = 0
             out.skipped = inputs
             return out
         out.guessed = tuple(guessed)
-        out.skipped = _trouble(node, inputs)
+        out.skipped = why_not(node, inputs)
         if not out.skipped or not guessed:
             break
     if out.skipped:
         return out
-    pulled = _pull(node, inputs, u)
-    for i, parent in enumerate(node.parents):
-        if parent is not None:
-            out.inputs.append(_Probe(node, inputs, u, i, pulled[i], rtol, rng).run())
-            if not guessed:
-                _compare_precision(out.inputs[-1], node, i, u, pulled[i])
+    out.inputs = check_inputs(node, inputs, u, rtol=rtol, rng=rng, precision=not guessed)
     return out
 
 
@@ -137,20 +106,8 @@ def check_all(session: Paused, **options: Any) -> list[Check]:
     return [check_node(session, node, **options) for node in session.nodes if node.parents]
 
 
-def _trouble(node: Node, inputs: list[ndarray]) -> str:
-    """Why the node cannot be checked at these inputs; empty when it can."""
-    try:
-        with modes.no_grad(), np.errstate(all="ignore"):
-            y = forward(node, inputs)
-    except Exception as error:  # a forward of the user's own, which need not take float64
-        return f"its forward cannot be run again in float64: {type(error).__name__}: {error}"
-    if y.shape != tuple(node.shape):
-        return f"its forward gives shape {y.shape} in float64"
-    return "" if np.isfinite(y).all() else "its value is not finite"
-
-
 def _inputs(
-    session: Paused, node: Node, guess: Callable[[Any], ndarray]
+    session: Paused, node: Any, guess: Callable[[Any], ndarray]
 ) -> tuple[list[ndarray] | str, list[str]]:
     """The inputs in float64, or a sentence when one that matters is gone; and the names of those guessed."""
     out: list[ndarray] = []
@@ -179,178 +136,3 @@ def _inputs(
                 "`with autograd.observe.keep_values():`"
             ), []
     return out, guessed
-
-
-def _pull(node: Node, inputs: list[ndarray], u: ndarray) -> list[ndarray | None]:
-    """The rules in float64: on a node made anew from the float64 inputs."""
-    op = node.op
-    with modes.enable_grad():
-        handles: list[Any] = []
-        for value, parent in zip(inputs, node.parents, strict=True):
-            if parent is None:
-                handles.append(value)
-                continue
-            x = wrap(value)
-            x.node = make_leaf(x)
-            handles.append(x)
-        params = op.given(node) if op.kind == "general" else node.params
-        made = op.apply(handles, params)[0].node
-    with modes.no_grad():
-        found = op.pull_all(u, made, saved_values(made))
-    out: list[ndarray | None] = []
-    for parent, d in zip(node.parents, found, strict=True):
-        if parent is None:
-            out.append(None)
-        elif d is None:
-            out.append(np.zeros(parent.shape))
-        else:
-            out.append(np.asarray(d.dense() if hasattr(d, "dense") else unwrap(d), dtype=np.float64))
-    return out
-
-
-def _compare_precision(result: InputCheck, node: Node, i: int, u: ndarray, exact: ndarray | None) -> None:
-    """The rule as it ran, in the node's own dtype, against the same rule in float64."""
-    assert exact is not None
-    with modes.no_grad(), np.errstate(all="ignore"):
-        d = node.op.pull_all(u.astype(node.dtype), node, saved_values(node))[i]
-    if d is None:
-        return
-    ran = np.asarray(d.dense() if hasattr(d, "dense") else unwrap(d), dtype=np.float64)
-    if ran.shape != exact.shape:
-        result.ok, result.element = False, None
-        result.note = f"the rule gives shape {ran.shape}, expected {exact.shape}"
-        return
-    size = float(np.linalg.norm(exact.ravel()))
-    error = (
-        float(np.linalg.norm((ran - exact).ravel())) / size if size else float(np.abs(ran).max(initial=0.0))
-    )
-    bound = 1000 * float(np.finfo(node.dtype).eps) ** 0.75 if node.dtype.kind == "f" else 1.0
-    if error > bound and result.ok:
-        result.note = f"; in {node.dtype} it is off by {100 * error:.2g} % of its norm"
-
-
-class _Probe:
-    """One input of one node: differences along directions, and the entry where they disagree."""
-
-    def __init__(
-        self, node: Node, inputs: list[ndarray], u: ndarray, i: int, pulled: ndarray | None, rtol: float,
-        rng: np.random.Generator,
-    ) -> None:  # fmt: skip
-        assert pulled is not None
-        self.node, self.inputs, self.u, self.i, self.pulled, self.rng = node, inputs, u, i, pulled, rng
-        self.x = np.asarray(inputs[i], dtype=np.float64)
-        # The cube root of the precision balances the differences' two errors. The noise is what rounding of y
-        # leaves in Σ u·y, over the step.
-        with np.errstate(all="ignore"):
-            y = forward(node, inputs)
-            # A cast computes in less than float64: longer steps, and more noise.
-            eps = float(np.finfo(y.dtype).eps) if y.dtype.kind == "f" else float(np.finfo(np.float64).eps)
-            self.h = eps ** (1 / 3) * max(1.0, float(np.abs(self.x).max(initial=0.0)) ** 0.5)
-            noise = float(np.abs(u * y).sum()) * eps * 16 / self.h
-        self.atol = noise + 1e-9 * float(np.abs(pulled).max(initial=0.0))
-        self.rtol = rtol
-        self.kinks: set[int] = set()
-
-    def run(self) -> InputCheck:
-        name = self.node.op.input_name(self.i, len(self.node.parents))
-        if self.pulled.shape != self.x.shape:
-            note = f"the rule gives shape {self.pulled.shape}, the input has {self.x.shape}"
-            return InputCheck(self.i, name, False, note=note)
-        size = self.x.size
-        if not size:
-            return InputCheck(self.i, name, True)
-        worst: tuple[float, int, float, float] | None = None
-        largest = np.argsort(-np.abs(self.pulled).ravel(), kind="stable")[:ELEMENTS]
-        singles = {int(k) for k in largest} | {int(k) for k in self.rng.integers(0, size, ELEMENTS)}
-        for k in singles if size > 64 else range(size):
-            worst = _larger(worst, self.entry(k))
-        for _ in range(DIRECTIONS if size > 64 else 0):
-            worst = _larger(worst, self.direction())
-        if worst is None:
-            return InputCheck(self.i, name, True, kinks=len(self.kinks))
-        _, k, rule, numerical = worst
-        element = tuple(int(a) for a in np.unravel_index(k, self.x.shape))
-        return InputCheck(self.i, name, False, element, rule, numerical, len(self.kinks))
-
-    def entry(self, k: int) -> tuple[float, int, float, float] | None:
-        """(error, entry, rule, numerical) of one entry when they disagree."""
-        v = np.zeros(self.x.size)
-        v[k] = 1
-        ahead, behind, both = self.slopes(v)
-        rule = float(self.pulled.ravel()[k])
-        if self.agree(rule, both):
-            return None
-        low, high = min(ahead, behind), max(ahead, behind)
-        slack = self.rtol * max(abs(low), abs(high)) + self.atol
-        if not self.agree(low, high) and low - slack <= rule <= high + slack:
-            self.kinks.add(k)
-            return None
-        if not self.smooth(v, both):
-            self.kinks.add(k)
-            return None
-        return abs(rule - both), k, rule, both
-
-    def smooth(self, v: ndarray, slope: float) -> bool:
-        """Whether a shorter step gives the same slope: where it does not, there is no derivative to compare with."""
-        step = self.h
-        self.h = step / 8
-        try:
-            _, _, shorter = self.slopes(v)
-        finally:
-            self.h = step
-        return (
-            bool(np.isfinite(slope))
-            and abs(shorter - slope) <= 0.1 * max(abs(shorter), abs(slope)) + 8 * self.atol
-        )
-
-    def direction(self) -> tuple[float, int, float, float] | None:
-        """Along random signs; a disagreement is bisected down to an entry."""
-        for _ in range(50):
-            signs = self.rng.choice([-1.0, 1.0], self.x.size)
-            chosen = np.arange(self.x.size)
-            if self.kinks:
-                chosen = np.setdiff1d(chosen, list(self.kinks))
-            if self.error(signs, chosen) <= 1:
-                return None
-            while chosen.size > 1:
-                half = chosen.size // 2
-                first, second = chosen[:half], chosen[half:]
-                chosen = first if self.error(signs, first) >= self.error(signs, second) else second
-            before = len(self.kinks)
-            found = self.entry(int(chosen[0]))
-            if found is not None or len(self.kinks) == before:
-                return found
-        return None
-
-    def error(self, signs: ndarray, chosen: ndarray) -> float:
-        """Disagreement along the signs of the chosen entries, in units of what is tolerated."""
-        v = np.zeros(self.x.size)
-        v[chosen] = signs[chosen]
-        rule = float(np.dot(self.pulled.ravel()[chosen], signs[chosen]))
-        _, _, both = self.slopes(v)
-        size = float(np.linalg.norm(self.pulled.ravel()[chosen]))
-        return abs(rule - both) / (self.rtol * max(size, abs(rule), abs(both)) + self.atol + 1e-300)
-
-    def slopes(self, v: ndarray) -> tuple[float, float, float]:
-        """One-sided slopes ahead and behind, and the central one, of Σ u·y along v."""
-        step = (self.h * v).reshape(self.x.shape)
-        here = self._value(self.x)
-        up, down = self._value(self.x + step), self._value(self.x - step)
-        # Differences of outputs first, sums after: the sums would drown small differences.
-        return (
-            float(np.sum(self.u * (up - here))) / self.h, float(np.sum(self.u * (here - down))) / self.h,
-            float(np.sum(self.u * (up - down))) / (2 * self.h),
-        )  # fmt: skip
-
-    def _value(self, x: ndarray) -> ndarray:
-        inputs = list(self.inputs)
-        inputs[self.i] = x
-        with modes.no_grad(), np.errstate(all="ignore"):
-            return forward(self.node, inputs)
-
-    def agree(self, a: float, b: float) -> bool:
-        return abs(a - b) <= self.rtol * max(abs(a), abs(b)) + self.atol
-
-
-def _larger(a: tuple[float, int, float, float] | None, b: tuple[float, int, float, float] | None) -> Any:
-    return b if a is None or (b is not None and b[0] > a[0]) else a

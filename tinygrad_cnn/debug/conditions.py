@@ -46,7 +46,7 @@ NAMES = {
 }  # fmt: skip
 
 
-class _Norm(float):
+class Norm(float):
     """The norm of g, which can also be called with another array."""
 
     def __call__(self, array: Any) -> float:
@@ -247,7 +247,7 @@ _RULES: dict[str, Callable[[Any, Namespace], Any]] = {
     "downstream": lambda s, n: s.downstream,
     "local": lambda s, n: [None if p is None else s.node.local_gradient(i) for i, p in enumerate(s.node.parents)],
     "param": lambda s, n: s.node.tensor,
-    "norm": lambda s, n: _Norm(norm(s.upstream)),
+    "norm": lambda s, n: Norm(norm(s.upstream)),
     "nan": lambda s, n: _count(s, np.isnan),
     "inf": lambda s, n: _count(s, np.isinf),
     "nonfinite": lambda s, n: _count(s, lambda a: ~np.isfinite(a)),

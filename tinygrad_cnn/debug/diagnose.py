@@ -4,7 +4,7 @@
 
 Two phases. It looks: forward and backward over some batches, without updates. It trains (`learning`): some steps
 on the first batch, which any healthy network can learn by heart. Then everything is put back as it was. Rules,
-thresholds and advice are in `ailments`.
+thresholds and advice are in `diagnosis_rules`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from rich.table import Table
 from rich.text import Text
 
 from tinygrad_cnn.autograd import modes
-from tinygrad_cnn.autograd.graph import Node, reachable
 from tinygrad_cnn.autograd.handle import unwrap
-from tinygrad_cnn.debug.ailments import (
+from tinygrad_cnn.autograd.inspect import Node, reachable
+from tinygrad_cnn.debug.anomaly import Finding, anomaly
+from tinygrad_cnn.debug.conditions import norm
+from tinygrad_cnn.debug.diagnosis_rules import (
     BATCHES,
     DEAD,
     ENOUGH,
@@ -34,11 +36,9 @@ from tinygrad_cnn.debug.ailments import (
     VANISHING_RATIO,
     Ailment,
 )  # fmt: skip
-from tinygrad_cnn.debug.anomaly import Finding, anomaly
-from tinygrad_cnn.debug.conditions import norm
 from tinygrad_cnn.debug.learning import Learning, base, loss_of, place
-from tinygrad_cnn.debug.moment import Moment
 from tinygrad_cnn.debug.rendering import to_text
+from tinygrad_cnn.debug.training_snapshot import TrainingSnapshot
 from tinygrad_cnn.support.errors import UsageError
 
 
@@ -103,7 +103,7 @@ def diagnose(
     from tinygrad_cnn.nn.functional import cross_entropy
 
     judge: Callable[..., Any] = loss_fn or cross_entropy
-    moment = Moment(model, optimizer)
+    before = TrainingSnapshot(model, optimizer)
     try:
         batches = _batches(loader)
         model.train()
@@ -111,12 +111,12 @@ def diagnose(
         with modes.enable_grad(), np.errstate(all="ignore"):
             for batch in batches:
                 look.over(batch)
-            learning = Learning(model, judge, optimizer, lr, moment)
+            learning = Learning(model, judge, optimizer, lr, before)
             if not look.broken:
                 learning.on(batches[0], steps)
         found = [*_inputs(batches), *_targets(batches), *look.findings(), *learning.findings()]
     finally:
-        moment.restore(model, optimizer)
+        before.restore(model, optimizer)
     what = f"{len(batches)} batch(es) looked at, {len(learning.losses)} step(s) on the first{learning.how}"
     if frozen := [n for n, p in model.named_parameters() if not p.requires_grad]:
         what += f"; frozen, so not judged: {', '.join(frozen[:5])}{', …' if len(frozen) > 5 else ''}"

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
-from tinygrad_cnn.autograd.graph import Node
+from tinygrad_cnn.autograd.inspect import Node
+from tinygrad_cnn.autograd.node_check import forward
 from tinygrad_cnn.debug.paused import Paused
-from tinygrad_cnn.debug.values import forward, recovered_inputs
+from tinygrad_cnn.debug.values import recovered_inputs
 from tinygrad_cnn.support.errors import UsageError
 
 #: Ops that cannot push forward are pulled back row by row, up to so many outputs.

@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd.graph import Node
-from tinygrad_cnn.autograd.provenance import is_engine_file
+from tinygrad_cnn.autograd.inspect import Node, is_engine_file
 from tinygrad_cnn.debug import snapshot
 from tinygrad_cnn.debug.conditions import norm
 from tinygrad_cnn.debug.selectors import parse

@@ -1,7 +1,7 @@
 """Whether a network learns one batch by heart, and with which learning rate: the second half of `diagnose`.
 
-Takes a model and an optimiser at a `Moment`, trains some steps, and where the loss does not fall tries again
-from the same moment with others, so that the finding can say what would help. Puts nothing back at its end.
+Takes a model and an optimiser at a `TrainingSnapshot`, trains some steps, and where the loss does not fall tries again
+from the same state with others, so that the finding can say what would help. Puts nothing back at its end.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd.handle import Handle, unwrap
-from tinygrad_cnn.debug.ailments import FALL, UPDATE, UPDATE_AT_MOST, Ailment
 from tinygrad_cnn.debug.anomaly import Finding, anomaly
 from tinygrad_cnn.debug.conditions import norm
-from tinygrad_cnn.debug.moment import Moment
+from tinygrad_cnn.debug.diagnosis_rules import FALL, UPDATE, UPDATE_AT_MOST, Ailment
+from tinygrad_cnn.debug.training_snapshot import TrainingSnapshot
 from tinygrad_cnn.support.errors import UsageError
 
 #: Factors of the user's learning rate that are tried, in this order, where it does not get the loss down.
@@ -33,9 +33,9 @@ class Learning:
     """
 
     def __init__(
-        self, model: Any, loss_fn: Callable[..., Any], optimizer: Any, lr: float, moment: Moment
+        self, model: Any, loss_fn: Callable[..., Any], optimizer: Any, lr: float, before: TrainingSnapshot
     ) -> None:
-        self.model, self.loss_fn, self.moment = model, loss_fn, moment
+        self.model, self.loss_fn, self.before = model, loss_fn, before
         self.given = optimizer is not None
         self.optimizer = optimizer
         self.lr = lr
@@ -63,7 +63,7 @@ class Learning:
         if not self.given:
             for lr in ADAM:
                 adam = Adam(parameters, lr=lr)
-                losses, _ = self._again(adam, batch, steps)
+                losses, _ = self._retrain(adam, batch, steps)
                 if _falls(losses):  # nothing is wrong but the learning rate that was guessed
                     self.optimizer, self.losses, self.ratios, self.broken = adam, losses, {}, None
                     self.how = f" with Adam at {lr:g} (SGD at {self.lr:g} does not get the loss down)"
@@ -71,16 +71,16 @@ class Learning:
             return
         usual = [group["lr"] for group in self.optimizer.param_groups]
         for factor in FACTORS:
-            losses, _ = self._again(self.optimizer, batch, steps, [lr * factor for lr in usual])
+            losses, _ = self._retrain(self.optimizer, batch, steps, [lr * factor for lr in usual])
             if _falls(losses):
                 self.remedy = f"; with lr {usual[0] * factor:g} it falls to {losses[-1]:.4g}"
                 return
 
-    def _again(
+    def _retrain(
         self, optimizer: Any, batch: tuple[Any, ...], steps: int, rates: list[float] | None = None
     ) -> tuple[list[float], dict[str, list[float]]]:
         """The same from the same start, with another optimiser or other learning rates."""
-        self.moment.restore(self.model, self.optimizer if self.given else None)
+        self.before.restore(self.model, self.optimizer if self.given else None)
         self.model.train()
         for group, lr in zip(optimizer.param_groups, rates or [], strict=False):
             group["lr"] = lr

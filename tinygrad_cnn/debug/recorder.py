@@ -22,7 +22,7 @@ import numpy as np
 from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.inspect import keep_values
 from tinygrad_cnn.debug.backward_session import BackwardSession
-from tinygrad_cnn.debug.moment import Moment, copied, size_of
+from tinygrad_cnn.debug.training_snapshot import TrainingSnapshot, copied, size_of
 from tinygrad_cnn.support.errors import UsageError
 
 
@@ -31,7 +31,7 @@ class TrainingStep:
     """One kept step: its number from 0, the state before it, its batch, and its loss once known."""
 
     step: int
-    moment: Moment
+    moment: TrainingSnapshot
     batch: tuple[Any, ...]
     loss: float | None = None
 
@@ -64,7 +64,7 @@ class Recorder:
 
     def before(self, *batch: Any) -> None:
         """Call it before a step, with its batch (tensors and arrays are copied)."""
-        moment = Moment(self.model, self.optimizer)
+        moment = TrainingSnapshot(self.model, self.optimizer)
         self.steps.append(TrainingStep(self.count, moment, tuple(copied(b) for b in batch)))
         self.count += 1
         while self.max_bytes is not None and len(self.steps) > 1 and self.nbytes > self.max_bytes:

@@ -24,10 +24,10 @@ from tinygrad_cnn.debug.breakpoints import Breakpoints
 from tinygrad_cnn.debug.conditions import NAMES, Namespace, norm
 from tinygrad_cnn.debug.passes import Visit
 from tinygrad_cnn.debug.paused import Paused, Stop, Watch
-from tinygrad_cnn.debug.snapshot import describe_visit, frames, show
+from tinygrad_cnn.debug.snapshot import describe_visit, frames, watches
 from tinygrad_cnn.debug.walking import Walk
 from tinygrad_cnn.support.errors import DataError, UsageError
-from tinygrad_cnn.viz.collect import Wish, collect
+from tinygrad_cnn.viz.collect import CollectOptions, collect
 from tinygrad_cnn.viz.description import Description, Downstream, Step, plain
 from tinygrad_cnn.viz.files import write_text
 from tinygrad_cnn.viz.graphs import Graph
@@ -118,7 +118,7 @@ class Replay(Walk):
 
     def state(self) -> dict[str, Any]:
         """Where it stands, as it was recorded."""
-        here = {"stop": self.stop._asdict(), "watches": [self._watched(w) for w in self.watches]}
+        here = {"stop": self.stop._asdict(), "watches": watches(self)}
         if self.node is not None:
             return self.states[self._position] | here
         status = "closed" if self.closed else "end"
@@ -152,16 +152,6 @@ class Replay(Walk):
         self.stop = Stop("closed", "replay closed")
 
     abort = finish
-
-    def _watched(self, watch: Watch) -> dict[str, Any]:
-        try:
-            return {
-                "id": watch.id,
-                "expression": watch.expression,
-                "value": show(self.evaluate(watch.expression)),
-            }
-        except UsageError as error:
-            return {"id": watch.id, "expression": watch.expression, "error": str(error)}
 
     def __getattr__(self, name: str) -> Any:
         if name in _LIVE:
@@ -259,7 +249,7 @@ def _description(session: Paused, visits: Any, title: str) -> Description:
         value = session.value_of(node)
         handles.append(wrap(value if value is not None else np.zeros(node.shape, node.dtype), node))
     given = {visit.node.seq: visit.upstream for visit in visits}
-    out = collect(handles, Wish(gradients=given))
+    out = collect(handles, CollectOptions(gradients=given))
     edges = {edge.id: edge for edge in out.edges}
     for visit in visits:
         step = Step(str(visit.node.seq))

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd.graph import Node
-from tinygrad_cnn.autograd.provenance import Site
+from tinygrad_cnn.autograd.inspect import Node, Site
 from tinygrad_cnn.debug.conditions import norm
 from tinygrad_cnn.debug.passes import Visit
 from tinygrad_cnn.debug.paused import Paused
@@ -164,7 +163,7 @@ def history(session: Paused) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def watches(session: Paused) -> list[dict[str, Any]]:
+def watches(session: Any) -> list[dict[str, Any]]:
     """The watched expressions with their values as text."""
     out = []
     for watch in session.watches:

@@ -11,9 +11,9 @@ import contextlib
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
-from tinygrad_cnn.autograd.graph import RELEASED, Node
-from tinygrad_cnn.autograd.handle import unwrap
-from tinygrad_cnn.autograd.inspect import saved_values
+from tinygrad_cnn.autograd.graph import RELEASED
+from tinygrad_cnn.autograd.inspect import Node, saved_values
+from tinygrad_cnn.autograd.node_check import forward
 from tinygrad_cnn.debug.paused import Paused
 
 #: So many nodes are computed again at most.
@@ -51,7 +51,7 @@ def recover(session: Paused, node: Node) -> np.ndarray | None:
             v if v is not None or p is None else known[p.seq]
             for p, v in zip(top.parents, inputs, strict=True)
         ]
-        known[top.seq] = None if any(v is None for v in filled) else _again(top, filled)
+        known[top.seq] = None if any(v is None for v in filled) else _recomputed(top, filled)
         stack.pop()
     return known.get(node.seq)
 
@@ -64,17 +64,9 @@ def recovered_inputs(session: Paused, node: Node) -> list[np.ndarray | None]:
     ]
 
 
-def forward(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
-    """The node's forward on other inputs, its recorded choices kept where the op is linear given them."""
-    op = node.op
-    params = op.given(node) if op.kind == "general" else node.params
-    out = op.forward(*inputs, **params)
-    return np.asarray(unwrap(out[0] if op.choice else out))
-
-
-def _again(node: Node, inputs: list[np.ndarray | None]) -> np.ndarray | None:
+def _recomputed(node: Node, inputs: list[np.ndarray | None]) -> np.ndarray | None:
     if node.saved is RELEASED and node.op.choice:
         return None
     with modes.no_grad(), np.errstate(all="ignore"):
-        value = forward(node, inputs)  # type: ignore[arg-type]
+        value = forward(node, inputs)
     return value.astype(node.dtype, copy=False) if value.shape == tuple(node.shape) else None

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd.graph import RELEASED, reachable
-from tinygrad_cnn.autograd.graph import Node as EngineNode
+from tinygrad_cnn.autograd.graph import RELEASED
 from tinygrad_cnn.autograd.handle import Handle
-from tinygrad_cnn.autograd.inspect import at_hand, dense, running_pass, saved_of
+from tinygrad_cnn.autograd.inspect import Node as EngineNode
+from tinygrad_cnn.autograd.inspect import at_hand, dense, reachable, running_pass, saved_of
 from tinygrad_cnn.viz import formula, gradients
+from tinygrad_cnn.viz.caller_names import CallerNames, place_of
 from tinygrad_cnn.viz.description import (
     Description,
     Downstream,
@@ -31,7 +32,6 @@ from tinygrad_cnn.viz.equations import write_out
 from tinygrad_cnn.viz.modules import BOXES, Tree, finish
 from tinygrad_cnn.viz.naming import Operand, Places, names_of
 from tinygrad_cnn.viz.summary import summarise
-from tinygrad_cnn.viz.surroundings import Surroundings, place_of
 from tinygrad_cnn.viz.values import known_values
 
 #: Graphs up to this many nodes get pictures and histograms; larger ones numbers only.
@@ -45,7 +45,7 @@ NORM_ENTRIES = 100_000
 
 
 @dataclass
-class Wish:
+class CollectOptions:
     """What to tell of a graph; see `viz.graph` for the meaning of each."""
 
     values: bool = True
@@ -54,17 +54,17 @@ class Wish:
     names: Mapping[str, Any] = field(default_factory=dict)
     depth: int | None = None
     boxes: int = BOXES
-    around: Surroundings = field(default_factory=Surroundings)
+    around: CallerNames = field(default_factory=CallerNames)
 
 
-def collect(outputs: Sequence[Handle], wish: Wish) -> Description:
+def collect(outputs: Sequence[Handle], options: CollectOptions) -> Description:
     """Describe everything that `outputs` were computed from. All of them must carry a graph."""
-    return _Collector(outputs, wish).description()
+    return _Collector(outputs, options).description()
 
 
 class _Collector:
-    def __init__(self, outputs: Sequence[Handle], wish: Wish) -> None:
-        self.wish = wish
+    def __init__(self, outputs: Sequence[Handle], options: CollectOptions) -> None:
+        self.options = options
         self.outputs = list(outputs)
         self.roots: list[EngineNode] = [t.node for t in outputs if t.node is not None]
         self.engine = reachable(self.roots)[::-1]
@@ -84,10 +84,10 @@ class _Collector:
 
     def description(self) -> Description:
         out = self.out
-        found = names_of(self.engine, self.places, self.wish.names, self.wish.around)
+        found = names_of(self.engine, self.places, self.options.names, self.options.around)
         self.named, self.named_arrays, self.lost = found
-        if self.wish.values:
-            known = [*self.outputs, *self.wish.names.values(), *self.wish.around.tensors]
+        if self.options.values:
+            known = [*self.outputs, *self.options.names.values(), *self.options.around.tensors]
             self.values, notes = known_values(self.engine, known, self._literal)
             out.notes += notes
         for node in self.engine:
@@ -101,8 +101,8 @@ class _Collector:
         out.nodes = list(self.nodes.values())
         out.edges = list(self.edges.values())
         out.modules = finish(
-            self.tree, out.nodes, self.wish.depth, self.wish.boxes,
-            self._parameters_by_module(), self.wish.around.module_with,
+            self.tree, out.nodes, self.options.depth, self.options.boxes,
+            self._parameters_by_module(), self.options.around.module_with,
         )  # fmt: skip
         out.loss = str(self.roots[0].seq)
         return out
@@ -180,14 +180,14 @@ class _Collector:
             known = self.constants[place] = f"{node.seq}.{i}"
             at = place_of(saved) if isinstance(saved, np.ndarray) else None
             name = None if at is None else self.named_arrays.get(at)
-            outside = name is not None and at not in self.wish.around.state
+            outside = name is not None and at not in self.options.around.state
             self.nodes[known] = Node(
                 known, "constant", "constant", name or self._role(node, i, saved if is_value else None, operand),
                 list(getattr(saved, "shape", ())) if is_value else [],
                 str(getattr(saved, "dtype", type(saved).__name__)) if is_value else "",
                 # A variable came from outside; the rest (a mask, running statistics) is the module's own.
                 name=name, module=None if outside else module,
-                value=self._summary(saved) if is_value and self.wish.values else None,
+                value=self._summary(saved) if is_value and self.options.values else None,
                 input=isinstance(saved, np.ndarray), kept=is_value,
             )  # fmt: skip
         self.edges[node.seq, i] = Edge(f"{node.seq}:{i}", known, str(node.seq), i)
@@ -212,7 +212,7 @@ class _Collector:
             edge = Edge(f"{node.seq}:{i}", str(parent.seq), str(node.seq), i, local=local)
             self.edges[node.seq, i] = edge
             if (
-                self.wish.values
+                self.options.values
                 and computable
                 and (not released or not any(op.keeps(tuple(p is not None for p in node.parents))))
             ):
@@ -259,7 +259,7 @@ class _Collector:
     # --- gradients ------------------------------------------------------------------------------
 
     def _gradients(self) -> None:
-        want, out = self.wish.gradients, self.out
+        want, out = self.options.gradients, self.out
         if isinstance(want, Mapping):
             out.gradients = "given"
             self._put(want)
@@ -312,7 +312,7 @@ class _Collector:
         self._put(found)
 
     def _seeds(self) -> list[np.ndarray]:
-        given = self.wish.seeds
+        given = self.options.seeds
         if given is not None:
             return [np.asarray(getattr(s, "array", s)) for s in given]
         if any(t.array.size != 1 for t in self.outputs):

@@ -12,10 +12,10 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from tinygrad_cnn.viz.description import Description, Edge, Node, Other, Summary
+from tinygrad_cnn.viz.escape import printable
 from tinygrad_cnn.viz.files import write_text
 from tinygrad_cnn.viz.formula import number, shape_text
 from tinygrad_cnn.viz.graphs import FileName, Graph, graph
-from tinygrad_cnn.viz.outside import printable
 from tinygrad_cnn.viz.text import align
 
 #: Modules with more nodes than this are matched by order alone: aligning costs the square of the length.

@@ -9,9 +9,9 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from tinygrad_cnn.viz.description import Description, Edge, Local, Module, Node, Summary
+from tinygrad_cnn.viz.escape import clean, printable
 from tinygrad_cnn.viz.formula import inside, is_mapping, mapping, number, shape_text, size_text
 from tinygrad_cnn.viz.legend import BACK, kind_of, legend
-from tinygrad_cnn.viz.outside import clean, printable
 from tinygrad_cnn.viz.style import Scale, Theme, theme
 from tinygrad_cnn.viz.view import Box, Line, View, view
 

@@ -16,11 +16,11 @@ from tinygrad_cnn.analysis.watch import evaluating
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.handle import Handle, wrap
 from tinygrad_cnn.support.errors import UsageError
-from tinygrad_cnn.viz.collect import Wish, collect
+from tinygrad_cnn.viz.caller_names import of_caller
+from tinygrad_cnn.viz.collect import CollectOptions, collect
 from tinygrad_cnn.viz.description import Description
 from tinygrad_cnn.viz.files import write_bytes, write_text
 from tinygrad_cnn.viz.highlight import mark
-from tinygrad_cnn.viz.surroundings import of_caller
 from tinygrad_cnn.viz.text import text
 
 if TYPE_CHECKING:
@@ -90,11 +90,11 @@ def graph(
         )
     outputs, own_title = _outputs(loss_or_model, input, input_size)
     named = _named(names)
-    wish = Wish(
+    options = CollectOptions(
         values=values, gradients="none" if forward_only else gradients, names=named, depth=depth,
         seeds=None if grad_outputs is None else _listed(grad_outputs), around=of_caller(),
     )  # fmt: skip
-    description = collect(outputs, wish)
+    description = collect(outputs, options)
     if forward_only:
         for edge in description.edges:
             edge.local = edge.sample = edge.numbers = None

@@ -6,8 +6,8 @@ import html
 import textwrap
 
 from tinygrad_cnn.viz.description import Description, Node
+from tinygrad_cnn.viz.escape import printable
 from tinygrad_cnn.viz.formula import is_mapping, number
-from tinygrad_cnn.viz.outside import printable
 from tinygrad_cnn.viz.style import Scale, Theme
 from tinygrad_cnn.viz.view import View
 

@@ -13,12 +13,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle
-from tinygrad_cnn.autograd.inspect import leaf_names
-from tinygrad_cnn.autograd.provenance import Site
+from tinygrad_cnn.autograd.inspect import Node, Site, leaf_names
+from tinygrad_cnn.viz.caller_names import CallerNames, place_of
 from tinygrad_cnn.viz.description import Source
-from tinygrad_cnn.viz.surroundings import Surroundings, place_of
 
 #: Operators and the op that each of them is; what else an operator may call is not what the line says.
 _OPERATORS: dict[type[ast.operator], str] = {
@@ -95,7 +93,7 @@ def _file(filename: str) -> str:
 
 
 def names_of(
-    nodes: Sequence[Node], places: Places, wished: Mapping[str, Handle], around: Surroundings
+    nodes: Sequence[Node], places: Places, wished: Mapping[str, Handle], around: CallerNames
 ) -> tuple[dict[int, str], dict[tuple[int, int], str], set[int]]:
     """Names of nodes by `seq`, names of arrays by place, and the `seq`s of parameters whose module is gone.
 

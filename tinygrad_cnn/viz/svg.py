@@ -6,7 +6,7 @@ import html
 
 from tinygrad_cnn.viz.description import Description
 from tinygrad_cnn.viz.dot import dot
-from tinygrad_cnn.viz.outside import printable
+from tinygrad_cnn.viz.escape import printable
 from tinygrad_cnn.viz.render import render
 from tinygrad_cnn.viz.style import DARK, LIGHT, Theme
 

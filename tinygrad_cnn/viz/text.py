@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from tinygrad_cnn.viz.description import Description, Edge, Node, Summary
 from tinygrad_cnn.viz.dot import size
+from tinygrad_cnn.viz.escape import printable
 from tinygrad_cnn.viz.formula import mapping, number, size_text
-from tinygrad_cnn.viz.outside import printable
 
 #: Columns of names never grow beyond this.
 WIDEST = 56

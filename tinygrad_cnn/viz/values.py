@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd import modes, versions
-from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle
-from tinygrad_cnn.autograd.inspect import saved_of, values_of
+from tinygrad_cnn.autograd.inspect import Node, saved_of, values_of
 from tinygrad_cnn.autograd.op import REGISTRY
 
 #: The number that the source names as input i of a node, of which the op kept nothing; None without one.

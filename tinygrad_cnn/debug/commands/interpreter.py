@@ -170,7 +170,7 @@ class Interpreter:
     def moved(self) -> Reply:
         """After moving: the log points' messages, and the new stop."""
         self.frame = 0
-        self._leave_finished_parts()
+        self.leave_finished_parts()
         parts: list[Any] = list(self.session.breakpoints.messages)
         self.session.breakpoints.messages.clear()
         stop = self.session.stop
@@ -190,8 +190,31 @@ class Interpreter:
                 break
         return reply
 
-    def _leave_finished_parts(self) -> None:
-        """At the end of a composite's parts, be back at the composite."""
+    def step_into(self) -> bool:
+        """Go into the parts of the paused node, if it is a composite op; False when it is none."""
+        node = self.session.node
+        if node is None or getattr(node.op, "definition", None) is None:
+            return False
+        inner = self.session.into()
+        self.outer.append(self.session)
+        self.session = inner
+        return True
+
+    def leave_parts(self, session: Any = None) -> None:
+        """Be back, before the composite op whose parts were being stepped through: the outermost, or `session`'s."""
+        while self.outer and self.session is not session:
+            self.session.abort()
+            self.session = self.outer.pop()
+
+    def back(self, n: int = 1) -> None:
+        """Undo nodes; from the first of a composite's parts, go back before the composite."""
+        if self.outer and self.session.position == 0:
+            self.leave_parts(self.outer[-1])
+        else:
+            self.session.back(n)
+
+    def leave_finished_parts(self) -> None:
+        """At the end of a composite's parts, be behind the composite."""
         while self.outer and self.session.at_end:
             self.session.finish()
             self.session = self.outer.pop()

@@ -17,30 +17,18 @@ def _next(self: Interpreter, rest: str) -> Reply:
 
 @command("step", "s: step into the parts of a composite op; like next for the others", "s")
 def _step(self: Interpreter, rest: str) -> Reply:
-    node = self.session.node
-    if rest or node is None or getattr(node.op, "definition", None) is None:
-        return _next(self, rest)
-    inner = self.session.into()
-    self.outer.append(self.session)
-    self.session = inner
-    return self.moved()
+    return _next(self, rest) if rest or not self.step_into() else self.moved()
 
 
 @command("back", "back [COUNT]: undo a node, and the edits made since", "bk", "prev")
 def _back(self: Interpreter, rest: str) -> Reply:
-    if self.outer and self.session.position == 0:
-        self.session.abort()
-        self.session = self.outer.pop()
-        return self.moved()
-    self.session.back(count(rest, "back"))
+    self.back(count(rest, "back"))
     return self.moved()
 
 
 @command("continue", "c: go on to the next breakpoint, or to the end and on with the program", "c", "cont")
 def _continue(self: Interpreter, _rest: str) -> Reply:
-    while self.outer:
-        self.session.abort()
-        self.session = self.outer.pop()
+    self.leave_parts()
     session = self.session
     if session.at_end:
         session.finish()

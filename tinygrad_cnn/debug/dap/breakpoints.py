@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from tinygrad_cnn.autograd.graph import Node
+from tinygrad_cnn.autograd.inspect import Node
 from tinygrad_cnn.debug.backward_session import BackwardSession
 from tinygrad_cnn.debug.breakpoints import PAUSE_ID, Breakpoint, Breakpoints, _hit_test
-from tinygrad_cnn.debug.conditions import Namespace, norm
+from tinygrad_cnn.debug.conditions import Namespace, Norm, norm
 from tinygrad_cnn.debug.dap.places import place_of
 from tinygrad_cnn.debug.paused import Place
 from tinygrad_cnn.debug.selectors import Query, Selector, check_expression
@@ -104,7 +104,7 @@ class WrittenSelector(Selector):
             node=node, op="leaf", name=session.name_of(node) or "", shape=tuple(node.shape), param=tensor
         )
         if g is not None:
-            names.update(g=g, upstream=g, norm=_Norm(norm(g)))
+            names.update(g=g, upstream=g, norm=Norm(norm(g)))
         if tensor is not None:
             names.update(value=tensor.array, grad=None if tensor.grad is None else tensor.grad.array)
         return names.true(self.condition)
@@ -116,11 +116,6 @@ def _place_before(session: BackwardSession) -> tuple[str, int] | None:
         if session.nodes[k].parents:
             return place_of(session.nodes[k])
     return None
-
-
-class _Norm(float):
-    def __call__(self, array: Any) -> float:
-        return norm(array)
 
 
 class EditorBreakpoints(Breakpoints):

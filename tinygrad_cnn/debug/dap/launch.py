@@ -17,7 +17,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
-from tinygrad_cnn.autograd.provenance import is_engine_file
+from tinygrad_cnn.autograd.inspect import is_engine_file
 from tinygrad_cnn.debug.dap.messages import Arguments, RequestError
 from tinygrad_cnn.debug.dap.output import Sink, captured
 from tinygrad_cnn.debug.dap.program import Program

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_cnn.autograd.graph import Node
+from tinygrad_cnn.autograd.inspect import Node
 from tinygrad_cnn.debug.backward_session import BackwardSession
 
 

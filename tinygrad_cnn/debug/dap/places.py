@@ -12,8 +12,7 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any
 
-from tinygrad_cnn.autograd.graph import Node
-from tinygrad_cnn.autograd.provenance import Site
+from tinygrad_cnn.autograd.inspect import Node, Site
 from tinygrad_cnn.debug.dap.messages import Source
 
 #: Where relative file names count from: the directory the program was started in.

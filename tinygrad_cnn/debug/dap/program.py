@@ -70,7 +70,7 @@ class _Job:
 
 
 def _go_on(interpreter: Interpreter) -> None:
-    leave_parts(interpreter)
+    interpreter.leave_parts()
     interpreter.session.continue_()
 
 
@@ -155,7 +155,7 @@ class Program(Observer):
         try:
             self.events.pass_started(session)
             self._drive(self.interpreter, entry=entry)
-            leave_parts(self.interpreter)
+            self.interpreter.leave_parts()
             self.interpreter.session.finish()
         finally:
             self.interpreter = None
@@ -357,13 +357,6 @@ class Program(Observer):
         with self._lock:
             if self._thread is not None:
                 _raise_in(self._thread, Terminated)
-
-
-def leave_parts(interpreter: Interpreter) -> None:
-    """Be back at the composite op whose parts were being stepped through, standing before it."""
-    while interpreter.outer:
-        interpreter.session.abort()
-        interpreter.session = interpreter.outer.pop()
 
 
 def _at_end(interpreter: Interpreter) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd.graph import Node
+from tinygrad_cnn.autograd.inspect import Node
 from tinygrad_cnn.debug.backward_session import BackwardSession
 from tinygrad_cnn.debug.conditions import dead_share, norm
 from tinygrad_cnn.debug.dap.values import Group, Item

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinygrad_cnn.autograd.graph import Node
+from tinygrad_cnn.autograd.inspect import Node
 from tinygrad_cnn.debug.commands import Interpreter
 from tinygrad_cnn.debug.dap.breakpoints import FILTERS
 from tinygrad_cnn.debug.dap.component import STOPPED, Component, Host, request
 from tinygrad_cnn.debug.dap.messages import Arguments, RequestError
 from tinygrad_cnn.debug.dap.nonfinite_report import describe
 from tinygrad_cnn.debug.dap.places import place_of
-from tinygrad_cnn.debug.dap.program import CONTINUE, Move, leave_parts
+from tinygrad_cnn.debug.dap.program import CONTINUE, Move
 from tinygrad_cnn.debug.dap.server import Reply
 from tinygrad_cnn.debug.dap.stack import Stack
 from tinygrad_cnn.debug.paused import Stop
@@ -66,7 +66,7 @@ class Stepping(Component):
 
     @request("stepBack", STOPPED)
     def step_back(self, args: Arguments) -> Reply:
-        return self._move(args, Move(_back))
+        return self._move(args, Move(Interpreter.back))
 
     @request("reverseContinue", STOPPED)
     def reverse_continue(self, args: Arguments) -> Reply:
@@ -134,9 +134,7 @@ class Stepping(Component):
         session, path, kind = frame.session, frame.module, frame.kind
 
         def act(interpreter: Interpreter) -> None:
-            while interpreter.session is not session:
-                interpreter.session.abort()
-                interpreter.session = interpreter.outer.pop()
+            interpreter.leave_parts(session)
             if kind == "node":
                 _redo(interpreter)
             else:
@@ -177,37 +175,24 @@ class Stepping(Component):
 
 def _step(interpreter: Interpreter) -> None:
     interpreter.session.step()
-    _finished_parts(interpreter)
+    interpreter.leave_finished_parts()
 
 
 def _step_in(interpreter: Interpreter) -> None:
-    node = interpreter.session.node
-    if node is None or getattr(node.op, "definition", None) is None:
+    if not interpreter.step_into():
         _step(interpreter)
-        return
-    inner = interpreter.session.into()
-    interpreter.outer.append(interpreter.session)
-    interpreter.session = inner
 
 
 def _step_out(interpreter: Interpreter) -> None:
     if interpreter.outer:
-        leave_parts_once(interpreter)
-        interpreter.session.step()
-        _finished_parts(interpreter)
+        interpreter.leave_parts(interpreter.outer[-1])
+        _step(interpreter)
     elif interpreter.session.node is not None:
         interpreter.session.finish_module()
 
 
-def _back(interpreter: Interpreter) -> None:
-    if interpreter.outer and interpreter.session.position == 0:
-        leave_parts_once(interpreter)
-    else:
-        interpreter.session.back()
-
-
 def _reverse(interpreter: Interpreter) -> None:
-    leave_parts(interpreter)
+    interpreter.leave_parts()
     interpreter.session.reverse_continue()
 
 
@@ -221,7 +206,7 @@ def _follow(interpreter: Interpreter, parent: Node | None) -> None:
         if session.node is not None and (hit := session.breakpoints.hit(session)) is not None:
             session.stop = Stop("breakpoint", hit.reached, hit.id)
             return
-    _finished_parts(interpreter)
+    interpreter.leave_finished_parts()
 
 
 def _redo(interpreter: Interpreter) -> None:
@@ -254,20 +239,6 @@ def _is_inside(node: Node, path: str) -> bool:
     if not path:
         return node.scope is not None
     return node.module == path or node.module.startswith(path + ".")
-
-
-def _finished_parts(interpreter: Interpreter) -> None:
-    """At the end of a composite's parts, be behind the composite."""
-    while interpreter.outer and interpreter.session.at_end:
-        interpreter.session.finish()
-        interpreter.session = interpreter.outer.pop()
-        interpreter.session.step()
-
-
-def leave_parts_once(interpreter: Interpreter) -> None:
-    """Be back at the composite whose parts were being stepped through."""
-    interpreter.session.abort()
-    interpreter.session = interpreter.outer.pop()
 
 
 def _goto(interpreter: Interpreter, node: Node) -> None:

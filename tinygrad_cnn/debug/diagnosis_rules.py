@@ -1,4 +1,4 @@
-"""The ailments that `diagnose` knows: their thresholds, and what people do about each.
+"""The rules of `diagnose`: their thresholds, and what people do about each finding.
 
 The rules' names are those of SageMaker Debugger where it has the rule. Data only; `diagnose` looks for what shows
 in single passes, `learning` for what shows in training.

@@ -21,7 +21,7 @@ from tinygrad_cnn.autograd.inspect import in_package
 MOST = 20_000
 
 
-class Surroundings:
+class CallerNames:
     """Names by what they are of.
 
     Attributes
@@ -85,13 +85,13 @@ def place_of(array: np.ndarray) -> tuple[int, int]:
     return id(versions.owner(array)), array.size
 
 
-def of_caller() -> Surroundings:
+def of_caller() -> CallerNames:
     """The variables in sight of the nearest code outside this package: its own, then its module's."""
     frame: Any = sys._getframe(1)
     while frame is not None and in_package(frame.f_code.co_filename):
         frame = frame.f_back
     if frame is None:
-        return Surroundings()
+        return CallerNames()
     variables: list[tuple[str, Any]] = []
     seen: set[str] = set()
     local = frame.f_locals
@@ -101,7 +101,7 @@ def of_caller() -> Surroundings:
                 if not name.startswith("_") and name.isidentifier() and name not in seen:
                     seen.add(name)
                     variables.append((name, value))
-    found = Surroundings(variables)
+    found = CallerNames(variables)
     _forget(frame, local)
     return found
 

@@ -1,4 +1,4 @@
-"""One moment of a training: everything that decides how it goes on, copied, and put back later.
+"""A snapshot of a training: everything that decides how it goes on, copied, and put back later.
 
 Parameters and buffers, their gradients, the optimiser's state, the random generators, and each module's
 training switch. `recorder` keeps several, `diagnose` one.
@@ -16,7 +16,7 @@ from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.ops import random
 
 
-class Moment:
+class TrainingSnapshot:
     """A copy of a model's, an optimiser's and the random generators' state. `nbytes` is what it takes."""
 
     def __init__(self, model: Any, optimizer: Any = None, *, gradients: bool = True) -> None:
