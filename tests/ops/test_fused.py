@@ -17,7 +17,7 @@ from tinygrad_cnn.autograd.graph import reachable
 from tinygrad_cnn.autograd.inspect import saved_of, values_of
 from tinygrad_cnn.autograd.observe import keep_values
 from tinygrad_cnn.debug import BackwardSession
-from tinygrad_cnn.ops.fused import UnderPool
+from tinygrad_cnn.ops.pooled import UnderPool
 
 
 class Net(nn.Module):

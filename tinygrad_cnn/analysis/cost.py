@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.graph import Node
-from tinygrad_cnn.autograd.handle import Handle, make_leaf, wrap
+from tinygrad_cnn.autograd.handle import Handle, leaf
 from tinygrad_cnn.autograd.inspect import held, observing
 from tinygrad_cnn.autograd.versions import owner
 
@@ -93,8 +93,8 @@ def summary(model: Any, input_size: Sequence[int], *, batch_size: int = 1, dtype
     """
     from tinygrad_cnn.training.evaluation import evaluating
 
-    x = wrap(np.zeros((batch_size, *input_size), dtype or modes.get_default_dtype()))
-    x.node = make_leaf(x)  # live, so that layers with frozen parameters are recorded as well
+    # A leaf, so that layers with frozen parameters are recorded as well.
+    x = leaf(np.zeros((batch_size, *input_size), dtype or modes.get_default_dtype()))
     names = {id(module): path for path, module in model.named_modules()}
     layers: list[Layer] = []
     counted: set[int] = set()

@@ -16,7 +16,7 @@ from tinygrad_cnn.analysis.watch import as_batch, evaluating, layer_outputs, lay
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.gradients import grad
 from tinygrad_cnn.autograd.graph import Node, reachable
-from tinygrad_cnn.autograd.handle import Handle, make_leaf, unwrap, wrap
+from tinygrad_cnn.autograd.handle import Handle, leaf, unwrap
 from tinygrad_cnn.support.errors import UsageError
 
 
@@ -69,8 +69,7 @@ def receptive_field(model: Any, input_size: Sequence[int]) -> list[Field]:
         )
     parameters = iter(getattr(model, "parameters", lambda: ())())
     dtype = next((p.array.dtype for p in parameters), np.dtype(np.float32))
-    x = wrap(np.zeros(shape, dtype))
-    x.node = make_leaf(x)
+    x = leaf(np.zeros(shape, dtype))
     with evaluating(model), modes.enable_grad():
         output = model(x)
     nodes = reachable([output.node])[::-1]
@@ -172,6 +171,4 @@ def _borders(value: Any, n: int) -> list[tuple[int, int]]:
 
 
 def _leaf_of(image: Any) -> Handle:
-    x = wrap(as_batch(image).array[:1].copy())
-    x.node = make_leaf(x)
-    return x
+    return leaf(as_batch(image).array[:1].copy())

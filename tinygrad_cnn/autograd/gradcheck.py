@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.gradients import gradients
 from tinygrad_cnn.autograd.graph import Node, reachable
-from tinygrad_cnn.autograd.handle import Handle, make_leaf, unwrap, wrap
+from tinygrad_cnn.autograd.handle import Handle, leaf, unwrap
 from tinygrad_cnn.autograd.inspect import values_of
 from tinygrad_cnn.autograd.node_check import check_inputs
 from tinygrad_cnn.autograd.observe import keep_values
@@ -85,9 +85,7 @@ def gradgradcheck(
         outputs = [o for o in _outputs(func, args) if o.node is not None]
     if grad_outputs is None:
         random = np.random.default_rng(0)
-        seeds = [wrap(random.standard_normal(o.array.shape)) for o in outputs]
-        for seed in seeds:
-            seed.node = make_leaf(seed)
+        seeds = [leaf(random.standard_normal(o.array.shape)) for o in outputs]
     else:
         seeds = list(grad_outputs) if isinstance(grad_outputs, (tuple, list)) else [grad_outputs]
     live = [k for k, x in enumerate(args) if isinstance(x, Handle) and x.node is not None]
@@ -118,8 +116,7 @@ def _outputs(func: Callable[..., Any], args: Sequence[Any]) -> list[Any]:
 
 def _moved(func: Callable[..., Any], args: Sequence[Any], k: int, o: int, array: np.ndarray) -> np.ndarray:
     """Output `o` of the function with input `k` replaced (recording on, as the function may differentiate)."""
-    handle = wrap(array)
-    handle.node = make_leaf(handle)
+    handle = leaf(array)
     with modes.enable_grad():
         return _outputs(func, [handle if j == k else x for j, x in enumerate(args)])[o].array
 

@@ -141,7 +141,11 @@ class set_grad_enabled(_Switch):
 
 
 class inference_mode(_Switch):
-    """Like `no_grad`, and says so: nothing made inside can be part of a graph."""
+    """Like `no_grad`, and `is_inference_mode_enabled` says so.
+
+    PyTorch marks the tensors made inside and refuses them in a graph later; here they are ordinary tensors that
+    require no grad.
+    """
 
     def __init__(self, mode: bool = True) -> None:
         self.mode = bool(mode)

@@ -16,7 +16,7 @@ import numpy as np
 
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.graph import Node
-from tinygrad_cnn.autograd.handle import make_leaf, unwrap, wrap
+from tinygrad_cnn.autograd.handle import dense, leaf, unwrap
 from tinygrad_cnn.autograd.saved import saved_values
 
 ndarray = np.ndarray
@@ -73,7 +73,7 @@ def why_not(node: Node, inputs: Sequence[Any]) -> str:
 def forward(node: Node, inputs: Sequence[Any]) -> np.ndarray:
     """The node's forward on other inputs, its recorded choices kept where the op is linear given them."""
     op = node.op
-    params = op.given(node) if op.kind == "general" else node.params
+    params = op.given(node)
     out = op.forward(*inputs, **params)
     return np.asarray(unwrap(out[0] if op.choice else out))
 
@@ -87,10 +87,8 @@ def _pull(node: Node, inputs: Sequence[Any], u: ndarray) -> list[ndarray | None]
             if parent is None:
                 handles.append(value)
                 continue
-            x = wrap(value)
-            x.node = make_leaf(x)
-            handles.append(x)
-        params = op.given(node) if op.kind == "general" else node.params
+            handles.append(leaf(value))
+        params = op.given(node)
         made = op.apply(handles, params)[0].node
     with modes.no_grad():
         found = op.pull_all(u, made, saved_values(made))
@@ -101,7 +99,7 @@ def _pull(node: Node, inputs: Sequence[Any], u: ndarray) -> list[ndarray | None]
         elif d is None:
             out.append(np.zeros(parent.shape))
         else:
-            out.append(np.asarray(d.dense() if hasattr(d, "dense") else unwrap(d), dtype=np.float64))
+            out.append(np.asarray(dense(d), dtype=np.float64))
     return out
 
 
@@ -112,7 +110,7 @@ def _compare_precision(result: InputCheck, node: Node, i: int, u: ndarray, exact
         d = node.op.pull_all(u.astype(node.dtype), node, saved_values(node))[i]
     if d is None:
         return
-    ran = np.asarray(d.dense() if hasattr(d, "dense") else unwrap(d), dtype=np.float64)
+    ran = np.asarray(dense(d), dtype=np.float64)
     if ran.shape != exact.shape:
         result.ok, result.element = False, None
         result.note = f"the rule gives shape {ran.shape}, expected {exact.shape}"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
-from tinygrad_cnn.autograd.handle import Handle, make_leaf, wrap
+from tinygrad_cnn.autograd.handle import Handle, leaf, wrap
 from tinygrad_cnn.autograd.hooks import Hooks, add_hook
 from tinygrad_cnn.autograd.inspect import (
     BackwardPass,
@@ -231,9 +231,7 @@ class EnginePass(Pass):
                     continue
                 if value is None:
                     raise UsageError(f"cannot step into {node.op.name}: the value of its input {i} is gone")
-                x = wrap(value)
-                x.name = node.op.input_name(i, len(values))
-                x.node = make_leaf(x)
+                x = leaf(value, node.op.input_name(i, len(values)))
                 xs.append(x)
                 wanted.append(x)
             y = node.op.definition(*xs, **node.op.given(node))

@@ -4,7 +4,7 @@
 
 Each op keeps its own node with its own local gradient. Behind the fused pooling only the pooled values exist;
 ReLU's output, which its node would have saved, is computed again from the convolution's inputs when somebody looks
-at it or steps through it. When nobody does, the gradient of pooling and ReLU is one pass too (`Windows`).
+at it or steps through it. When nobody does, the gradient of pooling and ReLU is one pass too (`PooledGradient`).
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn import kernels
-from tinygrad_cnn.autograd import modes, versions
+from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.fast import deferred
 from tinygrad_cnn.autograd.fast.deferred import Recipe
-from tinygrad_cnn.autograd.fast.lazy import Lazy
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.ops import conv
-from tinygrad_cnn.ops.normalise import inverse_std
+from tinygrad_cnn.ops.activation import relu_op
+from tinygrad_cnn.ops.normalise import batch_norm, fixed_norm, inverse_std
+from tinygrad_cnn.ops.pool import max_pool
+from tinygrad_cnn.ops.pooled import RecomputableConv, UnderPool
 
 ndarray = np.ndarray
 Params = dict[str, Any]
@@ -40,7 +42,8 @@ def correlate(x: Any, w: Any, bias: Any, params: Params) -> Any:
     if modes.state.now.grad and parents != (None, None):
         node = conv.bias_add.record(z, (z, bias.array), parents, {})
     # The bias is copied: it may be changed in place (by an optimiser) before anybody asks for the value.
-    return deferred.defer(Biased(z, bias.array.copy(), Again(unwrap(x), unwrap(w), params, y.node)), node)
+    again = RecomputableConv(unwrap(x), unwrap(w), params, y.node)
+    return deferred.defer(Biased(z, bias.array.copy(), again), node)
 
 
 class Plain(Recipe):
@@ -58,18 +61,18 @@ class Plain(Recipe):
 class Biased(Recipe):
     """z + bias[c]."""
 
-    __slots__ = ("again", "bias")
+    __slots__ = ("bias", "conv")
 
-    def __init__(self, z: ndarray, bias: ndarray, again: Again) -> None:
+    def __init__(self, z: ndarray, bias: ndarray, conv: RecomputableConv) -> None:
         super().__init__(z)
-        self.bias, self.again = bias, again
+        self.bias, self.conv = bias, conv
 
     def compute(self, z: ndarray) -> ndarray:
         return kernels.bias_add(z, self.bias)
 
     def then(self, x: Any, op: Any, inputs: tuple[Any, ...], params: Params) -> Any:
-        if op.name == "relu" and self.z is not None:
-            recipe = BiasedReLU(self.z, self.bias, self.again)
+        if op is relu_op and self.z is not None:
+            recipe = BiasedReLU(self.z, self.bias, self.conv)
             return deferred.defer(recipe, relu_node(op, x, self.z, recipe)), params
         return normalised(self, x, op, inputs, params)
 
@@ -83,10 +86,10 @@ class BiasedReLU(Biased):
         return kernels.bias_relu(z, self.bias)
 
     def then(self, x: Any, op: Any, inputs: tuple[Any, ...], params: Params) -> Any:
-        if op.name != "max_pool" or self.z is None or not _is_2x2(params, self.shape):
+        if op is not max_pool or self.z is None or not _is_2x2(params, self.shape):
             return None
         recorded = x.node is not None and modes.state.now.grad
-        if recorded and not self.again.kept:
+        if recorded and not self.conv.kept:
             return None  # computing ReLU's output again would need more memory than its output
         y, indices = kernels.bias_relu_max_pool2x2(self.z, self.bias)
         params = {**params, "indices": indices}
@@ -94,7 +97,7 @@ class BiasedReLU(Biased):
             return wrap(y), params
         node = op.record(y, (None,), (x.node,), params)
         if x.node.saved is self:
-            x.node.saved = UnderPool(y, indices, self.bias, self.again)
+            x.node.saved = UnderPool(y, indices, self.bias, self.conv)
         return wrap(y, node), params
 
 
@@ -115,7 +118,7 @@ class Normed(Recipe):
         return kernels.batch_norm_forward(z, self.weight, self.bias, self.mean, self.invstd)
 
     def then(self, x: Any, op: Any, inputs: tuple[Any, ...], params: Params) -> Any:
-        if op.name != "relu" or self.z is None:
+        if op is not relu_op or self.z is None:
             return None
         y = kernels.batch_norm_relu(self.z, self.weight, self.bias, self.mean, self.invstd)
         return wrap(y, relu_node(op, x, y, (y, None))), params
@@ -124,13 +127,13 @@ class Normed(Recipe):
 def normalised(source: Recipe, x: Any, op: Any, inputs: tuple[Any, ...], params: Params) -> Any:
     """Batch normalisation of a value nobody else has seen: the statistics now, the normalising pass when it is known
     whether ReLU follows. None for any other op."""
-    if op.name not in ("batch_norm", "fixed_norm"):
+    if op not in (batch_norm, fixed_norm):
         return None
     z = source.value()
     if any(v is not None and not _fits(v, z) for v in inputs):
         return None
     weight, bias = (None if v is None else v.array for v in inputs)
-    if op.name == "batch_norm":
+    if op is batch_norm:
         mean, var = kernels.batch_statistics(z)
         params = {**params, "mean": mean, "var": var}
     mean, var = params["mean"], params["var"]
@@ -170,83 +173,3 @@ def _is_2x2(params: Params, shape: tuple[int, ...]) -> bool:
         and not (params["ceil_mode"] and any(n % 2 for n in shape[2:]))
         and params.get("indices") is None
     )
-
-
-# --- looking at what was never laid out -------------------------------------------------------------
-
-
-class Again:
-    """A convolution's inputs, from which its output can be computed again."""
-
-    __slots__ = ("kept", "params", "w", "x")
-
-    def __init__(self, x: ndarray, w: ndarray, params: Params, node: Node | None) -> None:
-        self.x, self.w, self.params = x, w, params
-        #: Whether the convolution's own node keeps its input: then holding it here costs nothing.
-        self.kept = node is not None and type(node.saved) is tuple and node.saved[1] is not None
-
-    def compute(self, seq: int) -> ndarray:
-        """The output. Raises RuntimeError when an input was changed in place after the clock showed `seq`."""
-        for value, what in ((self.x, "input"), (self.w, "weight")):
-            if versions.changed_since(value, seq):
-                raise RuntimeError(
-                    f"the value of relu is computed again from the convolution before it, whose {what} of shape "
-                    f"{value.shape} has been changed in place since. Look at it before the change, or call "
-                    "set_fusion(False) before the forward pass."
-                )
-        return kernels.correlate(self.x, self.w, **self.params)
-
-
-class UnderPool:
-    """Stands in the `saved` of a ReLU whose output exists only pooled."""
-
-    __slots__ = ("again", "bias", "indices", "y")
-
-    def __init__(self, y: ndarray, indices: ndarray, bias: ndarray, again: Again) -> None:
-        self.y, self.indices, self.bias, self.again = y, indices, bias, again
-
-    @property
-    def held(self) -> tuple[ndarray, ...]:
-        return self.y, self.indices, self.bias, self.again.x, self.again.w
-
-    def restore(self, node: Node) -> tuple[Any, ...]:
-        """What ReLU's node would have saved. It is not kept: looking changes nothing."""
-        return (kernels.bias_relu(self.again.compute(node.seq), self.bias), None)
-
-    peek = restore
-
-
-class Windows(Lazy):
-    """The gradient below max-pooling: g at the chosen positions, zeros elsewhere."""
-
-    __slots__ = ("dtype", "g", "indices", "shape")
-
-    def __init__(self, g: ndarray, indices: ndarray, shape: tuple[int, ...]) -> None:
-        self.g, self.indices, self.shape = g, indices, shape
-        self.dtype = g.dtype
-
-    def dense(self) -> ndarray:
-        return kernels.scatter_windows(self.g, self.indices, shape=self.shape)
-
-    def add_to(self, total: ndarray) -> None:
-        total += self.dense()
-
-    def through(self, node: Node) -> ndarray | None:
-        """The gradient below the ReLU whose output was pooled. At the chosen positions that is the pooled value, so
-        what ReLU stops is set to zero before it is spread: a pass over a quarter of the numbers."""
-        saved = node.saved
-        if type(saved) is not UnderPool or saved.indices is not self.indices:
-            return None
-        if versions.changed_since(saved.y, node.seq):
-            return None
-        return kernels.scatter_windows(kernels.relu_input(self.g, saved.y), self.indices, shape=self.shape)
-
-
-def below_pool(g: Any, x: Any, indices: ndarray) -> Windows | None:
-    """Max-pooling's gradient for its input node `x`, not laid out where ReLU below it needs it no other way."""
-    if type(g) is ndarray and isinstance(x, Node) and type(x.saved) is UnderPool:
-        return Windows(g, indices, x.shape)
-    return None
-
-
-__all__ = ["UnderPool", "Windows", "below_pool", "correlate"]

@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygrad_cnn import kernels
 from tinygrad_cnn.autograd.op import Multilinear
-from tinygrad_cnn.ops import fused
+from tinygrad_cnn.ops import pooled
 
 Ints = tuple[int, ...]
 
@@ -31,7 +31,7 @@ def _max_pool(x: Any, *, indices: Any = None, **geometry: Any) -> tuple[Any, Any
 max_pool = Multilinear(
     "max_pool", _max_pool,
     lambda g, x, *, indices, **_geometry: (
-        fused.below_pool(g, x, indices) or scatter_windows(g, indices=indices, shape=tuple(x.shape))
+        pooled.below_pool(g, x, indices) or scatter_windows(g, indices=indices, shape=tuple(x.shape))
     ),
     choice=("indices",), formula="max over each window of x", local=("1 at the chosen positions, else 0",),
     doc="Maximum of each window of x (N, C, *spatial); params kernel, stride, padding, dilation, ceil_mode.",

@@ -12,7 +12,7 @@ from typing import Any
 
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.graph import Node
-from tinygrad_cnn.autograd.handle import Handle, make_leaf, wrap
+from tinygrad_cnn.autograd.handle import Handle, leaf
 from tinygrad_cnn.autograd.observe import observing
 from tinygrad_cnn.ops.random import get_rng_state, set_rng_state
 
@@ -138,6 +138,4 @@ class _Recomputed:
 def _fresh(value: Any) -> Any:
     if not isinstance(value, Handle) or value.node is None:
         return value
-    handle = wrap(value.array)
-    handle.node = make_leaf(handle)
-    return handle
+    return leaf(value.array)

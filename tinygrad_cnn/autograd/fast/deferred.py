@@ -45,7 +45,10 @@ def set_fusion(enabled: bool) -> None:
     """Say whether consecutive ops inside a module may be done in one pass: bias and ReLU and 2x2 max-pooling
     behind a convolution, ReLU behind batch normalisation.
 
-    On at first. The graph, its nodes and all numbers are the same either way (the intermediate values are computed
+    On at first. Inside a module, a deferred tensor is of a subclass of `Tensor` until its value is asked for: test
+    ``isinstance(y, Tensor)``, never ``type(y) is Tensor``.
+
+    The graph, its nodes and all numbers are the same either way (the intermediate values are computed
     again when somebody looks at them); off, every op is computed on its own at once.
     """
     global _enabled
@@ -117,6 +120,8 @@ class Recipe:
 
 
 _slot: Any = vars(Handle)["array"]
+#: What is in the slot of a tensor's array: ``stored(x)`` gives the array, or the recipe of a deferred tensor.
+stored, store = _slot.__get__, _slot.__set__
 
 
 class Deferred(Handle):
@@ -130,24 +135,24 @@ class Deferred(Handle):
 
     @array.setter
     def array(self, value: np.ndarray) -> None:
-        _slot.__set__(self, value)
+        store(self, value)
         _make_plain(self)
 
     @property
     def shape(self) -> Size:
-        return Size(_slot.__get__(self).shape)
+        return Size(stored(self).shape)
 
     @property
     def dtype(self) -> np.dtype:
-        return _slot.__get__(self).dtype
+        return stored(self).dtype
 
     @property
     def ndim(self) -> int:
-        return len(_slot.__get__(self).shape)
+        return len(stored(self).shape)
 
     def dim(self) -> int:
         """The number of dimensions."""
-        return len(_slot.__get__(self).shape)
+        return len(stored(self).shape)
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one dimension."""
@@ -185,7 +190,7 @@ def possible(array: np.ndarray) -> bool:
 def defer(recipe: Recipe, node: Node | None) -> Any:
     """A deferred tensor."""
     t: Any = object.__new__(kind)
-    _slot.__set__(t, recipe)
+    store(t, recipe)
     t.node = node
     t.grad = t.name = None
     return t
@@ -194,7 +199,7 @@ def defer(recipe: Recipe, node: Node | None) -> Any:
 def apply(op: Any, x: Any, inputs: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """``op.apply((x, *inputs), params)``, in one pass with what a deferred `x` waits for where that can be."""
     if type(x) is kind and modes.state.now.on_record is None:
-        recipe = _slot.__get__(x)
+        recipe = stored(x)
         if isinstance(recipe, Recipe):
             fused = recipe.then(x, op, inputs, params)
             if fused is not None:
@@ -209,7 +214,7 @@ def take_over(x: Any, y: Any) -> bool:
         return False
     x.node = y.node
     if type(y) is kind:
-        _slot.__set__(x, _slot.__get__(y))
+        store(x, stored(y))
     else:
         x.array = y.array
     return True
@@ -218,14 +223,14 @@ def take_over(x: Any, y: Any) -> bool:
 def settle(x: Any) -> np.ndarray:
     """The array of a deferred tensor, which is a plain one afterwards."""
     with _computing:
-        recipe = _slot.__get__(x)
+        recipe = stored(x)
         if not isinstance(recipe, Recipe):  # by another thread, meanwhile
             return recipe
         value = recipe.hand_out()
         node = x.node
         if node is not None and node.saved is recipe:
             node.saved = recipe.restore(node)
-        _slot.__set__(x, value)
+        store(x, value)
         _make_plain(x)
         return value
 

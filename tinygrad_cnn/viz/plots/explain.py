@@ -13,7 +13,7 @@ from tinygrad_cnn.analysis.receptive_field import receptive_field as fields_of
 from tinygrad_cnn.analysis.watch import as_batch, evaluating, layer_outputs, layer_path
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.gradients import grad
-from tinygrad_cnn.autograd.handle import Handle, make_leaf, unwrap, wrap
+from tinygrad_cnn.autograd.handle import Handle, leaf, unwrap, wrap
 from tinygrad_cnn.support.errors import UsageError
 from tinygrad_cnn.viz.plots.canvas import COLOURS, bare, finish, new_figure, scale_beside, styled
 from tinygrad_cnn.viz.plots.layers import show_image
@@ -144,9 +144,7 @@ class _Recorder:
 
 
 def _leaf(image: Any) -> Handle:
-    x = wrap(as_batch(image).array[:1].copy())
-    x.node = make_leaf(x)
-    return x
+    return leaf(as_batch(image).array[:1].copy())
 
 
 def _one_hot(scores: Handle, target: int | None) -> np.ndarray:
