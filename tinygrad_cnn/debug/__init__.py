@@ -16,6 +16,8 @@
 
     tg.debug.listen(5678)                   an editor may attach to this program (Debug Adapter Protocol)
 
+    BackwardSession.on(work)                a pass of whatever engine, see `passes.Pass` and `node.Node`
+
 Selectors and conditions: `selectors`, `conditions`. Breakpoints: `breakpoints`.
 """
 

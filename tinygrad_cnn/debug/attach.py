@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
@@ -62,12 +62,21 @@ class Attached(Observer):
         return True
 
 
-def caller_scopes() -> list[Mapping[str, Any]]:
-    """Locals and globals of the nearest frame outside the engine, so that expressions find the user's names."""
+def user_frames() -> list[FrameType]:
+    """The frames outside the engine that run now, innermost first: the caller of `backward`, and its callers."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and is_engine_file(frame.f_code.co_filename):
+    found = []
+    while frame is not None:
+        if not is_engine_file(frame.f_code.co_filename):
+            found.append(frame)
         frame = frame.f_back
-    return [] if frame is None else [frame.f_locals, frame.f_globals]
+    return found
+
+
+def caller_scopes(frames: Sequence[FrameType] | None = None) -> list[Mapping[str, Any]]:
+    """Locals and globals of the innermost of the user's frames, so that expressions find the program's names."""
+    frames = user_frames() if frames is None else frames
+    return [frames[0].f_locals, frames[0].f_globals] if frames else []
 
 
 def failed_session(error: BaseException, *, breakpoints: Breakpoints | None = None) -> BackwardSession | None:

@@ -99,7 +99,7 @@ class Breakpoints:
         if condition:
             query = _joined(query, condition)
         if hit_condition:
-            _hit_test(hit_condition, 1)
+            hit_test(hit_condition, 1)
         for expression in _FIELD.findall(log or ""):
             check_expression(expression)
         made = Breakpoint(
@@ -160,7 +160,7 @@ class Breakpoints:
                     return bp
                 continue
             bp.hits += 1
-            if bp.hit_condition and not _hit_test(bp.hit_condition, bp.hits):
+            if bp.hit_condition and not hit_test(bp.hit_condition, bp.hits):
                 continue
             if bp.ignore:
                 bp.ignore -= 1
@@ -195,7 +195,7 @@ def _joined(query: Query, condition: str) -> Query:
     return Query(query.selector, f"({query.condition}) and ({condition})" if query.condition else condition)
 
 
-def _hit_test(text: str, hits: int) -> bool:
+def hit_test(text: str, hits: int) -> bool:
     found = _HITS.match(text)
     if found is None:
         raise UsageError(f"a hit condition is a number, maybe behind >=, >, <=, <, == or %, got {text!r}")

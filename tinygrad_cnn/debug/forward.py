@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd.inspect import Node, is_engine_file
+from tinygrad_cnn.autograd.inspect import Node
 from tinygrad_cnn.debug import snapshot
+from tinygrad_cnn.debug.attach import user_frames
 from tinygrad_cnn.debug.conditions import norm
 from tinygrad_cnn.debug.selectors import parse
 
@@ -41,7 +42,7 @@ class ForwardStops:
             return
         for query in self.queries:
             if query.selector is None or query.selector.matches(node, name=node.name):
-                frame = _users_frame()
+                frame = next(iter(user_frames()), None)
                 if frame is not None and self._holds(query.condition, node, out, frame):
                     self._stop(node, out, query.text, frame)
                     return
@@ -98,13 +99,6 @@ class _Pdb(pdb.Pdb):
             super().interaction(frame, traceback)
         finally:
             self.owner.busy = False
-
-
-def _users_frame() -> FrameType | None:
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and is_engine_file(frame.f_code.co_filename):
-        frame = frame.f_back
-    return frame
 
 
 def _names(node: Node, out: np.ndarray, frame: FrameType) -> dict[str, Any]:

@@ -22,6 +22,7 @@ import numpy as np
 from tinygrad_cnn.autograd.handle import wrap
 from tinygrad_cnn.debug.breakpoints import Breakpoints
 from tinygrad_cnn.debug.conditions import NAMES, Namespace, norm
+from tinygrad_cnn.debug.node import Node, Op
 from tinygrad_cnn.debug.passes import Visit
 from tinygrad_cnn.debug.paused import Paused, Stop, Watch
 from tinygrad_cnn.debug.snapshot import describe_visit, frames, watches
@@ -169,30 +170,21 @@ _LIVE = {
 }  # fmt: skip
 
 
-class _Node:
-    """What selectors and commands ask of a node, from its recorded state."""
+class _Node(Node):
+    """A node as its recorded state tells of it."""
 
     def __init__(self, state: dict[str, Any]) -> None:
-        said = state["node"]
-        self.seq: int = said["seq"]
-        self.name: str | None = said["name"]
-        self.module: str = said["module"]
-        self.shape = tuple(said["shape"])
-        self.dtype: str = said["dtype"]
-        self.is_leaf: bool = said["leaf"]
-        self.inputs: list[dict[str, Any]] = state["inputs"]
+        said, self.inputs = state["node"], state["inputs"]
+        self.seq, self.name, self.dtype, self.shape = said["seq"], said["name"], said["dtype"], tuple(said["shape"])
         self.parents: tuple[Any, ...] = ()
-        self.hooks = self.tensor = None
-        names = [i["name"] for i in self.inputs]
-        self.op = SimpleNamespace(
-            name=said["op"], kind=said["kind"], formula=said["formula"], definition=None,
-            input_name=lambda i, _arity: names[i],
-        )  # fmt: skip
-        self.scope = SimpleNamespace(kind=said["modules"][-1]["kind"]) if said["modules"] else None
+        self.op = Op(said["op"], said["formula"], [i["name"] for i in self.inputs])
+        self.op.kind = said["kind"]
+        kind = said["modules"][-1]["kind"] if said["modules"] else ""
+        self.scope = SimpleNamespace(kind=kind, path=said["module"])
         where = said["where"]
         self.where = None if where is None else SimpleNamespace(filename=where["file"], lineno=where["line"])
 
-    def local_gradient(self, _i: int) -> Any:
+    def local_gradient(self, _i: int = 0) -> Any:
         raise UsageError("a replay holds summaries, not arrays: local needs the program itself")
 
 

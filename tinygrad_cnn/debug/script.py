@@ -55,14 +55,14 @@ def run_script(
     else:
         looking = _stopping_at_ctrl_c(hook, terminal)
     stops = ForwardStops(forward, terminal.show, file=path.name)
-    with _as_main(path, args, spec) as main:
+    with as_main(path, args, spec) as main:
         try:
             with keep_values(stack=True), observing(on_record=stops if forward else None), looking as found:
                 exec(code, main.__dict__)
         except (QuitDebugger, bdb.BdbQuit):
             return 0
         except SystemExit as leaving:
-            return _status(leaving)
+            return exit_status(leaving)
         except KeyboardInterrupt:
             terminal.show(["interrupted"])
             return 130
@@ -217,7 +217,7 @@ def unset_trace() -> None:
 
 
 @contextlib.contextmanager
-def _as_main(path: Path, args: Sequence[str], spec: ModuleSpec | None = None) -> Iterator[types.ModuleType]:
+def as_main(path: Path, args: Sequence[str], spec: ModuleSpec | None = None) -> Iterator[types.ModuleType]:
     """`__main__`, `sys.argv` and `sys.path` as the script (or module) expects them, then as they were."""
     main = types.ModuleType("__main__")
     main.__dict__.update(__file__=str(path), __builtins__=__builtins__, __spec__=spec)
@@ -251,7 +251,8 @@ def _failed(error: BaseException, hook: Attached, terminal: Terminal) -> int:
     return 1
 
 
-def _status(leaving: SystemExit) -> int:
+def exit_status(leaving: SystemExit) -> int:
+    """The status that a `SystemExit` means; text goes to standard error, as Python does it."""
     if leaving.code is None:
         return 0
     if isinstance(leaving.code, int):

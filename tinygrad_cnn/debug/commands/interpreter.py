@@ -39,7 +39,7 @@ class Interpreter:
         self.maps = maps
         self.last = ""
         self.frame = 0
-        self._collecting: Breakpoint | None = None
+        self.collecting_for: Breakpoint | None = None
 
     @property
     def watches(self) -> list[Any]:
@@ -53,13 +53,13 @@ class Interpreter:
     @property
     def collecting(self) -> bool:
         """Whether lines are being read into a breakpoint's `commands` (until ``end``)."""
-        return self._collecting is not None
+        return self.collecting_for is not None
 
     def execute(self, line: str) -> Reply:
         """Run one line (``;;`` separates several). An empty line repeats the last command. Never raises for
         what a user typed: the reply says what was wrong."""
         line = line.strip()
-        if self._collecting is not None:
+        if self.collecting_for is not None:
             return self._collect(line)
         if not line:
             line = self.last
@@ -120,7 +120,7 @@ class Interpreter:
         before = self.session, self.session.stop, self.session.position
         try:
             if name is None or _is_assignment(rest):
-                return self._python(line)
+                return self.python(line)
             return COMMANDS[name][0](self, rest)
         except UserError as error:
             return Reply([error_line(str(error))], error=True)
@@ -131,7 +131,7 @@ class Interpreter:
             said = error_line(f"{type(error).__name__}: {error}")
             return Reply([*(self.show() if moved else ()), said], error=True, moved=moved)
 
-    def _python(self, line: str) -> Reply:
+    def python(self, line: str) -> Reply:
         """pdb's habit: what is no command is Python."""
         expression = line[1:].strip() if line.startswith("!") else line
         if not expression:
@@ -157,10 +157,10 @@ class Interpreter:
             return Reply([error_line(str(error))], error=True)
 
     def _collect(self, line: str) -> Reply:
-        bp = self._collecting
+        bp = self.collecting_for
         assert bp is not None
         if line in ("end", ""):
-            self._collecting = None
+            self.collecting_for = None
             return Reply([f"breakpoint {bp.id} runs {len(bp.commands)} command(s)"], breakpoints=True)
         bp.commands.append(line)
         return Reply()

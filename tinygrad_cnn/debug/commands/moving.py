@@ -88,7 +88,7 @@ def _goto(self: Interpreter, rest: str) -> Reply:
 @command("nonfinite", "nan: go on to the op that makes the first nan or inf of the backward pass", "nan")
 def _nan(self: Interpreter, rest: str) -> Reply:
     if rest:
-        return self._python(f"nan {rest}")
+        return self.python(f"nan {rest}")
     if not self.session.matches(parse("nonfinite")):
         self.session.run_until("nonfinite")
     return self.moved()

@@ -111,5 +111,5 @@ def _commands(self: Interpreter, rest: str) -> Reply:
         raise UsageError("there are no breakpoints to give commands to")
     bp = table[ids(rest, one=True)[0]] if rest else have[-1]
     bp.commands.clear()
-    self._collecting = bp
+    self.collecting_for = bp
     return Reply([f"commands for breakpoint {bp.id}; `end` finishes"])

@@ -15,7 +15,7 @@ from typing import Any
 
 from tinygrad_cnn.autograd.inspect import Node
 from tinygrad_cnn.debug.backward_session import BackwardSession
-from tinygrad_cnn.debug.breakpoints import PAUSE_ID, Breakpoint, Breakpoints, _hit_test
+from tinygrad_cnn.debug.breakpoints import PAUSE_ID, Breakpoint, Breakpoints, hit_test
 from tinygrad_cnn.debug.conditions import Namespace, Norm, norm
 from tinygrad_cnn.debug.dap.places import place_of
 from tinygrad_cnn.debug.paused import Place
@@ -183,7 +183,7 @@ class EditorBreakpoints(Breakpoints):
                 return bp
             if holds:
                 bp.hits += 1
-                if not bp.hit_condition or _hit_test(bp.hit_condition, bp.hits):
+                if not bp.hit_condition or hit_test(bp.hit_condition, bp.hits):
                     return bp
         return None
 

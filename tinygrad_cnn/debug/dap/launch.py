@@ -21,7 +21,7 @@ from tinygrad_cnn.autograd.inspect import is_engine_file
 from tinygrad_cnn.debug.dap.messages import Arguments, RequestError
 from tinygrad_cnn.debug.dap.output import Sink, captured
 from tinygrad_cnn.debug.dap.program import Program
-from tinygrad_cnn.debug.script import _as_main
+from tinygrad_cnn.debug.script import as_main, exit_status
 from tinygrad_cnn.debug.selectors import Query, parse
 from tinygrad_cnn.support.errors import UsageError
 
@@ -125,12 +125,12 @@ def _surroundings(launch: Launch) -> Iterator[None]:
 def _run_here(launch: Launch) -> int:
     try:
         if launch.code is not None and launch.path is not None:
-            with _as_main(launch.path, launch.args) as main:
+            with as_main(launch.path, launch.args) as main:
                 exec(launch.code, main.__dict__)
         else:
             _run_module(str(launch.module), launch.args)
     except SystemExit as leaving:
-        return _status(leaving)
+        return exit_status(leaving)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -150,15 +150,6 @@ def _run_module(module: str, args: list[str]) -> None:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     finally:
         sys.argv = before
-
-
-def _status(leaving: SystemExit) -> int:
-    if leaving.code is None:
-        return 0
-    if isinstance(leaving.code, int):
-        return leaving.code
-    print(leaving.code, file=sys.stderr)
-    return 1
 
 
 def _traceback(error: BaseException) -> str:

@@ -19,30 +19,16 @@ from tinygrad_cnn.debug.dap.output import Sink
 from tinygrad_cnn.debug.dap.program import Events, Terminated
 from tinygrad_cnn.debug.dap.server import Reply
 
+_ABLE = """supportsConfigurationDoneRequest supportsFunctionBreakpoints supportsConditionalBreakpoints
+    supportsHitConditionalBreakpoints supportsLogPoints supportsEvaluateForHovers supportsClipboardContext
+    supportsStepBack supportsSetVariable supportsSetExpression supportsRestartFrame supportsGotoTargetsRequest
+    supportsStepInTargetsRequest supportsCompletionsRequest supportsModulesRequest supportsLoadedSourcesRequest
+    supportsExceptionInfoRequest supportsExceptionFilterOptions supportsDataBreakpoints supportTerminateDebuggee
+    supportsTerminateRequest supportsCancelRequest"""
+
 CAPABILITIES: dict[str, Any] = {
-    "supportsConfigurationDoneRequest": True,
-    "supportsFunctionBreakpoints": True,
-    "supportsConditionalBreakpoints": True,
-    "supportsHitConditionalBreakpoints": True,
-    "supportsLogPoints": True,
-    "supportsEvaluateForHovers": True,
-    "supportsClipboardContext": True,
-    "supportsStepBack": True,
-    "supportsSetVariable": True,
-    "supportsSetExpression": True,
-    "supportsRestartFrame": True,
-    "supportsGotoTargetsRequest": True,
-    "supportsStepInTargetsRequest": True,
-    "supportsCompletionsRequest": True,
+    **dict.fromkeys(_ABLE.split(), True),
     "completionTriggerCharacters": [" ", "."],
-    "supportsModulesRequest": True,
-    "supportsLoadedSourcesRequest": True,
-    "supportsExceptionInfoRequest": True,
-    "supportsExceptionFilterOptions": True,
-    "supportsDataBreakpoints": True,
-    "supportTerminateDebuggee": True,
-    "supportsTerminateRequest": True,
-    "supportsCancelRequest": True,
     "exceptionBreakpointFilters": [
         {
             "filter": name, "label": label, "description": text, "default": rule is None,

@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Protocol
 
-from tinygrad_cnn.autograd.inspect import BackwardPass, Observer, is_engine_file, keep_values, observing
+from tinygrad_cnn.autograd.inspect import BackwardPass, Observer, keep_values, observing
+from tinygrad_cnn.debug.attach import caller_scopes, user_frames
 from tinygrad_cnn.debug.backward_session import BackwardSession
 from tinygrad_cnn.debug.commands import Interpreter
 from tinygrad_cnn.debug.dap.breakpoints import EditorBreakpoints
@@ -144,12 +145,11 @@ class Program(Observer):
     def drive(self, work: Pass, *, entry: bool = True) -> None:
         """Take a pass of the watched thread from stop to stop to its end; `entry`: it may stop at the first node."""
         self.passes += 1
-        self.frames = _user_frames()
-        scopes = [scope for frame in self.frames[:1] for scope in (frame.f_locals, frame.f_globals)]
+        self.frames = user_frames()
         self.breakpoints.caller = (
             (resolve(self.frames[0].f_code.co_filename), self.frames[0].f_lineno) if self.frames else None
         )
-        session = BackwardSession.on(work, breakpoints=self.breakpoints, scopes=scopes)
+        session = BackwardSession.on(work, breakpoints=self.breakpoints, scopes=caller_scopes(self.frames))
         self.interpreter = Interpreter(session, file=self.file)
         self._failed_at = None
         try:
@@ -365,17 +365,6 @@ def _at_end(interpreter: Interpreter) -> bool:
 
 def _first(session: BackwardSession) -> None:
     session.continue_(from_here=True)
-
-
-def _user_frames() -> list[FrameType]:
-    """The living frames outside the engine, innermost first: who called `backward`."""
-    frame: FrameType | None = sys._getframe(2)
-    found = []
-    while frame is not None:
-        if not is_engine_file(frame.f_code.co_filename):
-            found.append(frame)
-        frame = frame.f_back
-    return found
 
 
 def _raise_in(thread: int, kind: type[BaseException]) -> None:
