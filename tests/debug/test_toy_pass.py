@@ -80,7 +80,7 @@ def test_in_the_terminal():
     out = io.StringIO()
     work = ToyPass()
     commands = """b scale if norm > 1;c;p g;p inputs[0];where;retval;args;grad;local;fwd;n;back;edit g = g * 2;history
-        info params;goto w;rc;watch norm;help;graph;explain;check;s;nan;until x;back 9;c;c"""
+        info params;goto w;rc;watch norm;help;graph;explain;check;pdb;s;nan;until x;back 9;c;c"""
     commands = [line.strip() for line in commands.replace("\n", ";").split(";")]
     Terminal(commands=commands, console=Console(file=out, width=90)).interact(BackwardSession.on(work))
     said = out.getvalue()

@@ -87,6 +87,10 @@ class Pass(Protocol):
         """The pass through a node's parts. Raises UsageError where it has none."""
         raise UsageError(f"{node.op.name} is a primitive without parts; `explain` writes out what it does")
 
+    def rule(self, node: Any, upstream: ndarray) -> tuple[Callable[..., Any], Sequence[Any], Mapping[str, Any]]:
+        """The Python function that is the node's backward rule, with its arguments. Raises UsageError without one."""
+        raise UsageError(f"there is no code of a rule of {node.op.name} to walk through")
+
     @property
     def captured(self) -> list[Any]:
         """The gradients of the inputs that were asked for, so far."""

@@ -173,6 +173,10 @@ class Session(Walk):
                     arrays[id(owner)] = getattr(owner, "nbytes", array.nbytes)
         return sum(arrays.values())
 
+    def rule(self) -> Any:
+        """The paused node's backward rule as (function, arguments, keyword arguments); see `Pass.rule`."""
+        return self._pass.rule(self._paused(), self.upstream)
+
     # --- the end ---------------------------------------------------------------------------------
 
     def run_to_end(self) -> None:

@@ -6,7 +6,6 @@ Works on a colour terminal, on a dumb one, and with no terminal at all (commands
 from __future__ import annotations
 
 import contextlib
-import inspect
 import os
 import pdb
 import sys
@@ -17,12 +16,10 @@ from rich.console import Console
 from rich.text import Text
 
 from tinygrad_cnn.autograd import modes
-from tinygrad_cnn.autograd.function import FunctionOp
-from tinygrad_cnn.autograd.handle import wrap
-from tinygrad_cnn.autograd.inspect import saved_values
 from tinygrad_cnn.debug import rendering
 from tinygrad_cnn.debug.commands import Interpreter
 from tinygrad_cnn.debug.replay import Replay
+from tinygrad_cnn.support.errors import UsageError
 
 PROMPT = "(grad) "
 
@@ -125,30 +122,13 @@ class Terminal:
 
     def _into_rule(self, session: Any) -> None:
         """Python's debugger, in the rule of the paused node. What it computes is thrown away."""
-        node = session.node
-        assert node is not None
-        op, saved, g = node.op, saved_values(node), session.upstream
-        live = [i for i, p in enumerate(node.parents) if p is not None]
-        if not live:
-            self.show(["*** a leaf has no rule"])
+        try:
+            rule, args, params = session.rule()
+        except UsageError as error:
+            self.show([f"*** {error}"])
             return
-        i = live[0]
-        if isinstance(op, FunctionOp):
-            rule, args = op.rule(wrap(g), node)
-        elif op.kind == "general":
-            rule, args = op.vjp, (g, *saved)
-        elif op.kind == "elementwise":
-            rule, args = (op.fused[i], (g, *saved)) if op.fused[i] is not None else (op.rules[i], saved)
-        else:
-            xs = list(saved[1:])
-            xs[i] = node.parents[i]
-            rule, args = (op.each, (i, g, *xs)) if op.each is not None else (op.rules[i], (g, *xs))
-        if not inspect.isfunction(rule):
-            self.show([f"*** the local gradient of {op.name} is {rule!r}: there is no code to walk through"])
-            return
-        self.show([f"-- pdb in the rule of {session.label(node)}; `c` comes back here --"])
+        self.show([f"-- pdb in the rule of {session.label(session.node)}; `c` comes back here --"])
         inner = _Pdb(nosigint=True, readrc=False)
-        params = {} if isinstance(op, FunctionOp) else node.params
         try:
             with modes.no_grad(), contextlib.suppress(pdb.bdb.BdbQuit):  # type: ignore[attr-defined]
                 value = inner.runcall(rule, *args, **params)
