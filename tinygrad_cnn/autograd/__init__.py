@@ -1,8 +1,9 @@
 """The engine: primitives with their local derivatives, the graph they record, the pass that walks it back.
 
-Its rooms, in the order in which to read them: `primitive` and the three kinds (`elementwise`, `multilinear`,
-`general`; `op` is their door), `graph` (nodes), `backward_pass` (the walk) and `backward` (its doors),
-`linear_map` (local gradients to look at), `transforms` (functions of functions). None knows an op by name.
+docs/tour.md walks through the plain engine: `handle`, `primitive` and the three kinds (`elementwise`, `multilinear`,
+`general`; `op` is their door), `graph`, `backward`, `backward_pass`, `broadcast`, `saved`. Beside it: `fast` (what
+makes it fast), `inspect` (the door for readers of graphs), `observe` (who hears of the work), `linear_map` (local
+gradients to look at), `transforms` (functions of functions). None knows an op by name.
 """
 
 from tinygrad_cnn.autograd import functional
@@ -21,7 +22,7 @@ from tinygrad_cnn.autograd.linear_map import LinearMap
 from tinygrad_cnn.autograd.modes import enable_grad, inference_mode, no_grad, set_grad_enabled
 from tinygrad_cnn.autograd.observe import keep_values
 from tinygrad_cnn.autograd.variable import Variable
-from tinygrad_cnn.support import float_warnings as _quiet
+from tinygrad_cnn.support import float_warnings as _float_warnings
 
 __all__ = [
     "Function",
