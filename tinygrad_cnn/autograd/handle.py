@@ -68,7 +68,8 @@ class _Leaf:
     choice: tuple[str, ...] = ()
 
     def formula_of(self, node: Node) -> str:
-        return f"{node.name or 'x'} (leaf: its gradient is accumulated in .grad)"
+        text = "leaf: its gradient is accumulated in .grad"
+        return f"{node.name} ({text})" if node.name else text
 
     def __repr__(self) -> str:
         return "<op leaf>"
