@@ -20,7 +20,9 @@ from tinygrad_cnn.ops.common import Array, as_float, axis_of, unary
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.elementwise import cast, tanh, where
 from tinygrad_cnn.ops.index import split
-from tinygrad_cnn.ops.special import erf_array
+from tinygrad_cnn.ops.inplace import replace_by
+from tinygrad_cnn.ops.random import uniform_array
+from tinygrad_cnn.ops.special import erf, erf_array
 
 ndarray = np.ndarray
 E = Elementwise
@@ -108,8 +110,6 @@ def rrelu(
     """Leaky ReLU whose slope is drawn from [lower, upper] per entry in training, and their mean otherwise."""
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
-    from tinygrad_cnn.ops.random import uniform_array
-
     x = unwrap(input)
     slope = np.where(x > 0, 1, uniform_array(x.shape, x.dtype, lower, upper, generator)).astype(x.dtype)
     return _maybe_inplace(input, mul_op(input, slope), inplace)
@@ -247,8 +247,6 @@ gelu_tanh_op = E(
 
 
 def _gelu_slope(x: Any) -> Any:
-    from tinygrad_cnn.ops.special import erf
-
     return 0.5 * (1 + erf(x * math.sqrt(0.5))) + x * np.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
 
 
@@ -409,6 +407,4 @@ def _as_dtype(input: Array, dtype: Any) -> Array:
 def _maybe_inplace(input: Array, result: Array, inplace: bool) -> Array:
     if not inplace or not isinstance(input, Handle):
         return result
-    from tinygrad_cnn.ops.inplace import replace_by
-
     return replace_by(input, result)

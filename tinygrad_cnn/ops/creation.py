@@ -15,6 +15,7 @@ from tinygrad_cnn.autograd.handle import Handle, make_leaf, unwrap, wrap
 from tinygrad_cnn.ops.common import sizes
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.device import check_device
+from tinygrad_cnn.ops.shape import meshgrid, reshape, stack
 from tinygrad_cnn.ops.views import keep_layout
 
 ndarray = np.ndarray
@@ -318,7 +319,5 @@ def is_tensor(obj: Any) -> bool:
 @public
 def cartesian_prod(*tensors: Any) -> Any:
     """All combinations of the entries of 1-d tensors, one per row."""
-    from tinygrad_cnn.ops.shape import meshgrid, reshape, stack
-
     grids: Sequence[Any] = meshgrid(*tensors, indexing="ij")
     return reshape(grids[0], (-1,)) if len(grids) == 1 else stack([reshape(g, (-1,)) for g in grids], 1)

@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd.handle import unwrap
+from tinygrad_cnn.autograd.promotion import promoted
+
 float16 = half = np.dtype(np.float16)
 float32 = float = np.dtype(np.float32)
 float64 = double = np.dtype(np.float64)
@@ -86,16 +89,11 @@ class iinfo:
 
 def result_type(tensor1: Any, tensor2: Any) -> np.dtype:
     """The dtype of what two tensors or numbers give together."""
-    from tinygrad_cnn.autograd.handle import unwrap
-    from tinygrad_cnn.autograd.promotion import promoted
-
     return promoted((unwrap(tensor1), unwrap(tensor2)))
 
 
 def promote_types(type1: Any, type2: Any) -> np.dtype:
     """The smallest dtype that both fit into."""
-    from tinygrad_cnn.autograd.promotion import promoted
-
     return promoted((np.empty(1, type1), np.empty(1, type2)))
 
 

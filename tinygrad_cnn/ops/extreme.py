@@ -14,9 +14,11 @@ import numpy as np
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import Handle, unwrap
 from tinygrad_cnn.autograd.op import Multilinear
+from tinygrad_cnn.ops.arithmetic import maximum, minimum
 from tinygrad_cnn.ops.common import Array, axis_of, both_names, like, reduced_axes, refuse_options, spread
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.expect import ShapeError
+from tinygrad_cnn.ops.index import scatter_along
 
 ndarray = np.ndarray
 _total: Callable[..., Any] = np.add.reduce
@@ -84,8 +86,6 @@ def _picked(pick: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
 def _at_pick(g: Any, x: Any, axis: int, keepdims: bool, indices: Any) -> Any:
     if not len(x.shape):
         return g
-    from tinygrad_cnn.ops.index import scatter_along
-
     if not keepdims:
         g = np.expand_dims(g, axis)
     return scatter_along(g, indices, axis, x.shape)
@@ -161,8 +161,6 @@ def max(
     input: Array, dim: Any = None, keepdim: bool = False, *, other: Any = None, axis: Any = None, keepdims: Any = None
 ) -> Any:
     """The largest value; with `dim`, (values, indices); with a second tensor in its place, `maximum`."""
-    from tinygrad_cnn.ops.arithmetic import maximum
-
     dim, keepdim = both_names(dim if other is None else other, axis, keepdim, keepdims)
     return _extremes(input, dim, keepdim, max_op, amax, maximum)
 
@@ -172,8 +170,6 @@ def min(
     input: Array, dim: Any = None, keepdim: bool = False, *, other: Any = None, axis: Any = None, keepdims: Any = None
 ) -> Any:
     """The smallest value; with `dim`, (values, indices); with a second tensor in its place, `minimum`."""
-    from tinygrad_cnn.ops.arithmetic import minimum
-
     dim, keepdim = both_names(dim if other is None else other, axis, keepdim, keepdims)
     return _extremes(input, dim, keepdim, min_op, amin, minimum)
 

@@ -19,8 +19,8 @@ from tinygrad_cnn.autograd.op import Multilinear, unbroadcast
 from tinygrad_cnn.ops.common import Array, axis_of, like
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.expect import ShapeError
-from tinygrad_cnn.ops.shape import movedim, ravel, reshape
-from tinygrad_cnn.ops.views import view_of
+from tinygrad_cnn.ops.shape import expand, movedim, ravel, reshape
+from tinygrad_cnn.ops.views import PUT_BACK, view_of
 
 ndarray = np.ndarray
 ALL = slice(None)
@@ -104,6 +104,7 @@ setitem_op: Multilinear = Multilinear(
     joint=True, selection=True,
     formula="x with x[index] = value", local=("0 at the index, 1 elsewhere", "1 at the index"),
 )  # fmt: skip
+PUT_BACK[getitem_op] = lambda x, new, index, unique: setitem_op(x, new, index=index)
 
 
 def _at(g: Any, index: Any) -> Any:
@@ -318,8 +319,6 @@ def take_along_dim(input: Array, indices: Array, dim: int | None = None) -> Arra
     )
     full = np.broadcast_to(places, shape[:axis] + (places.shape[axis],) + shape[axis + 1 :])
     if array.shape[:axis] + array.shape[axis + 1 :] != shape[:axis] + shape[axis + 1 :]:
-        from tinygrad_cnn.ops.shape import expand
-
         input = expand(input, shape[:axis] + (array.shape[axis],) + shape[axis + 1 :])
     return take_op(input, index=along(full, axis), unique=False)
 
@@ -346,8 +345,6 @@ def masked_select(input: Array, mask: Array) -> Array:
     """The entries where `mask` holds, in one dimension."""
     chosen = np.asarray(unwrap(mask), dtype=bool)
     shape = np.broadcast_shapes(np.shape(unwrap(input)), chosen.shape)
-    from tinygrad_cnn.ops.shape import expand
-
     if np.shape(unwrap(input)) != shape:
         input = expand(input, shape)
     return take_op(input, index=(np.broadcast_to(chosen, shape),), unique=True)
@@ -411,8 +408,6 @@ def split_with_sizes(input: Array, split_sizes: Sequence[int], dim: int = 0) -> 
 @public(top_level=False, method=True)
 def unfold(input: Array, dimension: int, size: int, step: int) -> Array:
     """All windows of `size` along `dimension`, `step` apart; the window becomes the last dimension."""
-    from tinygrad_cnn.ops.shape import movedim
-
     if not np.ndim(unwrap(input)):
         return getitem(unfold(reshape(input, (1,)), dimension, size, step), 0)
     array = unwrap(input)
@@ -469,14 +464,10 @@ def diagonal(input: Array, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Arr
 
 
 def transpose_to_front(x: Array, a: int, b: int) -> Array:
-    from tinygrad_cnn.ops.shape import movedim
-
     return movedim(x, (a, b), (0, 1))
 
 
 def move_first_to_last(x: Array) -> Array:
-    from tinygrad_cnn.ops.shape import movedim
-
     return movedim(x, 0, -1) if np.ndim(unwrap(x)) > 1 else x
 
 
@@ -503,14 +494,6 @@ def diag_embed(input: Array, offset: int = 0, dim1: int = -2, dim2: int = -1) ->
     if first == second:
         raise ShapeError(f"diag_embed expected two different dimensions, got dim1={dim1} and dim2={dim2}")
     return movedim(result, (-2, -1), (first, second))
-
-
-@public(method=True)
-def trace(input: Array) -> Array:
-    """The sum of the diagonal."""
-    from tinygrad_cnn.ops.reduce import sum
-
-    return sum(diagonal(input))
 
 
 def one_hot(tensor: Array, num_classes: int = -1) -> Array:
@@ -551,7 +534,6 @@ def _np_take(a: Any, indices: Any, axis: Any = None, **_: Any) -> Any:
 implements(np.take_along_axis)(lambda arr, indices, axis=-1: take_along_dim(arr, indices, axis))
 implements(np.diagonal)(lambda a, offset=0, axis1=0, axis2=1: diagonal(a, offset, axis1, axis2))
 implements(np.diag)(lambda v, k=0: diag(v, k))
-implements(np.trace)(lambda a: trace(a))
 
 
 @implements(np.split, np.array_split)
@@ -568,3 +550,17 @@ def unravel_index(indices: Array, shape: Sequence[int]) -> tuple[Array, ...]:
             for k in np.unravel_index(checked_integers("unravel_index", indices), tuple(shape))
         ]
     )
+
+
+@public(method=True)
+def repeat_interleave(
+    input: Array, repeats: Any, dim: int | None = None, *, output_size: int | None = None
+) -> Array:
+    """Each entry along `dim` repeated in place; `repeats` is one number or one per entry."""
+    if dim is None:
+        input, dim = ravel(input), 0
+    count = np.shape(unwrap(input))[axis_of(dim, np.ndim(unwrap(input)))]
+    return index_select(input, dim, np.repeat(np.arange(count), unwrap(repeats)))
+
+
+implements(np.repeat)(lambda a, repeats, axis=None: repeat_interleave(a, repeats, axis))

@@ -15,7 +15,9 @@ import numpy as np
 from tinygrad_cnn.autograd import modes, versions
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.ops import views
+from tinygrad_cnn.ops.elementwise import cast_op
 from tinygrad_cnn.ops.expect import ShapeError
+from tinygrad_cnn.ops.index import setitem, setitem_op, steps_of
 
 ndarray = np.ndarray
 
@@ -43,8 +45,6 @@ def replace_by(t: Any, new: Any, name: str = "in-place op") -> Any:
                 f"{name} gives {value.dtype}, which does not fit into the tensor's {dtype} in place"
             )
         if isinstance(new, Handle) and node is not None:
-            from tinygrad_cnn.ops.elementwise import cast_op
-
             new = cast_op(new, dtype=dtype)
             value, node = new.array, new.node
         else:
@@ -52,8 +52,6 @@ def replace_by(t: Any, new: Any, name: str = "in-place op") -> Any:
     if (
         node is None and t.node is not None
     ):  # still part of the graph, with gradient 0 for what was overwritten
-        from tinygrad_cnn.ops.index import setitem_op
-
         new = setitem_op(t, value, index=(Ellipsis,))
         value, node = new.array, new.node
     if views.observed(t):
@@ -149,8 +147,6 @@ def operator_in_place(ufunc: np.ufunc, op: Any, name: str) -> Callable[[Any, Any
 
 def set_item(t: Any, index: Any, value: Any) -> None:
     """`t[index] = value`."""
-    from tinygrad_cnn.ops.index import setitem, steps_of
-
     view, arrays, _unique = steps_of(index, t.array.shape)
     if modes.is_grad_enabled() and (
         t.node is not None or (isinstance(value, Handle) and value.node is not None)

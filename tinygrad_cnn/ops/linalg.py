@@ -17,8 +17,10 @@ from tinygrad_cnn.ops.common import Array, axes_of
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.extreme import amax, amin
+from tinygrad_cnn.ops.index import diagonal
+from tinygrad_cnn.ops.padding import pad
 from tinygrad_cnn.ops.reduce import sum, vector_norm
-from tinygrad_cnn.ops.shape import permute, reshape
+from tinygrad_cnn.ops.shape import atleast_2d, cat, expand, permute, reshape, roll
 
 ndarray = np.ndarray
 
@@ -150,8 +152,6 @@ def kron(input: Array, other: Array) -> Array:
 @public(method=True)
 def cross(input: Array, other: Array, dim: int = -1) -> Array:
     """The cross product of vectors of length 3 along `dim`."""
-    from tinygrad_cnn.ops.shape import roll
-
     if np.shape(unwrap(input))[dim] != 3 or np.shape(unwrap(other))[dim] != 3:
         raise ShapeError(
             f"cross expected size 3 along dim {dim}, got {np.shape(unwrap(input))} and {np.shape(unwrap(other))}"
@@ -162,9 +162,6 @@ def cross(input: Array, other: Array, dim: int = -1) -> Array:
 @public
 def block_diag(*tensors: Array) -> Array:
     """Matrices along the diagonal of a larger one, zeros elsewhere."""
-    from tinygrad_cnn.ops.padding import pad
-    from tinygrad_cnn.ops.shape import atleast_2d, cat
-
     blocks = [atleast_2d(x) for x in tensors]
     width, left, rows = builtins.sum(np.shape(unwrap(b))[1] for b in blocks), 0, []
     for b in blocks:
@@ -280,8 +277,6 @@ def einsum(equation: str, *operands: Any) -> Array:
     for x, letters in zip(xs, subscripts):
         wanted = tuple([lengths[letter] for letter in letters])
         if np.shape(unwrap(x)) != wanted:
-            from tinygrad_cnn.ops.shape import expand
-
             x = expand(x, wanted)
         full.append(x)
     return einsum_op.apply(tuple(full), {"subscripts": tuple(subscripts), "result": result})[0]
@@ -319,8 +314,6 @@ def _parse(equation: str, ndims: list[int]) -> tuple[list[str], str]:
 
 def _without_repeats(x: Array, letters: str) -> tuple[Array, str]:
     """A letter twice in one operand means its diagonal."""
-    from tinygrad_cnn.ops.index import diagonal
-
     for letter in letters:
         while letters.count(letter) > 1:
             first = letters.index(letter)
@@ -411,3 +404,8 @@ def matrix_norm(
     total = vector_norm(A, 1, inner, True, dtype=dtype)
     y = (amax if ord > 0 else amin)(total, over, True)
     return y if keepdim else sum(y, (row, column))
+
+
+@implements(np.linalg.norm)
+def _np_norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    return linalg_norm(x, ord, axis, bool(keepdims))

@@ -16,7 +16,9 @@ from tinygrad_cnn.ops.common import Array, like
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.elementwise import where
 from tinygrad_cnn.ops.expect import ShapeError
+from tinygrad_cnn.ops.index import diagonal
 from tinygrad_cnn.ops.linalg import matmul
+from tinygrad_cnn.ops.reduce import sum
 from tinygrad_cnn.ops.shape import broadcast_to, squeeze, unsqueeze
 
 ndarray = np.ndarray
@@ -135,3 +137,12 @@ implements(np.linalg.inv)(inverse)
 implements(np.linalg.det)(det)
 implements(np.linalg.solve)(solve)
 implements(np.linalg.matrix_power)(matrix_power)
+
+
+@public(method=True)
+def trace(input: Array) -> Array:
+    """The sum of the diagonal."""
+    return sum(diagonal(input))
+
+
+implements(np.trace)(lambda a: trace(a))

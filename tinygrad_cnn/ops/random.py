@@ -21,6 +21,7 @@ from tinygrad_cnn.ops.creation import finish, shape_from
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.device import check_device
 from tinygrad_cnn.ops.inplace import replace_by
+from tinygrad_cnn.ops.special import erfinv_array
 
 ndarray = np.ndarray
 
@@ -382,8 +383,6 @@ def trunc_normal_array(
     shape: Any, dtype: Any, mean: float, std: float, a: float, b: float, generator: Generator | None = None
 ) -> ndarray:
     """Normal numbers that fall into [a, b], by inverting the distribution function."""
-    from tinygrad_cnn.ops.special import erfinv_array
-
     low, high = (math.erf((edge - mean) / (std * math.sqrt(2))) for edge in (a, b))
     u = uniform_array(shape, np.float64, low, high, generator)
     return np.clip(erfinv_array(u) * (std * math.sqrt(2)) + mean, a, b).astype(dtype)

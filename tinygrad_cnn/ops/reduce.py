@@ -400,10 +400,3 @@ def _np_std(
 ) -> Any:
     refuse_options("std", out, rest)
     return std(a if dtype is None else cast(a, dtype), axis, keepdim=bool(keepdims), correction=ddof)
-
-
-@implements(np.linalg.norm)
-def _np_norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    from tinygrad_cnn.ops.linalg import linalg_norm
-
-    return linalg_norm(x, ord, axis, bool(keepdims))

@@ -17,8 +17,9 @@ from tinygrad_cnn.autograd.op import Multilinear, identity, unbroadcast
 from tinygrad_cnn.autograd.promotion import promoted
 from tinygrad_cnn.ops.common import Array, axes_of, axis_of, sizes
 from tinygrad_cnn.ops.declare import public
+from tinygrad_cnn.ops.elementwise import cast
 from tinygrad_cnn.ops.expect import ShapeError
-from tinygrad_cnn.ops.views import can_view, view_of
+from tinygrad_cnn.ops.views import PUT_BACK, can_view, view_of
 
 # --- views -----------------------------------------------------------------------------------------
 
@@ -30,6 +31,8 @@ permute_op = Multilinear(
     "permute", lambda x, dims: np.transpose(x, dims), lambda g, _x, dims: np.transpose(g, _inverse(dims)),
     joint=True, view=True, formula="x with its dimensions permuted", local=("1, permuted back",),
 )  # fmt: skip
+PUT_BACK[reshape_op] = lambda x, new, shape: reshape_op(new, shape=x.array.shape)
+PUT_BACK[permute_op] = lambda _x, new, dims: permute_op(new, dims=_inverse(dims))
 expand_op = Multilinear(
     "expand",
     # What does not grow stays writable, as PyTorch's views do.
@@ -312,8 +315,6 @@ def cat(tensors: Sequence[Array], dim: int = 0, *, axis: int | None = None) -> A
         kept = [k for k, a in enumerate(arrays) if not (a.ndim == 1 and not a.size)]
         tensors, arrays = [tensors[k] for k in kept], [arrays[k] for k in kept]
     if any(a.dtype is not arrays[0].dtype for a in arrays[1:]):
-        from tinygrad_cnn.ops.elementwise import cast
-
         wanted = promoted(arrays)  # NumPy would make float64 of int64 and float32
         tensors = [cast(x, wanted) for x in tensors]
     along = axis_of(dim if axis is None else axis, arrays[0].ndim)
@@ -388,19 +389,6 @@ def tile(input: Array, *dims: Any) -> Array:
     """As `repeat`; too few numbers are filled up with ones in front."""
     counts = sizes(dims)
     return repeat(input, (1,) * (np.ndim(unwrap(input)) - len(counts)) + counts)
-
-
-@public(method=True)
-def repeat_interleave(
-    input: Array, repeats: Any, dim: int | None = None, *, output_size: int | None = None
-) -> Array:
-    """Each entry along `dim` repeated in place; `repeats` is one number or one per entry."""
-    from tinygrad_cnn.ops.index import index_select
-
-    if dim is None:
-        input, dim = ravel(input), 0
-    count = np.shape(unwrap(input))[axis_of(dim, np.ndim(unwrap(input)))]
-    return index_select(input, dim, np.repeat(np.arange(count), unwrap(repeats)))
 
 
 # --- the same size, other places -------------------------------------------------------------------
@@ -550,7 +538,6 @@ implements(np.moveaxis)(lambda a, source, destination: movedim(a, source, destin
 implements(np.squeeze)(lambda a, axis=None: squeeze(a, axis))
 implements(np.broadcast_to)(lambda array, shape, subok=False: expand_op(array, shape=sizes((shape,))))
 implements(np.tile)(lambda A, reps: tile(A, reps))
-implements(np.repeat)(lambda a, repeats, axis=None: repeat_interleave(a, repeats, axis))
 implements(np.rot90)(lambda m, k=1, axes=(0, 1): rot90(m, k, axes))
 implements(np.copy)(lambda a, order="K", subok=False: clone(a))
 implements(np.atleast_1d)(

@@ -15,6 +15,7 @@ from tinygrad_cnn.autograd.op import Elementwise
 from tinygrad_cnn.autograd.promotion import float_dtype
 from tinygrad_cnn.ops.common import Array, as_float, unary
 from tinygrad_cnn.ops.declare import public
+from tinygrad_cnn.ops.elementwise import cast, clamp, log, where
 
 ndarray = np.ndarray
 _TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
@@ -266,8 +267,6 @@ def polygamma(n: int, input: Array) -> Array:
 @public(method=True, in_place=True)
 def logit(input: Array, eps: float | None = None) -> Array:
     """log(x / (1 - x)); with `eps`, x is first clipped to [eps, 1 - eps]."""
-    from tinygrad_cnn.ops.elementwise import clamp, log
-
     x = as_float(input) if eps is None else clamp(as_float(input), eps, 1 - eps)
     return log(x / (1 - x))
 
@@ -275,8 +274,6 @@ def logit(input: Array, eps: float | None = None) -> Array:
 @public(method=True, in_place=True)
 def xlogy(input: Array, other: Array) -> Array:
     """x · log(y), and 0 where x is 0 (but for y NaN)."""
-    from tinygrad_cnn.ops.elementwise import cast, log, where
-
     x, y = unwrap(input), unwrap(other)
     dtype = float_dtype((x, y))
     zero = (x == 0) & ~np.isnan(y)

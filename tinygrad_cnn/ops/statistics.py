@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.handle import unwrap, wrap
 from tinygrad_cnn.ops.arithmetic import logaddexp
 from tinygrad_cnn.ops.common import Array, as_float, axis_of, like
@@ -206,8 +207,6 @@ def blackman_window(window_length: int, periodic: bool = True, *, dtype: Any = N
 
 
 def _cosines(length: int, periodic: bool, weights: tuple[float, ...], dtype: Any) -> Array:
-    from tinygrad_cnn.autograd import modes
-
     angle = 2 * np.pi * np.arange(length) / max(length - (not periodic), 1)
     values = np.asarray(np.sum([(-1) ** k * w * np.cos(k * angle) for k, w in enumerate(weights)], axis=0))
     if length == 1:

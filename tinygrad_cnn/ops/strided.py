@@ -12,9 +12,9 @@ from tinygrad_cnn.autograd.op import Multilinear
 from tinygrad_cnn.ops.common import Array
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.expect import ShapeError
-from tinygrad_cnn.ops.index import scatter_op
+from tinygrad_cnn.ops.index import scatter_op, setitem_op
 from tinygrad_cnn.ops.shape import view
-from tinygrad_cnn.ops.views import base_of, row_major, strided_places, view_of
+from tinygrad_cnn.ops.views import PUT_BACK, base_of, row_major, strided_places, view_of
 
 Ints = tuple[int, ...]
 
@@ -33,6 +33,14 @@ as_strided_op = Multilinear(
     "as_strided", _strided, _back, joint=True, selection=True, view=True,
     formula="x's memory with other strides", local=("1 for each time an entry is seen",),
 )  # fmt: skip
+
+
+def _put_back(x: Any, new: Any, **places: Any) -> Any:
+    index = strided_places(**places)
+    return setitem_op(x, new, index=(index,)) if np.unique(index).size == index.size else None
+
+
+PUT_BACK[as_strided_op] = _put_back
 
 
 @public(method=True)

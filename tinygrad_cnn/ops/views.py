@@ -9,6 +9,7 @@ the base had been changed first and the views taken afterwards, which is what Py
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -220,22 +221,17 @@ def put(t: Any, array: np.ndarray, node: Any) -> None:
         node.target, old.target = old.target, None
 
 
+#: Per view op: a function (x, new, **params) that gives the `x` whose view is `new`, or None where several entries of
+#: the view are one place in memory. The op's own file adds it.
+PUT_BACK: dict[Op, Callable[..., Any]] = {}
+
+
 def _put_back(op: Op, params: dict[str, Any], x: Any, new: Any) -> Any:
     """The `x` whose view by `op` is `new`."""
-    from tinygrad_cnn.ops.index import getitem_op, setitem_op
-    from tinygrad_cnn.ops.shape import permute_op, reshape_op
-
-    if op is getitem_op:
-        return setitem_op(x, new, index=params["index"])
-    if op is reshape_op:
-        return reshape_op(new, shape=x.array.shape)
-    if op is permute_op:
-        return permute_op(new, dims=tuple(np.argsort(params["dims"]).tolist()))
-    if op.name == "as_strided":
-        index = strided_places(**params)
-        if np.unique(index).size == index.size:
-            return setitem_op(x, new, index=(index,))
-    raise RuntimeError(
-        f"a change in place of what {op.name} gives, while gradients are recorded: several of its entries may be "
-        "one place in memory. Change a copy (t.clone())."
-    )
+    found = PUT_BACK[op](x, new, **params) if op in PUT_BACK else None
+    if found is None:
+        raise RuntimeError(
+            f"a change in place of what {op.name} gives, while gradients are recorded: several of its entries may be "
+            "one place in memory. Change a copy (t.clone())."
+        )
+    return found
