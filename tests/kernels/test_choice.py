@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
@@ -64,3 +65,16 @@ def test_without_numba_everything_is_the_reference():
 
 def test_both_forms_offer_every_kernel():
     assert kernels._KERNELS <= set(vars(kernels._load("reference", "")))
+
+
+def test_both_forms_and_the_table_take_the_same_arguments():
+    pytest.importorskip("numba")
+    reference, compiled = kernels._load("reference", ""), kernels._load("compiled", "")
+
+    def arguments(function):
+        return [(p.name, p.kind, p.default) for p in inspect.signature(function).parameters.values()]
+
+    for name in sorted(kernels._KERNELS):
+        wanted = arguments(getattr(reference, name))
+        assert arguments(getattr(compiled, name)) == wanted, name
+        assert arguments(getattr(kernels, name)) == wanted, name

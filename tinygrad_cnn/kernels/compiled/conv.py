@@ -33,7 +33,7 @@ Runner = Callable[[Array, Array], Array]
 
 
 def correlate(x: Array, w: Array, *, stride: Ints, padding: Pairs, dilation: Ints, groups: int) -> Array:
-    """See `kernels.correlate`."""
+    """See `reference`."""
     if x.dtype == _F32 and w.dtype == _F32:
         x = channels_last(x)
         precision = get_float32_conv_precision()
@@ -47,7 +47,7 @@ def correlate(x: Array, w: Array, *, stride: Ints, padding: Pairs, dilation: Int
 def correlate_input(
     g: Array, w: Array, *, shape: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int
 ) -> Array:
-    """See `kernels.correlate_input`."""
+    """See `reference`."""
     if g.dtype == _F32 and w.dtype == _F32:
         g = channels_last(g)
         run = _to_input(
@@ -73,7 +73,7 @@ def correlate_input(
 def correlate_weight(
     g: Array, x: Array, *, shape: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int
 ) -> Array:
-    """See `kernels.correlate_weight`."""
+    """See `reference`."""
     if g.dtype == _F32 and x.dtype == _F32:
         g, x = channels_last(g), channels_last(x)
         run = _to_weight(

@@ -29,7 +29,7 @@ RUN = 64
 
 
 def bias_add(x: Array, bias: Array) -> Array:
-    """See `kernels.bias_add`."""
+    """See `reference`."""
     if x.ndim == 2:
         return np.add(x, bias)
     if x.size < SMALL or not ours(x, bias) or not is_channels_last(x) or bias.shape != x.shape[1:2]:
@@ -38,7 +38,7 @@ def bias_add(x: Array, bias: Array) -> Array:
 
 
 def bias_relu(x: Array, bias: Array) -> Array:
-    """See `kernels.bias_relu`."""
+    """See `reference`."""
     if x.size < SMALL or not ours(x, bias) or not is_channels_last(x) or bias.shape != x.shape[1:2]:
         return reference.bias_relu(x, bias)
     return _with_bias(x, bias, True)
@@ -52,12 +52,12 @@ def _with_bias(x: Array, bias: Array, clipped: bool) -> Array:
 
 
 def channels_last(x: Array) -> Array:
-    """See `kernels.channels_last`."""
+    """See `reference`."""
     return turned(x) if ours(x) else x
 
 
 def channel_sums(g: Array) -> Array:
-    """See `kernels.channel_sums`. Float32 sums of RUN rows, float64 beyond; a fixed number of parts per thread."""
+    """See `reference`. Float32 sums of RUN rows, float64 beyond; a fixed number of parts per thread."""
     if g.size < SMALL or not ours(g):
         return reference.channel_sums(g)
     if g.ndim > 2 and g.flags.c_contiguous and g.size >= 4 * LANES * g.shape[0] * g.shape[1]:
@@ -77,7 +77,7 @@ def channel_sums(g: Array) -> Array:
 
 
 def relu(x: Array) -> Array:
-    """See `kernels.relu`."""
+    """See `reference`."""
     if x.size < SMALL or not ours(x) or not dense(x):
         return reference.relu(x)
     y = np.empty_like(x)
@@ -86,7 +86,7 @@ def relu(x: Array) -> Array:
 
 
 def relu_input(g: Array, y: Array) -> Array:
-    """See `kernels.relu_input`."""
+    """See `reference`."""
     if g.size < SMALL or not ours(g, y) or g.shape != y.shape or not dense(y):
         return reference.relu_input(g, y)
     g, dx = like(y, g), np.empty_like(y)
@@ -95,7 +95,7 @@ def relu_input(g: Array, y: Array) -> Array:
 
 
 def bias_relu_max_pool2x2(x: Array, bias: Array) -> tuple[Array, Array]:
-    """See `kernels.bias_relu_max_pool2x2`."""
+    """See `reference`."""
     fits = x.ndim == 4 and min(x.shape[2:]) >= 2 and bias.shape == x.shape[1:2]
     if not fits or not ours(x, bias) or not is_channels_last(x):
         return reference.bias_relu_max_pool2x2(x, bias)

@@ -44,7 +44,7 @@ IN_PLACE, BY_PANELS, BY_ROWS, BY_ROWS_TRANSPOSED = range(4)
 
 
 def matmul(a: Array, b: Array) -> Array:
-    """See `kernels.matmul`."""
+    """See `reference`."""
     if not a.dtype == b.dtype == np.float32 or not a.ndim == b.ndim == 2 or a.shape[1] != b.shape[0]:
         return reference.matmul(a, b)
     (m, k), n = a.shape, b.shape[1]

@@ -21,17 +21,17 @@ EXPONENTIAL = 20
 
 
 def log_softmax(x: Array, axis: int) -> Array:
-    """See `kernels.log_softmax`."""
+    """See `reference`."""
     return _over_rows(x, True) if _last(x, axis) else reference.log_softmax(x, axis)
 
 
 def softmax(x: Array, axis: int) -> Array:
-    """See `kernels.softmax`."""
+    """See `reference`."""
     return _over_rows(x, False) if _last(x, axis) else reference.softmax(x, axis)
 
 
 def cross_entropy(logits: Array, target: Array, *, ignore_index: int = -100) -> tuple[Array, Array]:
-    """See `kernels.cross_entropy`."""
+    """See `reference`."""
     if (
         not _last(logits, 1)
         or logits.ndim != 2
@@ -59,7 +59,7 @@ def cross_entropy(logits: Array, target: Array, *, ignore_index: int = -100) -> 
 
 
 def cross_entropy_input(g: Array, logp: Array, target: Array, *, ignore_index: int = -100) -> Array:
-    """See `kernels.cross_entropy_input`."""
+    """See `reference`."""
     if not ours(logp, g) or logp.ndim != 2 or target.dtype != np.int64 or not target.shape == g.shape == logp.shape[:1]:
         return reference.cross_entropy_input(g, logp, target, ignore_index=ignore_index)
     g, logp, classes = np.ascontiguousarray(g), np.ascontiguousarray(logp), np.ascontiguousarray(target)

@@ -27,7 +27,7 @@ LONG = 512  # numbers that a loop over channels should have
 
 
 def batch_statistics(x: Array) -> tuple[Array, Array]:
-    """See `kernels.batch_statistics`."""
+    """See `reference`."""
     if not ours(x) or x.ndim < 2:
         return reference.batch_statistics(x)
     x = _ordered(x)
@@ -41,7 +41,7 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
 
 
 def batch_norm(x: Array, eps: float) -> tuple[Array, Array, Array]:
-    """See `kernels.batch_norm`."""
+    """See `reference`."""
     mean, var = batch_statistics(x)
     invstd = (1 / np.sqrt(var + var.dtype.type(eps))).astype(var.dtype)
     return batch_norm_forward(x, None, None, mean, invstd), mean, invstd
@@ -50,14 +50,14 @@ def batch_norm(x: Array, eps: float) -> tuple[Array, Array, Array]:
 def batch_norm_forward(
     x: Array, weight: Array | None, bias: Array | None, mean: Array, invstd: Array
 ) -> Array:
-    """See `kernels.batch_norm_forward`."""
+    """See `reference`."""
     if not ours(x, mean, invstd) or x.ndim < 2:
         return reference.batch_norm_forward(x, weight, bias, mean, invstd)
     return _normalised(x, weight, bias, mean, invstd, False)
 
 
 def batch_norm_relu(x: Array, weight: Array | None, bias: Array | None, mean: Array, invstd: Array) -> Array:
-    """See `kernels.batch_norm_relu`."""
+    """See `reference`."""
     if not ours(x, mean, invstd) or x.ndim < 2:
         return reference.batch_norm_relu(x, weight, bias, mean, invstd)
     return _normalised(x, weight, bias, mean, invstd, True)
@@ -81,7 +81,7 @@ def _normalised(
 def batch_norm_backward(
     g: Array, x: Array, weight: Array | None, mean: Array, invstd: Array
 ) -> tuple[Array, Array, Array]:
-    """See `kernels.batch_norm_backward`."""
+    """See `reference`."""
     if not ours(g, x, mean, invstd) or x.ndim < 2 or g.shape != x.shape:
         return reference.batch_norm_backward(g, x, weight, mean, invstd)
     x = _ordered(x)

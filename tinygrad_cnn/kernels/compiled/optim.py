@@ -27,7 +27,7 @@ def sgd(
     params: Arrays, grads: Arrays, buffers: Arrays, *, lr: float, momentum: float = 0.0, dampening: float =
     0.0, weight_decay: float = 0.0, nesterov: bool = False, maximize: bool = False, first: bool = False,
 ) -> None:  # fmt: skip
-    """See `kernels.sgd`."""
+    """See `reference`."""
     state = [buffers] if momentum else []
     rest = _update(
         params, grads, state, sgd_pass, _floats(-1 if maximize else 1, lr, momentum, 1 - dampening,
@@ -46,7 +46,7 @@ def adam(
     beta2: float = 0.999, eps: float = 1e-8, weight_decay: float = 0.0, decoupled: bool = False,
     amsgrad_state: Arrays | None = None, maximize: bool = False,
 ) -> None:  # fmt: skip
-    """See `kernels.adam`."""
+    """See `reference`."""
     values = _floats(
         -1 if maximize else 1, lr / (1 - beta1**step), 1 - beta1, beta2, 1 - beta2, float(np.sqrt(1 -
         beta2**step)), eps, 0.0 if decoupled else weight_decay, 1 - lr * weight_decay if decoupled else 1.0,
@@ -67,7 +67,7 @@ def rmsprop(
     weight_decay: float = 0.0, momentum: float = 0.0, buffers: Arrays | None = None, grad_avg: Arrays | None
     = None, maximize: bool = False,
 ) -> None:  # fmt: skip
-    """See `kernels.rmsprop`."""
+    """See `reference`."""
     # The table has a column for each state; one that is not used repeats square_avg and is not touched.
     use = bool(momentum) and buffers is not None
     state = [
@@ -91,7 +91,7 @@ def adagrad(
     params: Arrays, grads: Arrays, sums: Arrays, *, step: int, lr: float, lr_decay: float = 0.0, eps: float =
     1e-10, weight_decay: float = 0.0, maximize: bool = False,
 ) -> None:  # fmt: skip
-    """See `kernels.adagrad`."""
+    """See `reference`."""
     values = _floats(-1 if maximize else 1, lr / (1 + (step - 1) * lr_decay), eps, weight_decay)
     rest = _update(params, grads, [sums], adagrad_pass, values)
     if rest:

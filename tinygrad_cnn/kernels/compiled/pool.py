@@ -23,7 +23,7 @@ from .vector import LANES, integers
 def max_pool(
     x: Array, *, kernel: Ints, stride: Ints, padding: Pairs, dilation: Ints, ceil_mode: bool
 ) -> tuple[Array, Array]:
-    """See `kernels.max_pool`."""
+    """See `reference`."""
     shape = pool_shape(
         x.shape, kernel, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode
     )
@@ -48,7 +48,7 @@ def max_pool(
 
 
 def take_windows(x: Array, indices: Array) -> Array:
-    """See `kernels.take_windows`."""
+    """See `reference`."""
     if not ours(x) or x.ndim < 3 or indices.dtype != np.int32:
         return reference.take_windows(x, indices)
     check_fit("take_windows", x.shape, indices.shape)
@@ -68,7 +68,7 @@ def take_windows(x: Array, indices: Array) -> Array:
 
 
 def scatter_windows(g: Array, indices: Array, *, shape: Ints) -> Array:
-    """See `kernels.scatter_windows`."""
+    """See `reference`."""
     if not ours(g) or g.ndim < 3 or indices.dtype != np.int32 or volume(shape) == 0:
         return reference.scatter_windows(g, indices, shape=shape)
     check_fit("scatter_windows", shape, indices.shape, g.shape)
@@ -104,7 +104,7 @@ def avg_pool(
     count_include_pad: bool,
     divisor_override: int | None,
 ) -> Array:
-    """See `kernels.avg_pool`."""
+    """See `reference`."""
     pairs = tuple((p, p) for p in padding)
     shape = pool_shape(x.shape, kernel, stride=stride, padding=pairs, ceil_mode=ceil_mode)
     if not ours(x) or x.ndim != 4 or not is_channels_last(x):
@@ -131,7 +131,7 @@ def avg_pool_input(
     count_include_pad: bool,
     divisor_override: int | None,
 ) -> Array:
-    """See `kernels.avg_pool_input`."""
+    """See `reference`."""
     pairs = tuple((p, p) for p in padding)
     expected = pool_shape(shape, kernel, stride=stride, padding=pairs, ceil_mode=ceil_mode)
     if not ours(g) or g.ndim != 4 or not is_channels_last(g) or g.shape != expected:

@@ -19,7 +19,9 @@ from .shards import in_shards
 
 
 def correlate(x: Array, w: Array, *, stride: Ints, padding: Pairs, dilation: Ints, groups: int) -> Array:
-    """See `kernels.correlate`."""
+    """Cross-correlation y (N, O, *out), the deep-learning "convolution":
+    y[n,o,i,j] = sum over c,u,v of x[n, c, i*S + u*D - P, j*S + v*D - P] * w[o,c,u,v]. Raises ValueError for
+    shapes that do not fit together."""
     shape = correlate_shape(
         x.shape, w.shape, stride=stride, padding=padding, dilation=dilation, groups=groups
     )
@@ -47,7 +49,8 @@ def correlate(x: Array, w: Array, *, stride: Ints, padding: Pairs, dilation: Int
 def correlate_input(
     g: Array, w: Array, *, shape: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int
 ) -> Array:
-    """See `kernels.correlate_input`.
+    """The transpose of `correlate` with respect to x: g (N, O, *out) -> dx of `shape`. Also transposed
+    convolution.
 
     Two ways. At stride 1 it is a correlation of the padded g with the mirrored kernel, whose sums run over every
     pixel of x. Or each window's gradient for each kernel offset is a product g·w, added where the window read: sums
@@ -89,7 +92,7 @@ def correlate_input(
 def correlate_weight(
     g: Array, x: Array, *, shape: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int
 ) -> Array:
-    """See `kernels.correlate_weight`."""
+    """The transpose of `correlate` with respect to w: g (N, O, *out) -> dw of `shape`."""
     check_upstream("correlate_weight", g.shape, x.shape, shape, stride, padding, dilation, groups)
     dtype = np.result_type(g, x)
     acc = accumulator(dtype)
@@ -114,7 +117,7 @@ def correlate_weight(
 
 
 def unfold(x: Array, *, kernel: Ints, stride: Ints, padding: Pairs, dilation: Ints) -> Array:
-    """See `kernels.unfold`."""
+    """All windows of x as columns (N, C*prod(kernel), windows), as `torch.nn.functional.unfold`."""
     out = correlate_shape(
         x.shape, (1, x.shape[1], *kernel), stride=stride, padding=padding, dilation=dilation, groups=1
     )[2:]
@@ -127,7 +130,8 @@ def unfold(x: Array, *, kernel: Ints, stride: Ints, padding: Pairs, dilation: In
 
 
 def fold(cols: Array, *, shape: Ints, kernel: Ints, stride: Ints, padding: Pairs, dilation: Ints) -> Array:
-    """See `kernels.fold`."""
+    """The transpose of `unfold`: columns are added up where they came from. Returns `shape` (N, C,
+    *spatial)."""
     out = correlate_shape(
         shape, (1, shape[1], *kernel), stride=stride, padding=padding, dilation=dilation, groups=1
     )[2:]

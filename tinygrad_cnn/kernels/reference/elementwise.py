@@ -16,7 +16,7 @@ from .shards import in_shards, worth_sharing
 
 
 def bias_add(x: Array, bias: Array) -> Array:
-    """See `kernels.bias_add`."""
+    """x (N, C, ...) + bias (C,) along axis 1."""
     if not is_channels_last(x) or bias.shape != x.shape[1:2]:
         return np.add(x, per_channel(bias, x.ndim))
     # The biases, repeated along a row of pixels: NumPy's inner loop then takes the row in one run.
@@ -31,7 +31,7 @@ def bias_add(x: Array, bias: Array) -> Array:
 
 
 def channels_last(x: Array) -> Array:
-    """See `kernels.channels_last`."""
+    """x (N, C, H, W), in the memory order that the convolutions want: a copy where that saves them making their own."""
     if is_channels_last(x):
         return x
     y = empty_channels_last(x.shape, x.dtype)
@@ -40,7 +40,7 @@ def channels_last(x: Array) -> Array:
 
 
 def channel_sums(g: Array) -> Array:
-    """See `kernels.channel_sums`."""
+    """The sum (C,) of g (N, C, ...) over all axes but 1: the gradient of `bias_add`'s bias."""
     acc = accumulator(g.dtype)
     if is_channels_last(g):
         # Down the batch first, in long runs, then over the pixels: faster than one sum, and it rounds less.
@@ -51,14 +51,14 @@ def channel_sums(g: Array) -> Array:
 
 
 def relu(x: Array) -> Array:
-    """See `kernels.relu`. NaN stays NaN."""
+    """max(x, 0); NaN stays NaN."""
     y = np.empty_like(x)
     _over_batch(lambda x, y: np.maximum(x, 0, out=y), x, y)
     return y
 
 
 def relu_input(g: Array, y: Array) -> Array:
-    """See `kernels.relu_input`."""
+    """0 where y <= 0, else g (at nan, too, as in PyTorch); y may be ReLU's input or its output."""
     bits = _BITS.get(g.dtype)
     if g.ndim == 0 or bits is None or g.shape != y.shape:
         return np.where(y <= 0, g.dtype.type(0), g)
@@ -77,14 +77,20 @@ def _let_through(g: Array, y: Array, dx: Array, bits: np.dtype[Any]) -> None:
 
 
 def bias_relu(x: Array, bias: Array) -> Array:
-    """See `kernels.bias_relu`. The second op works on the first one's fresh array, still in the cache in part."""
+    """relu(bias_add(x, bias)) in one pass.
+
+    The second op works on the first one's fresh array, still in the cache in part.
+    """
     y = bias_add(x, bias)
     _over_batch(lambda y: np.maximum(y, 0, out=y), y)
     return y
 
 
 def bias_relu_max_pool2x2(x: Array, bias: Array) -> tuple[Array, Array]:
-    """See `kernels.bias_relu_max_pool2x2`."""
+    """(y, indices) of max_pool(relu(x + bias)) with 2x2 windows at stride 2, in one pass over x (N, C, H, W).
+
+    y and indices are all that the backward pass of pooling and ReLU needs: at the chosen positions ReLU gave y.
+    """
     return max_pool_of(
         lambda block: bias_relu(block, bias),
         x,

@@ -12,8 +12,11 @@ SMALL = 1 << 18
 
 
 def matmul(a: Array, b: Array) -> Array:
-    """See `kernels.matmul`. A large product of two matrices is done in shards of the result's longer side, BLAS held
-    to one thread in each: its own would spin for a while afterwards, on the cores that the next kernel needs."""
+    """a @ b; two float32 matrices (m, k) and (k, n) of any strides run in the kernels' own threads.
+
+    A large product of two matrices is done in shards of the result's longer side, BLAS held
+    to one thread in each: its own would spin for a while afterwards, on the cores that the next kernel needs.
+    """
     dtype = np.result_type(a, b)
     plain = a.ndim == b.ndim == 2 and a.shape[1] == b.shape[0] and dtype.kind == "f"
     if not plain or a.size * b.shape[1] <= SMALL:

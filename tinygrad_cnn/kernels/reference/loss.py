@@ -13,14 +13,14 @@ from ..layout import Array, accumulator
 
 
 def log_softmax(x: Array, axis: int) -> Array:
-    """See `kernels.log_softmax`."""
+    """log(softmax(x)) along `axis`, without overflow."""
     shifted = _shift(x, axis)
     shifted -= np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
     return shifted.astype(x.dtype, copy=False)
 
 
 def softmax(x: Array, axis: int) -> Array:
-    """See `kernels.softmax`."""
+    """exp(x) / sum(exp(x)) along `axis`, without overflow."""
     e = _shift(x, axis)
     np.exp(e, out=e)
     e /= np.sum(e, axis=axis, keepdims=True)
@@ -28,7 +28,10 @@ def softmax(x: Array, axis: int) -> Array:
 
 
 def cross_entropy(logits: Array, target: Array, *, ignore_index: int = -100) -> tuple[Array, Array]:
-    """See `kernels.cross_entropy`."""
+    """(loss per row (N,), log_softmax (N, classes)) of logits (N, classes) and integer targets (N,).
+
+    A row whose target is `ignore_index` has loss 0. Raises IndexError for a class that does not exist.
+    """
     counted = checked_target(logits.shape, target, ignore_index)
     logp = log_softmax(logits, 1)
     at = np.where(counted, target, 0)
@@ -37,7 +40,8 @@ def cross_entropy(logits: Array, target: Array, *, ignore_index: int = -100) -> 
 
 
 def cross_entropy_input(g: Array, logp: Array, target: Array, *, ignore_index: int = -100) -> Array:
-    """See `kernels.cross_entropy_input`: g_i * (softmax(x_i) - onehot(target_i))."""
+    """g_i * (softmax_i - onehot(target_i)): the gradient of the logits from g (N,) and the forward's
+    log_softmax."""
     counted = checked_target(logp.shape, target, ignore_index)
     acc = accumulator(logp.dtype)
     dx = np.exp(logp.astype(acc, copy=False))

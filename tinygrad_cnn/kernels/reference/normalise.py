@@ -19,7 +19,7 @@ from .shards import in_shards
 
 
 def batch_statistics(x: Array) -> tuple[Array, Array]:
-    """See `kernels.batch_statistics`."""
+    """(mean, var), each (C,), over all axes but 1; the variance is the biased one (divided by the count)."""
     acc = accumulator(x.dtype)
     count = max(1, x.size // max(1, x.shape[1]))
     (mean,) = _sums(lambda x: (x,), x) / count
@@ -37,7 +37,7 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
 
 
 def batch_norm(x: Array, eps: float) -> tuple[Array, Array, Array]:
-    """See `kernels.batch_norm`."""
+    """(xhat like x, mean (C,), invstd (C,)) with invstd = 1 / sqrt(biased variance + eps)."""
     mean, var = batch_statistics(x)
     invstd = (1 / np.sqrt(var + var.dtype.type(eps))).astype(var.dtype)
     return batch_norm_forward(x, None, None, mean, invstd), mean, invstd
@@ -46,19 +46,22 @@ def batch_norm(x: Array, eps: float) -> tuple[Array, Array, Array]:
 def batch_norm_forward(
     x: Array, weight: Array | None, bias: Array | None, mean: Array, invstd: Array
 ) -> Array:
-    """See `kernels.batch_norm_forward`."""
+    """weight * (x - mean) * invstd + bias per channel, in one pass."""
     return _affine(x, weight, bias, mean, invstd, relu=False)
 
 
 def batch_norm_relu(x: Array, weight: Array | None, bias: Array | None, mean: Array, invstd: Array) -> Array:
-    """See `kernels.batch_norm_relu`."""
+    """relu(batch_norm_forward(...)) in one pass."""
     return _affine(x, weight, bias, mean, invstd, relu=True)
 
 
 def batch_norm_backward(
     g: Array, x: Array, weight: Array | None, mean: Array, invstd: Array
 ) -> tuple[Array, Array, Array]:
-    """See `kernels.batch_norm_backward`: dx = invstd * weight * (g - mean(g) - xhat * mean(g * xhat))."""
+    """(dx, dweight, dbias) of a batch normalisation whose mean and invstd were x's own.
+
+    dx = invstd * weight * (g - mean(g) - xhat * mean(g * xhat)).
+    """
     if g.shape != x.shape:
         raise ValueError(f"batch_norm_backward expected an upstream gradient of shape {x.shape}, got {g.shape}")
     acc = accumulator(x.dtype)

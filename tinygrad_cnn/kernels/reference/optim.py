@@ -27,14 +27,15 @@ def sgd(
     buffers: Sequence[Array],
     *,
     lr: float,
-    momentum: float,
-    dampening: float,
-    weight_decay: float,
-    nesterov: bool,
-    maximize: bool,
-    first: bool,
+    momentum: float = 0.0,
+    dampening: float = 0.0,
+    weight_decay: float = 0.0,
+    nesterov: bool = False,
+    maximize: bool = False,
+    first: bool = False,
 ) -> None:
-    """See `kernels.sgd`."""
+    """torch.optim.SGD's step on parallel lists, in place. `buffers` may be empty without momentum; `first`
+    starts them."""
 
     def update(p: Array, g: Array, b: Array | None = None) -> None:
         g = _regularised(p, g, weight_decay, maximize)
@@ -58,15 +59,18 @@ def adam(
     *,
     step: int,
     lr: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    weight_decay: float,
-    decoupled: bool,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-08,
+    weight_decay: float = 0.0,
+    decoupled: bool = False,
     amsgrad_state: Sequence[Array] | None = None,
-    maximize: bool,
+    maximize: bool = False,
 ) -> None:
-    """See `kernels.adam` (Kingma & Ba 2015; decoupled decay: Loshchilov & Hutter 2019)."""
+    """torch.optim.Adam's step (AdamW's where `decoupled`), in place; `step` counts from 1.
+
+    Kingma & Ba 2015; decoupled decay: Loshchilov & Hutter 2019.
+    """
     # p -= lr * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps), the corrections multiplied out of the loop.
     root = math.sqrt(1 - beta2**step)
     rate = lr * root / (1 - beta1**step)
@@ -101,15 +105,16 @@ def rmsprop(
     square_avg: Sequence[Array],
     *,
     lr: float,
-    alpha: float,
-    eps: float,
-    weight_decay: float,
-    momentum: float,
+    alpha: float = 0.99,
+    eps: float = 1e-08,
+    weight_decay: float = 0.0,
+    momentum: float = 0.0,
     buffers: Sequence[Array] | None = None,
     grad_avg: Sequence[Array] | None = None,
-    maximize: bool,
+    maximize: bool = False,
 ) -> None:
-    """See `kernels.rmsprop`; centred where `grad_avg` is given."""
+    """torch.optim.RMSprop's step, in place; centred where `grad_avg` is given, `buffers` only with
+    momentum."""
     assert not momentum or buffers is not None, (
         "rmsprop expected momentum buffers, got None: pass one array per parameter"
     )
@@ -143,12 +148,12 @@ def adagrad(
     *,
     step: int,
     lr: float,
-    lr_decay: float,
-    eps: float,
-    weight_decay: float,
-    maximize: bool,
+    lr_decay: float = 0.0,
+    eps: float = 1e-10,
+    weight_decay: float = 0.0,
+    maximize: bool = False,
 ) -> None:
-    """See `kernels.adagrad` (Duchi et al. 2011)."""
+    """torch.optim.Adagrad's step, in place; `step` counts from 1 (Duchi et al. 2011)."""
     rate = lr / (1 + (step - 1) * lr_decay)
 
     def update(p: Array, g: Array, s: Array) -> None:

@@ -23,7 +23,10 @@ NOWHERE = -1
 def max_pool(
     x: Array, *, kernel: Ints, stride: Ints, padding: Pairs, dilation: Ints, ceil_mode: bool
 ) -> tuple[Array, Array]:
-    """See `kernels.max_pool`."""
+    """(y, indices), both (N, C, *out); indices (int32) are flat positions in the input's spatial plane.
+
+    As in PyTorch the first maximum wins, NaN beats everything, padding is never chosen.
+    """
     return max_pool_of(
         lambda block: block,
         x,
@@ -86,7 +89,7 @@ def max_pool_of(
 
 
 def take_windows(x: Array, indices: Array) -> Array:
-    """See `kernels.take_windows`."""
+    """Gathers x[n, c].ravel()[indices[n, c]]: max-pooling once its choice is recorded."""
     check_fit("take_windows", x.shape, indices.shape)
     flat = x.reshape(*x.shape[:2], volume(x.shape[2:]))
     at = indices.reshape(*indices.shape[:2], volume(indices.shape[2:])).astype(np.int64, copy=False)
@@ -98,7 +101,8 @@ def take_windows(x: Array, indices: Array) -> Array:
 
 
 def scatter_windows(g: Array, indices: Array, *, shape: Ints) -> Array:
-    """See `kernels.scatter_windows`."""
+    """The transpose of `take_windows`: g is added to a zero array of `shape` at `indices`; overlaps add
+    up."""
     check_fit("scatter_windows", shape, indices.shape, g.shape)
     n, c = shape[:2]
     plane = volume(shape[2:])
@@ -159,7 +163,7 @@ def avg_pool(
     count_include_pad: bool,
     divisor_override: int | None,
 ) -> Array:
-    """See `kernels.avg_pool`."""
+    """Average of each window. `padding` here is one int per dimension, on both sides, as in PyTorch."""
     pairs = tuple((p, p) for p in padding)
     shape = pool_shape(x.shape, kernel, stride=stride, padding=pairs, ceil_mode=ceil_mode)
     size, out, ones = x.shape[2:], shape[2:], (1,) * len(kernel)
@@ -183,7 +187,7 @@ def avg_pool_input(
     count_include_pad: bool,
     divisor_override: int | None,
 ) -> Array:
-    """See `kernels.avg_pool_input`."""
+    """The transpose of `avg_pool`: g (N, C, *out) -> dx of `shape`."""
     pairs = tuple((p, p) for p in padding)
     expected = pool_shape(shape, kernel, stride=stride, padding=pairs, ceil_mode=ceil_mode)
     if g.shape != expected:
