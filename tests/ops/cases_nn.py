@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.ops.table import Table, distinct, normal, positive, probability
+from tests.ops.table import Table, distinct, normal, positive, probability, uniform
 
 CASES = Table()
 case = CASES.case
@@ -228,6 +228,29 @@ case(
     normal(3, 4),
 )
 case("layer_norm:without weight", lambda tg, F, x: F.layer_norm(x, (4,), eps=0.01), normal(2, 3, 4))
+for _pad in ("zeros", "border", "reflection"):
+    for _aligned in (True, False):
+        case(
+            f"grid_sample:bicubic, {_pad}, {'edges' if not _aligned else 'centres'}",
+            lambda tg, F, x, g, p=_pad, a=_aligned: F.grid_sample(x, g, "bicubic", p, a),
+            normal(2, 2, 5, 4),
+            uniform(-1.4, 1.4)(2, 2, 3, 2),
+            tol=1e-5,
+            float32=1e-3,
+        )
+# Nothing in, nothing out, and gradients of the right shapes.
+case("group_norm:empty", lambda tg, F, x, w, b: F.group_norm(x, 2, w, b), normal(0, 4, 3), normal(4), normal(4))
+case(
+    "batch_norm:empty",
+    lambda tg, F, x, w, b: F.batch_norm(x, tg.zeros(4), tg.ones(4), w, b, True),
+    normal(0, 4, 3),
+    normal(4),
+    normal(4),
+    torch=lambda tg, F, x, w, b: F.batch_norm(x, None, None, w, b, True),
+)
+case("local_response_norm:empty", lambda tg, F, x: F.local_response_norm(x, 3), normal(0, 2, 3))
+case("adaptive_max_pool2d:empty", lambda tg, F, x: F.adaptive_max_pool2d(x, 2), normal(0, 2, 5, 4))
+case("conv1d:empty batch", lambda tg, F, x, w: F.conv1d(x, w, padding=1), normal(0, 2, 3), normal(3, 2, 2))
 case("group_norm", lambda tg, F, x, w, b: F.group_norm(x, 2, w, b), normal(2, 4, 2, 3), normal(4), normal(4))
 case("rms_norm", lambda tg, F, x, w: F.rms_norm(x, (4,), w, 1e-5), normal(2, 3, 4), normal(4))
 case("normalize", lambda tg, F, x: F.normalize(x), normal(3, 4))

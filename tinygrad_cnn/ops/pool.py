@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def _adaptive_max_pool(x: Any, *, size: Ints, indices: Any = None) -> tuple[Any,
         for at in product(*map(range, size)):
             low, high = zip(*(window[i] for window, i in zip(cells, at, strict=True)), strict=True)
             part = x[(slice(None), slice(None), *map(slice, low, high))]
-            best = np.unravel_index(part.reshape(*x.shape[:2], -1).argmax(axis=2), part.shape[2:])
+            best = np.unravel_index(part.reshape(*x.shape[:2], prod(part.shape[2:])).argmax(axis=2), part.shape[2:])
             inside = [b + lo for b, lo in zip(best, low, strict=True)]
             indices[(slice(None), slice(None), *at)] = np.ravel_multi_index(inside, spatial)
     return kernels.take_windows(x, indices), indices
@@ -85,8 +86,9 @@ def _max_unpool(x: Any, *, indices: Any, shape: Ints) -> Any:
         wrong = indices.min() if indices.min() < 0 else indices.max()
         raise IndexError(f"max_unpool expected indices 0 to {plane - 1} for output planes {shape[2:]}, got {wrong}")
     out = np.zeros((*x.shape[:2], plane), x.dtype)
+    flat = (*x.shape[:2], prod(x.shape[2:]))
     np.put_along_axis(
-        out, indices.reshape(*x.shape[:2], -1).astype(np.int64), x.reshape(*x.shape[:2], -1), axis=2
+        out, indices.reshape(flat).astype(np.int64), x.reshape(flat), axis=2
     )
     return out.reshape(shape)
 
@@ -211,11 +213,11 @@ def interpolation_matrix(
         position = rows * ((n - 1) / (m - 1) if m > 1 else 0.0)
     else:
         position = (rows + 0.5) * step - 0.5
-    weigh: Callable[[np.ndarray], list[tuple[int, np.ndarray]]] = _linear_weights
+    weigh: Callable[[np.ndarray], list[tuple[int, np.ndarray]]] = linear_weights
     if mode == "linear":
         position = np.maximum(position, 0)
     else:
-        weigh = _cubic_weights
+        weigh = cubic_weights
     base = np.floor(position).astype(np.int64)
     for offset, weight in weigh(position - base):
         np.add.at(matrix, (rows, np.clip(base + offset, 0, n - 1)), weight)
@@ -240,11 +242,11 @@ def _stretched_filter(n: int, m: int, step: float, mode: str) -> np.ndarray:
     return weights / weights.sum(1, keepdims=True)
 
 
-def _linear_weights(t: np.ndarray) -> list[tuple[int, np.ndarray]]:
+def linear_weights(t: Any) -> list[tuple[int, Any]]:
     return [(0, 1 - t), (1, t)]
 
 
-def _cubic_weights(t: np.ndarray, a: float = -0.75) -> list[tuple[int, np.ndarray]]:
+def cubic_weights(t: Any, a: float = -0.75) -> list[tuple[int, Any]]:
     """Keys' cubic convolution (1981) with a = -0.75, as PyTorch and OpenCV use it."""
     near = lambda s: ((a + 2) * s - (a + 3)) * s * s + 1
     far = lambda s: ((a * s - 5 * a) * s + 8 * a) * s - 4 * a
@@ -253,5 +255,6 @@ def _cubic_weights(t: np.ndarray, a: float = -0.75) -> list[tuple[int, np.ndarra
 
 __all__ = [
     "adaptive_average_matrix", "adaptive_max_pool", "adaptive_windows", "avg_pool", "avg_pool_input", "block_sum",
-    "interpolation_matrix", "max_pool", "max_unpool", "nearest_upsample", "resample", "scatter_windows", "take_windows",
+    "cubic_weights", "interpolation_matrix", "linear_weights", "max_pool", "max_unpool", "nearest_upsample", "resample",
+    "scatter_windows", "take_windows",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,9 @@ def batch_norm(
         mean, var = (unwrap(v).astype(dtype) for v in (running_mean, running_var))
         return deferred.apply(ops.fixed_norm, input, (weight, bias), {"mean": mean, "var": var, "eps": float(eps)})[0]
     count = int(np.prod(shape, dtype=np.int64)) // max(1, channels)
-    if count <= 1:
+    if not count:  # nothing to normalise, and no statistics to learn from
+        return _affine(input * 1, weight, bias)
+    if count == 1:
         raise wrong_shape(
             "batch_norm", f"more than 1 value per channel when training, got input size {shape}"
         )
@@ -119,7 +122,7 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
             "group_norm",
             f"a number of channels divisible by num_groups, got input {shape} and num_groups={num_groups}",
         )
-    grouped = input.reshape((shape[0], num_groups, -1))
+    grouped = input.reshape((shape[0], num_groups, shape[1] // num_groups * prod(shape[2:])))
     return _affine(ops.standardize(grouped, axes=(2,), eps=float(eps)).reshape(shape), weight, bias)
 
 
@@ -130,6 +133,8 @@ def local_response_norm(
     shape = tuple(input.shape)
     if len(shape) < 3:
         raise wrong_shape("local_response_norm", f"an input (N, C, *spatial), got {shape}")
+    if 0 in shape:
+        return input
     # The channels become a spatial dimension and are averaged by a pooling window; padding counts as zeros.
     plane = (input * input).reshape((shape[0], 1, shape[1], -1))
     plane = np.pad(plane, ((0, 0), (0, 0), (size // 2, (size - 1) // 2), (0, 0)))

@@ -9,9 +9,10 @@ import numpy as np
 
 from tinygrad_cnn.autograd.handle import unwrap, wrap
 from tinygrad_cnn.ops.activation import softmax
-from tinygrad_cnn.ops.elementwise import clamp
+from tinygrad_cnn.ops.elementwise import clamp, where
 from tinygrad_cnn.ops.expect import wrong_shape
 from tinygrad_cnn.ops.linalg import matmul
+from tinygrad_cnn.ops.pool import cubic_weights, linear_weights
 from tinygrad_cnn.ops.scatter import scatter
 
 
@@ -46,9 +47,10 @@ def grid_sample(
     """The values of input (N, C, H, W) at the positions grid (N, H', W', 2): (N, C, H', W'); or one dimension more.
 
     A position is (x, y[, z]) with −1 and 1 the input's edges (or, with `align_corners`, its outermost pixels' centres).
-    `mode` is bilinear or nearest; `padding_mode` zeros, border or reflection says what lies outside.
+    `mode` is bilinear, nearest or (4-d input only) bicubic; `padding_mode` zeros, border or reflection says what lies
+    outside.
 
-    Raises ValueError for shapes that do not fit and unknown words, NotImplementedError for bicubic.
+    Raises ValueError for shapes that do not fit and unknown words.
     """
     spatial = tuple(input.shape[2:])
     d = len(spatial)
@@ -58,17 +60,16 @@ def grid_sample(
             f"input (N, C, H, W) with grid (N, H', W', 2), or (N, C, D, H, W) with (N, D', H', W', 3), got "
             f"{tuple(input.shape)} and {tuple(grid.shape)}",
         )
-    if mode == "bicubic":
-        raise NotImplementedError("grid_sample(mode='bicubic') is not there: use bilinear")
-    if mode not in ("bilinear", "nearest") or padding_mode not in ("zeros", "border", "reflection"):
+    modes = ("bilinear", "nearest", "bicubic")[: 3 if d == 2 else 2]
+    if mode not in modes or padding_mode not in ("zeros", "border", "reflection"):
         raise wrong_shape(
             "grid_sample",
-            "mode bilinear or nearest and padding_mode zeros, border or reflection, got "
-            f"{mode!r} and {padding_mode!r}",
+            f"mode {' or '.join(modes)} and padding_mode zeros, border or reflection, got {mode!r} and {padding_mode!r}",
         )
-    places = [
-        _pixels(grid[..., d - 1 - k], n, padding_mode, bool(align_corners)) for k, n in enumerate(spatial)
-    ]
+    aligned = bool(align_corners)
+    places = [_pixels(grid[..., d - 1 - k], n, aligned) for k, n in enumerate(spatial)]
+    if mode != "bicubic":  # whose neighbours are brought inside one by one
+        places = [_brought_inside(p, n, padding_mode, aligned) for p, n in zip(places, spatial)]
     pixels = input.permute((0, *range(2, d + 2), 1))
     batch = np.arange(input.shape[0]).reshape((-1,) + (1,) * d)
     total: Any = None
@@ -77,24 +78,32 @@ def grid_sample(
         total = _taken(pixels, batch, [np.rint(unwrap(p)).astype(np.int64) for p in places])
     else:
         low = [np.floor(unwrap(p)) for p in places]
-        for corner in product((0, 1), repeat=d):
-            index = [(f + side).astype(np.int64) for f, side in zip(low, corner)]
+        # Per dimension: the neighbours' distances from the floor, and their weights.
+        weigh = cubic_weights if mode == "bicubic" else linear_weights
+        sides = [weigh(p - f) for p, f in zip(places, low)]
+        for corner in product(*sides):
             weight: Any = 1
-            for p, f, side in zip(places, low, corner):
-                weight = weight * ((p - f) if side else (1 - (p - f)))
+            index = []
+            for f, n, (side, share) in zip(low, spatial, corner):
+                weight = weight * share
+                index.append(np.asarray(_brought_inside(f + side, n, padding_mode, aligned)).astype(np.int64))
             part = _taken(pixels, batch, index) * weight.unsqueeze(-1)
             total = part if total is None else total + part
     return total.permute((0, d + 1, *range(1, d + 1)))
 
 
-def _pixels(position: Any, n: int, padding_mode: str, align_corners: bool) -> Any:
-    """A coordinate between −1 and 1 as one between 0 and n − 1, brought inside as `padding_mode` says."""
-    place = (position + 1) / 2 * (n - 1) if align_corners else ((position + 1) * n - 1) / 2
+def _pixels(position: Any, n: int, align_corners: bool) -> Any:
+    """A coordinate between −1 and 1 as one between 0 and n − 1."""
+    return (position + 1) / 2 * (n - 1) if align_corners else ((position + 1) * n - 1) / 2
+
+
+def _brought_inside(place: Any, n: int, padding_mode: str, align_corners: bool) -> Any:
+    """A coordinate (tensor or array) brought between 0 and n − 1, as `padding_mode` says; "zeros" leaves it."""
     if padding_mode == "reflection":
         first, length = (0.0, n - 1.0) if align_corners else (-0.5, float(n))
         if length == 0:
             return place * 0
-        away = (place - first).abs()
+        away = np.abs(place - first)
         turns = np.floor(unwrap(away) / length)
         rest = away - turns * length
         odd = turns % 2
@@ -111,7 +120,8 @@ def _taken(pixels: Any, batch: np.ndarray, index: list[np.ndarray]) -> Any:
         inside = inside & (i >= 0) & (i < n)
         clipped.append(np.clip(i, 0, n - 1))
     found = pixels[(batch, *clipped)]
-    return found if inside.all() else found * inside[..., None].astype(pixels.dtype)
+    # Chosen, not multiplied by 0: a nan at the edge is not looked at from outside.
+    return found if inside.all() else where(inside[..., None], found, 0)
 
 
 def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Any:
