@@ -64,7 +64,8 @@ def grid_sample(
     if mode not in modes or padding_mode not in ("zeros", "border", "reflection"):
         raise wrong_shape(
             "grid_sample",
-            f"mode {' or '.join(modes)} and padding_mode zeros, border or reflection, got {mode!r} and {padding_mode!r}",
+            f"mode {' or '.join(modes)} and padding_mode zeros, border or reflection, got "
+            f"{mode!r} and {padding_mode!r}",
         )
     aligned = bool(align_corners)
     places = [_pixels(grid[..., d - 1 - k], n, aligned) for k, n in enumerate(spatial)]
