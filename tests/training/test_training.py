@@ -184,6 +184,56 @@ def test_early_stopping_waits_and_puts_the_best_weights_back():
     assert not np.array_equal(weights[1], weights[3])
 
 
+def test_callbacks_start_afresh_in_the_training_of_another_model(tmp_path):
+    stop = EarlyStopping("loss", patience=2, restore_best=True)
+    keep = ModelCheckpoint(tmp_path / "best.npz", "loss", save_best_only=True)
+    first = net()
+    fit(first, blobs(), 4, callbacks=[stop, keep], lr=0.05)
+    (tmp_path / "best.npz").unlink()
+    second = net(seed=1)
+    before = second[0].weight.detach().clone()
+    history = fit(second, blobs(), 3, callbacks=[stop, keep], lr=1e-6)  # worse than the first ever was
+    assert len(history) == 3
+    assert (tmp_path / "best.npz").exists()
+    assert tg.allclose(second[0].weight, before, atol=1e-3)  # its own weights, not those of the first
+
+
+def test_a_resumed_training_keeps_what_its_callbacks_knew():
+    trainer = Trainer(net(), optim.SGD(net().parameters(), 0.0), callbacks=[EarlyStopping("loss", patience=3)])
+    trainer.optimizer = optim.SGD(trainer.model.parameters(), 1e-12)
+    loader = DataLoader(TensorDataset(*map(tg.tensor, blobs(30))), 30)
+    trainer.fit(loader, 3)  # the loss stands still: waited twice
+    again = Trainer(net(), optim.SGD(net().parameters(), 0.0), callbacks=[EarlyStopping("loss", patience=3)])
+    again.optimizer = optim.SGD(again.model.parameters(), 1e-12)
+    again.load_state_dict(trainer.state_dict())
+    again.fit(loader, 10)
+    assert again.epoch == 4
+    trainer.fit(loader, 10)  # a further call has its whole patience
+    assert trainer.epoch == 6
+
+
+def test_nan_is_never_the_best():
+    class Record:
+        fresh, resumed = True, False
+
+        def __init__(self, *values):
+            self.history = History([{"epoch": k, "loss": v} for k, v in enumerate(values)])
+
+    watch = EarlyStopping("loss")
+    assert [watch.improved(Record(v)) for v in (math.nan, 2.0, math.nan, 1.0)] == [False, True, False, True]
+    watch.best = math.nan  # what a run of version 0.1 may have saved
+    assert watch.improved(Record(5.0))
+    assert Record(math.nan, 2.0, 1.0, math.nan).history.best("loss")["loss"] == 1.0
+
+
+def test_a_list_of_targets_is_an_array_and_anything_else_is_refused():
+    x, y = blobs(30)
+    assert len(fit(net(), (x, y.tolist()), 1)) == 1
+    for wrong in ("labels", [[1], [2, 3]], ["a", "b"], 3, None):
+        with pytest.raises(TypeError, match="expected targets as an array, a tensor or a list of numbers, got"):
+            fit(net(), (x, wrong), 1)
+
+
 def test_a_callback_that_watches_nothing_known_says_what_there_is():
     with pytest.raises(KeyError, match="'val_loss', which this training does not measure; it has: epoch, loss"):
         fit(net(), blobs(), callbacks=[EarlyStopping()])

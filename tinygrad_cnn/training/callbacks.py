@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -65,8 +66,16 @@ class _Monitor(Callback):
         self.ties = False  # whether an epoch as good as the best one replaces it
         self.best: float | None = None
 
+    def on_train_begin(self, trainer: Any) -> None:
+        """A callback that watched another training starts afresh; one that goes on with its own keeps what it knows."""
+        if trainer.fresh:
+            self.best = None
+
     def improved(self, trainer: Any) -> bool:
-        """Whether the last epoch is the best so far, by more than `min_delta`; KeyError if it has no such number."""
+        """Whether the last epoch is the best so far, by more than `min_delta`. A NaN is never the best.
+
+        Raises KeyError if the epoch has no such number.
+        """
         record = trainer.history.records[-1]
         if self.monitor not in record:
             raise KeyError(
@@ -74,7 +83,9 @@ class _Monitor(Callback):
                 f"it has: {', '.join(record)}"
             )
         value = record[self.monitor]
-        if self.best is not None:
+        if value is None or math.isnan(value):
+            return False
+        if self.best is not None and not math.isnan(self.best):
             gain = self.sign * (value - self.best) - self.min_delta
             if not (gain > 0 or (gain == 0 and self.ties)):
                 return False
@@ -94,6 +105,13 @@ class EarlyStopping(_Monitor):
         self.restore_best = restore_best
         self.waited = 0
         self.weights: dict[str, Any] | None = None
+
+    def on_train_begin(self, trainer: Any) -> None:
+        super().on_train_begin(trainer)
+        if trainer.fresh:
+            self.weights = None
+        if not trainer.resumed:  # a further call of `fit` is given the whole patience again
+            self.waited = 0
 
     def on_epoch_end(self, trainer: Any) -> None:
         if self.improved(trainer):

@@ -41,6 +41,7 @@ class RunCheckpoint(_Monitor):
         self._saved = time.monotonic()
 
     def on_train_begin(self, trainer: Any) -> None:
+        super().on_train_begin(trainer)
         self._saved = time.monotonic()
 
     def on_batch_end(self, trainer: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,7 +62,9 @@ class History:
         known = [record for record in self.records if record.get(key) is not None]
         if not known:
             raise KeyError(f"no epoch has {key!r}; there are: {', '.join(self.columns())}")
-        return max(known, key=lambda record: sign * record[key])
+        # A NaN, which compares with nothing, is the best only where there is nothing else.
+        numbers = [record for record in known if not math.isnan(record[key])]
+        return max(numbers or known, key=lambda record: sign * record[key])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the records as JSON."""

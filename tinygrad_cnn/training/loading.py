@@ -36,14 +36,30 @@ def as_dataset(data: Any) -> Any:
         and getattr(data, "target_transform", None) is None
     ):
         return TensorDataset(*data.arrays())
-    if (
-        isinstance(data, (tuple, list))
-        and len(data) == 2
-        and all(isinstance(a, (Handle, np.ndarray)) for a in data)
-    ):
-        return TensorDataset(*data)
+    if isinstance(data, (tuple, list)) and len(data) == 2 and any(isinstance(a, (Handle, np.ndarray)) for a in data):
+        return TensorDataset(*(_array(a, what) for a, what in zip(data, ("inputs", "targets"))))
     if hasattr(data, "__getitem__") or hasattr(data, "__iter__"):
         return data
     raise TypeError(
         f"expected a DataLoader, a Dataset or a pair (inputs, targets) of arrays, got {type(data).__name__}"
     )
+
+
+def _array(values: Any, what: str) -> Any:
+    """An array or a tensor as it is, a list of numbers as an array."""
+    if isinstance(values, (Handle, np.ndarray)):
+        return values
+    array = np.array(None) if isinstance(values, str) or not hasattr(values, "__len__") else _of_list(values)
+    if array.dtype.kind not in "biuf" or not array.ndim:
+        raise TypeError(
+            f"a pair (inputs, targets) expected {what} as an array, a tensor or a list of numbers, got "
+            f"{type(values).__name__}"
+        )
+    return array
+
+
+def _of_list(values: Any) -> np.ndarray:
+    try:
+        return np.array(values)
+    except ValueError:  # lists of different lengths
+        return np.array(None)

@@ -38,6 +38,7 @@ class Trainer:
         epoch    epochs completed;  batch: batches done of the present one;  step: batches in all
         batches  batches per epoch (None for a stream of unknown length)
         seconds  time spent in the present epoch
+        fresh    whether no batch was trained on yet;  resumed: whether this `fit` goes on from a restored state
         running  `loss` and `accuracy` so far in the present epoch;  history: of the epochs completed
     and set: `stop = True` ends the training after this epoch, `interrupted = True` after this batch.
     """
@@ -71,6 +72,8 @@ class Trainer:
         self._generators: list[Any] = []
         self._epoch_start: list[Any] = []
         self._restored: dict[str, Any] | None = None
+        #: Whether this call of `fit` goes on from a state that `load_state_dict` restored.
+        self.resumed = False
 
     def fit(self, loader: Any, epochs: int, validation: Any = None) -> History:
         """Train until `epochs` epochs are completed in all; `validation` is evaluated after each.
@@ -80,6 +83,7 @@ class Trainer:
         self.stop = self.interrupted = False
         self.batches = _length(loader)
         self._generators = _generators_of(loader)
+        self.resumed = self._restored is not None
         if self._restored is not None:
             self._put_generators(self._restored["now"])
             self._epoch_start = self._restored["epoch_start"]
@@ -89,6 +93,11 @@ class Trainer:
             self._run_epoch(loader, validation)
         self._tell("on_train_end")
         return self.history
+
+    @property
+    def fresh(self) -> bool:
+        """Whether no batch was trained on yet."""
+        return self.step == 0
 
     @property
     def running(self) -> dict[str, float]:
