@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import shutil
 import stat
 import struct
 
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 
 from tinygrad_cnn import datasets
-from tinygrad_cnn.cli import COMMANDS
+from tinygrad_cnn.cli import COMMANDS, runs
+from tinygrad_cnn.training import Trainer
 
 image = pytest.importorskip("PIL.Image", reason="the extra 'images' is not installed")
 
@@ -333,14 +335,94 @@ def test_a_folder_that_cannot_be_written_to_is_one_clear_line(digits_folder, tmp
         assert "Permission denied" in complaint(cli(*train, tmp_path / "locked" / "run"))
 
 
-def test_an_unfinished_run_is_not_overwritten_unasked(trained, digits_folder, tmp_path, cli):
+def accuracy_of(run):
+    return json.loads((run / "result.json").read_text())["test_accuracy"]
+
+
+def test_no_run_is_overwritten_unasked(trained, digits_folder, tmp_path, cli):
     run = copy_of(trained, tmp_path / "run")
+    (run / "notes.txt").write_text("mine")
     train = ("train", "--model", "mlp", "--data", "mnist", "--data-dir", digits_folder, "--epochs", 1, "--out", run)
-    assert cli(*train)[0] == 0  # a finished one is replaced
+    before = accuracy_of(run)
+    assert "holds a finished run: name another --out, or add --overwrite" in complaint(cli(*train))
+    assert accuracy_of(run) == before
+    assert cli(*train, "--overwrite")[0] == 0
+    assert json.loads((run / "config.json").read_text())["replaces"] is None
     assert len(json.loads((run / "history.json").read_text())) == 1
+    assert (run / "notes.txt").read_text() == "mine"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["run"]
+    assert cli("evaluate", run)[0] == 0
     (run / "result.json").unlink()
     assert "add --resume to continue it, --overwrite to start anew" in complaint(cli(*train))
     assert cli(*train, "--overwrite")[0] == 0
+
+
+def test_an_overwriting_run_that_fails_leaves_the_former_one(trained, digits_folder, tmp_path, cli, monkeypatch):
+    run = copy_of(trained, tmp_path / "run")
+    before = {p.name: p.read_bytes() for p in run.iterdir()}
+    train = ("train", "--model", "mlp", "--data", "mnist", "--data-dir", digits_folder, "--epochs", 2, "--out", run)
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_finish_epoch", lambda self, _validation: setattr(self, "interrupted", True))
+        patch.setattr(Trainer, "_tell", lambda self, event: None)
+        code, out = cli(*train, "--overwrite")[:2]
+    assert {p.name: p.read_bytes() for p in run.iterdir()} == before
+    assert (tmp_path / "run.new" / "config.json").exists()
+    assert cli(*train, "--overwrite")[0] == 0  # what was left of the first try is no obstacle
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["run"]
+    assert len(json.loads((run / "history.json").read_text())) == 2
+
+
+def test_a_second_training_in_one_folder_is_told_so(digits_folder, tmp_path, cli):
+    train = ("train", "--model", "mlp", "--data", "mnist", "--data-dir", digits_folder, "--epochs", 1, "--out")
+    run = tmp_path / "run"
+    run.mkdir()
+    with runs.locked(run):
+        assert f"another training is writing to {run}" in complaint(cli(*train, run))
+    assert not (run / ".lock").exists()
+    (run / ".lock").touch()  # as a killed process leaves it: nobody holds it
+    assert cli(*train, run)[0] == 0
+    assert not (run / ".lock").exists()
+
+
+def test_a_run_on_changed_data_is_not_continued(digits_folder, tmp_path, cli):
+    data = copy_of(digits_folder, tmp_path / "idx")
+    train = ("train", "--model", "mlp", "--data", "mnist", "--schedule", "constant", "--epochs", 1)
+    run = tmp_path / "run"
+    assert cli(*train, "--data-dir", data, "--out", run)[0] == 0
+    config = json.loads((run / "config.json").read_text())
+    assert len(config["samples"]) == 2 and len(config["data_hash"]) == 32
+    path = next(p for p in data.iterdir() if "train-images" in p.name)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    said = complaint(cli("train", "--resume", "--epochs", 2, "--out", run))
+    assert "the data set 'mnist' has changed since the run" in said and "the same numbers of samples" in said
+    # The same data in another place are the same data.
+    assert cli("train", "--resume", "--epochs", 2, "--data-dir", digits_folder, "--out", run)[0] == 0
+
+
+def test_a_folder_for_data_that_reads_no_files_is_refused(tmp_path, cli):
+    for data in ("digits", "mnist1d"):
+        said = complaint(cli("train", "--data", data, "--data-dir", tmp_path, "--epochs", 1, "--out", tmp_path / "run"))
+        assert f"the data set '{data}' reads no files" in said
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_run_folder_that_is_removed_is_an_error_at_the_next_write(digits_folder, tmp_path, cli, monkeypatch):
+    run = tmp_path / "run"
+    train = ("train", "--model", "mlp", "--data", "mnist", "--data-dir", digits_folder, "--epochs", 2, "--out", run)
+    tell_as_before = Trainer._tell
+    for event in ("on_epoch_end", "on_train_end"):
+
+        def tell(self, told, event=event):
+            tell_as_before(self, told)
+            if told == event:
+                shutil.rmtree(run, ignore_errors=True)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Trainer, "_tell", tell)
+            assert str(run) in complaint(cli(*train))
+        assert not run.exists()
 
 
 def test_resume_keeps_to_the_runs_settings(trained, tmp_path, cli):

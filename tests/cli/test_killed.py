@@ -1,6 +1,7 @@
 """Killed at any moment, `train --resume` ends where the uninterrupted run ends, bit for bit."""
 
 import json
+import shutil
 import signal
 from pathlib import Path
 
@@ -76,3 +77,18 @@ def test_a_finished_run_resumed_only_measures_again(whole, process):
     before = (whole / "last.npz").read_bytes()
     done = process("-m", "tinygrad_cnn", "train", "--resume", "--out", whole, check=0)
     assert "test accuracy" in done.stdout and (whole / "last.npz").read_bytes() == before
+
+
+@pytest.mark.parametrize("kill", ["batch 3", "write 3", "rename 5", "rename 11"])
+def test_a_run_that_is_killed_while_it_overwrites_leaves_the_former_one(kill, whole, digits_folder, tmp_path, process):
+    folder = tmp_path / "run"
+    shutil.copytree(whole, folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    process(KILLED, *kill.split(), "--", *options(digits_folder, folder), "--overwrite")
+    left = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}
+    assert left == before
+    # Continued, it takes the former run's place with the same numbers, since the settings are the same.
+    beside = tmp_path / "run.new"
+    process("-m", "tinygrad_cnn", *options(digits_folder, beside), "--resume", check=0)
+    assert_same_end(folder, whole)
+    assert not beside.exists()

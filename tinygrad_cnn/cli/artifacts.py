@@ -10,7 +10,7 @@ from typing import Any
 
 from tinygrad_cnn import viz
 from tinygrad_cnn.cli.console import confusion_table
-from tinygrad_cnn.cli.runs import RESULT, Config
+from tinygrad_cnn.cli.runs import PICTURES, RESULT, Config
 from tinygrad_cnn.io.atomic import write_atomically
 from tinygrad_cnn.support.errors import MissingExtraError
 from tinygrad_cnn.training.checkpoint import BEST, HISTORY, LAST
@@ -20,14 +20,16 @@ from tinygrad_cnn.training.loading import as_dataset
 
 __all__ = ["clear", "finish", "tell"]
 
-_PICTURES = ("curves.png", "confusion.png", "graph.svg")
 _CURVES = ("epoch", "loss", "val_loss", "accuracy", "val_accuracy", "lr")
 
 
 def finish(
     folder: Path, config: Config, model: Any, history: History, train: Any, test: Any, out: Any
-) -> Evaluation:
-    """Measure `model` (with the run's best weights) on the test set; write pictures and result.json, print it all."""
+) -> list[str]:
+    """Measure `model` (with the run's best weights) on the test set; write pictures and result.json, print it all.
+
+    Returns the names of the files in the run folder.
+    """
     found = evaluate(model, as_dataset(test))
     tell(found, test.classes, out)
     curves = {key: history[key] for key in _CURVES if key in history}
@@ -47,9 +49,7 @@ def finish(
     write_atomically(
         folder / RESULT, json.dumps({**result, "confusion": found.confusion.tolist()}) + "\n"
     )
-    made = [name for name in ("config.json", HISTORY, BEST, LAST, RESULT, *_PICTURES) if (folder / name).exists()]
-    out.print(f"\nin {folder}: {', '.join(made)}", soft_wrap=True)
-    return found
+    return [name for name in ("config.json", HISTORY, BEST, LAST, RESULT, *PICTURES) if (folder / name).exists()]
 
 
 def tell(found: Evaluation, classes: tuple[str, ...], out: Any) -> None:
@@ -65,7 +65,7 @@ def tell(found: Evaluation, classes: tuple[str, ...], out: Any) -> None:
 
 def clear(folder: Path) -> None:
     """Remove what an earlier run left in the folder; files that are not ours stay."""
-    for name in (RESULT, BEST, LAST, HISTORY, *_PICTURES):
+    for name in (RESULT, BEST, LAST, HISTORY, *PICTURES):
         with contextlib.suppress(FileNotFoundError):
             (folder / name).unlink()
 

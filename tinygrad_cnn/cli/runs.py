@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
+import sys
+from collections.abc import Iterator
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from tinygrad_cnn import datasets, models
-from tinygrad_cnn.io.atomic import write_atomically
-from tinygrad_cnn.support.errors import CheckpointError, UsageError
-from tinygrad_cnn.training.checkpoint import load_weights
+import numpy as np
 
-__all__ = ["CONFIG", "Config", "choose_folder", "load_trained", "newest_run"]
+from tinygrad_cnn import datasets, models
+from tinygrad_cnn.io.atomic import PARTIAL, write_atomically
+from tinygrad_cnn.support.errors import CheckpointError, OutputError, UsageError
+from tinygrad_cnn.training.checkpoint import BEST, HISTORY, LAST, load_weights
+
+__all__ = ["CONFIG", "Config", "choose_folder", "fingerprint", "load_trained", "locked", "newest_run", "take_place"]
 
 CONFIG = "config.json"
 RESULT = "result.json"
+PICTURES = ("curves.png", "confusion.png", "graph.svg")
+_LOCK = ".lock"
+#: All that a run leaves in its folder.
+FILES = (CONFIG, HISTORY, BEST, LAST, RESULT, *PICTURES, _LOCK)
 
 
 @dataclass
@@ -37,6 +47,11 @@ class Config:
     version: str
     weight_decay: float | None = None
     shift: int = 0
+    #: What the data were: samples of the training and of the test part, and a hash of all their numbers.
+    samples: list[int] | None = None
+    data_hash: str | None = None
+    #: The run folder whose place this run takes when it has finished.
+    replaces: str | None = None
 
     def save(self, folder: Path) -> None:
         write_atomically(folder / CONFIG, json.dumps(asdict(self), indent=1) + "\n")
@@ -57,10 +72,11 @@ class Config:
             raise CheckpointError(f"{folder / CONFIG} is damaged: {type(error).__name__}: {error}") from error
 
 
-def choose_folder(out: str | None, model: str, data: str, overwrite: bool) -> Path:
-    """Where a new run goes: `out`, or the first free runs/model-data, runs/model-data-2, …
+def choose_folder(out: str | None, model: str, data: str, overwrite: bool) -> tuple[Path, Path | None]:
+    """Where a new run is written to: `out`, or the first free runs/model-data, runs/model-data-2, …
 
-    A finished run in `out` is replaced; UsageError for an unfinished one, unless told to.
+    UsageError when `out` holds a run, unless told to overwrite it: then the new run is written beside it, and the
+    second folder is the one whose place it takes when it has finished (`take_place`).
     """
     if out is None:
         base = Path("runs") / f"{model}-{data}"
@@ -68,14 +84,102 @@ def choose_folder(out: str | None, model: str, data: str, overwrite: bool) -> Pa
         while folder.exists():
             n += 1
             folder = base.with_name(f"{base.name}-{n}")
-        return folder
+        return folder, None
     folder = Path(out)
-    if (folder / CONFIG).exists() and not (folder / RESULT).exists() and not overwrite:
+    if not any((folder / name).exists() for name in (CONFIG, BEST, LAST, RESULT)):
+        return folder, None
+    if not overwrite:
+        if (folder / RESULT).exists():
+            raise UsageError(
+                f"{folder} holds a finished run: name another --out, or add --overwrite to put the new run in its place"
+            )
         raise UsageError(
             f"{folder} holds a run that is not finished: add --resume to continue it, --overwrite to start anew, "
             "or name another --out"
         )
-    return folder
+    place = folder.resolve()
+    return place.with_name(f"{place.name}.new"), folder
+
+
+def take_place(folder: Path, former: Path) -> None:
+    """Put the finished run in `folder` in the place of the one in `former`, whose files go. What else the user keeps
+    there stays. Raises OutputError when the folders cannot be renamed; both runs are then still there.
+    """
+    place = former.resolve()
+    n, aside = 1, place.with_name(f"{place.name}.old")
+    while aside.exists():
+        n += 1
+        aside = place.with_name(f"{place.name}.old-{n}")
+    try:
+        if not place.exists():  # somebody removed the former run
+            os.rename(folder, place)
+            return
+        os.rename(place, aside)
+        os.rename(folder, place)
+        for entry in aside.iterdir():
+            if entry.name in FILES or entry.name.endswith(PARTIAL):
+                entry.unlink()
+            elif not (place / entry.name).exists():
+                os.rename(entry, place / entry.name)
+        aside.rmdir()
+    except OSError as error:
+        raise OutputError(
+            f"the new run in {folder} is complete, but could not take the place of {former}: {error.strerror or error}"
+        ) from error
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Nobody else trains in `folder` inside this block; UsageError when somebody does already.
+
+    The system gives the lock back when the process ends, however it ends.
+    """
+    path = folder / _LOCK
+    while True:
+        try:
+            file = open(path, "a+b")  # noqa: SIM115  closed below
+        except OSError as error:
+            raise OutputError(f"cannot write to the folder {folder}: {error.strerror or error}") from error
+        try:
+            _lock(file)
+            if os.path.exists(path) and os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                break
+            file.close()  # its owner removed it in between
+        except OSError:
+            file.close()
+            raise UsageError(
+                f"another training is writing to {folder}: wait for its end, or name another --out"
+            ) from None
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                path.unlink()
+        file.close()
+
+
+def _lock(file: Any) -> None:
+    """Take the system's lock of an open file; OSError when another process has it."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def fingerprint(train: Any, test: Any) -> tuple[list[int], str]:
+    """(samples of each part, a hash of all numbers) of a data set."""
+    found = hashlib.blake2b(digest_size=16)
+    for part in (train, test):
+        for array in part.arrays():
+            array = np.ascontiguousarray(array)
+            found.update(f"{array.dtype.str}{array.shape}".encode())
+            found.update(array.data)
+    return [len(train), len(test)], found.hexdigest()
 
 
 def newest_run() -> Path:

@@ -17,8 +17,16 @@ from tinygrad_cnn.cli import artifacts
 from tinygrad_cnn.cli.arguments import fraction, natural, not_negative, positive, positive_int
 from tinygrad_cnn.cli.console import EpochTable, console, human
 from tinygrad_cnn.cli.recipes import RECIPES, SCHEDULES
-from tinygrad_cnn.cli.runs import Config, choose_folder, load_data, newest_run
-from tinygrad_cnn.io.atomic import make_folder
+from tinygrad_cnn.cli.runs import (
+    Config,
+    choose_folder,
+    fingerprint,
+    load_data,
+    locked,
+    newest_run,
+    take_place,
+)
+from tinygrad_cnn.io.atomic import make_folder, remove_partial_files
 from tinygrad_cnn.support.errors import UsageError
 from tinygrad_cnn.training.augment import RandomShift
 from tinygrad_cnn.training.checkpoint import LAST, RunCheckpoint, load_run, load_weights
@@ -62,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--threads", type=positive_int, metavar="N", help="threads of the kernels (default: all cores)")
     add("--out", metavar="DIR", help="run folder (default: a new one in runs/)")
     add("--resume", action="store_true", help="continue the run in --out, or the newest in runs/")
-    add("--overwrite", action="store_true", help="start anew in a folder that holds an unfinished run")
+    add("--overwrite", action="store_true", help="replace the run in --out, once the new one has finished")
     add(
         "--checkpoint-every",
         type=positive_int,
@@ -84,6 +92,7 @@ def _train(folder: Path, config: Config, args: argparse.Namespace, out: Any) -> 
     from tinygrad_cnn import manual_seed
 
     train, test = load_data(config.data, config.data_dir)
+    config = _with_fingerprint(folder, config, train, test)
     manual_seed(config.seed)
     model = models.create(config.model)
     _check_fit(model, train, config)
@@ -104,23 +113,36 @@ def _train(folder: Path, config: Config, args: argparse.Namespace, out: Any) -> 
     )
     # Opened before anything is said, so that a folder that cannot be written to stops the run at once.
     make_folder(folder)
-    if args.resume and (folder / LAST).exists():
-        trainer.load_state_dict(load_run(folder))
-    elif not args.resume:
-        artifacts.clear(folder)
-    config.save(folder)
-    _announce(out, folder, config, model, trainer)
-
-    with _graceful(trainer), _closing(table):
-        trainer.fit(loader, config.epochs, validation)
-    if trainer.interrupted:
-        place = f"epoch {trainer.epoch + 1}, batch {trainer.batch} of {trainer.batches}"
-        out.print(f"\ninterrupted after {place}; saved to {folder / LAST}. To go on:", soft_wrap=True)
-        out.print(f"  tinygrad-cnn train --resume --out {shlex.quote(str(folder))}", soft_wrap=True)
-        return 130
-    load_weights(model, folder)
-    artifacts.finish(folder, config, model, trainer.history, train, test, out)
+    former = Path(config.replaces) if config.replaces else None
+    with locked(folder), locked(former) if former and former.is_dir() else nullcontext():
+        remove_partial_files(folder)
+        if args.resume and (folder / LAST).exists():
+            trainer.load_state_dict(load_run(folder))
+        elif not args.resume:
+            artifacts.clear(folder)
+        config.save(folder)
+        _announce(out, folder, config, model, trainer)
+        with _graceful(trainer), _closing(table):
+            trainer.fit(loader, config.epochs, validation)
+        if trainer.interrupted:
+            return _say_how_to_go_on(out, folder, former, trainer)
+        load_weights(model, folder)
+        made = artifacts.finish(folder, config, model, trainer.history, train, test, out)
+        if former is not None:
+            replace(config, replaces=None).save(folder)
+            take_place(folder, former)
+            folder = former
+        out.print(f"\nin {folder}: {', '.join(made)}", soft_wrap=True)
     return 0
+
+
+def _say_how_to_go_on(out: Any, folder: Path, former: Path | None, trainer: Trainer) -> int:
+    place = f"epoch {trainer.epoch + 1}, batch {trainer.batch} of {trainer.batches}"
+    out.print(f"\ninterrupted after {place}; saved to {folder / LAST}. To go on:", soft_wrap=True)
+    out.print(f"  tinygrad-cnn train --resume --out {shlex.quote(str(folder))}", soft_wrap=True)
+    if former is not None:
+        out.print(f"The run in {former} is as it was until then.", soft_wrap=True)
+    return 130
 
 
 def _new(args: argparse.Namespace) -> tuple[Path, Config]:
@@ -151,7 +173,8 @@ def _new(args: argparse.Namespace) -> tuple[Path, Config]:
         version=__version__,
     )
     _check_names(config)
-    return choose_folder(args.out, name, data, args.overwrite), config
+    folder, former = choose_folder(args.out, name, data, args.overwrite)
+    return folder, config if former is None else replace(config, replaces=str(former.resolve()))
 
 
 def _continued(args: argparse.Namespace) -> tuple[Path, Config]:
@@ -172,6 +195,19 @@ def _continued(args: argparse.Namespace) -> tuple[Path, Config]:
             )
     _check_names(config)
     return folder, config
+
+
+def _with_fingerprint(folder: Path, config: Config, train: Any, test: Any) -> Config:
+    """The configuration with what the data are; UsageError when a run that is continued had others."""
+    samples, data_hash = fingerprint(train, test)
+    if config.data_hash not in (None, data_hash):
+        before, now = (" and ".join(f"{n:,}" for n in counts) for counts in (config.samples or [], samples))
+        what = f"{before} training and test samples then, {now} now" if before != now else "the same numbers of samples"
+        raise UsageError(
+            f"the data set {config.data!r} has changed since the run in {folder} was started ({what}, other contents): "
+            "bring the data back (--data-dir names their folder), or start a new run with another --out"
+        )
+    return replace(config, samples=samples, data_hash=data_hash)
 
 
 def _check_names(config: Config) -> None:
@@ -239,7 +275,8 @@ def _announce(out: Any, folder: Path, config: Config, model: Any, trainer: Train
         f"batch {config.batch_size}, {config.optimizer} lr {config.lr:g} ({config.schedule}), seed {config.seed}",
         soft_wrap=True,
     )
-    out.print(f"run folder: {folder}", soft_wrap=True)
+    place = f" (takes the place of {config.replaces} when it has finished)" if config.replaces else ""
+    out.print(f"run folder: {folder}{place}", soft_wrap=True)
     if trainer.step:
         out.print(f"continuing after epoch {trainer.epoch}, batch {trainer.batch}", soft_wrap=True)
     out.print()

@@ -41,10 +41,16 @@ NAMES: tuple[str, ...] = ("digits", "mnist", "fashion-mnist", "mnist1d")
 def load(name: str, root: str | os.PathLike[str] | None = None) -> tuple[ArrayDataset, ArrayDataset]:
     """The training and the test part of the data set `name`, one of NAMES.
 
-    `root` is the folder of IDX files for "mnist" and "fashion-mnist"; the others need none and ignore it.
-    Raises DataError for an unknown name, a missing root, and files that are missing or damaged.
+    `root` is the folder of IDX files for "mnist" and "fashion-mnist"; the others read none.
+    Raises DataError for an unknown name, a root that is missing or would not be read, and files that are missing or
+    damaged.
     """
     if name in _BUILT_IN:
+        if root is not None:
+            raise DataError(
+                f"the data set {name!r} reads no files, so the folder {os.fspath(root)!r} would be ignored: leave "
+                f"--data-dir (root= in Python) out, or name one of {', '.join(_FROM_FILES)} with --data"
+            )
         return _BUILT_IN[name](train=True), _BUILT_IN[name](train=False)
     if name not in _FROM_FILES:
         raise DataError(f"unknown data set {name!r}; known: {', '.join(NAMES)}")

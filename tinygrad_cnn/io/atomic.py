@@ -62,10 +62,14 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
         raise OutputError(
             f"cannot write to the folder {folder}: {error.strerror or error}; name another one with --out"
         ) from error
-    for left in folder.glob(f"*{PARTIAL}"):  # of a process that was killed while writing
+    return folder
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Remove what a process that was killed while writing left in `folder`. Nobody else may be writing there."""
+    for left in folder.glob(f"*{PARTIAL}"):
         with contextlib.suppress(OSError):
             left.unlink()
-    return folder
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:

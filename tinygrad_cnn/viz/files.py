@@ -1,4 +1,4 @@
-"""Where pictures go on disk: whole or not at all (`io.atomic`), in folders that are made on the way.
+"""Where pictures go on disk: whole or not at all (`io.atomic`), in folders that exist.
 
 Used by every renderer; knows nothing of graphs.
 """
@@ -15,10 +15,8 @@ from tinygrad_cnn.support.errors import OutputError
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> Path:
     """Write `data` to `path`. Raises OutputError with the reason when the place cannot be written to."""
     target = Path(path)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
+    if not target.parent.is_dir():
+        raise OutputError(f"cannot write {target}: there is no folder {target.parent}; make it first")
     write_atomically(target, data)
     return target
 
