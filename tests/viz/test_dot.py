@@ -7,7 +7,7 @@ import pytest
 import tinygrad_cnn as tg
 from tests.viz.conftest import HOSTILE, chain
 from tinygrad_cnn import viz
-from tinygrad_cnn.errors import MissingExtraError
+from tinygrad_cnn.errors import MissingExtraError, OutputError
 from tinygrad_cnn.viz import render
 from tinygrad_cnn.viz.style import DARK, LIGHT, Scale
 
@@ -130,11 +130,14 @@ def test_every_format_is_what_its_ending_says(net_loss, tmp_path):
         ".txt": b"net_loss (mean)",
     }
     for ending, start in starts.items():
-        graph.save(tmp_path / "deep" / f"g{ending}")
-        assert (tmp_path / "deep" / f"g{ending}").read_bytes().startswith(start)
-    assert [p.suffix for p in (tmp_path / "deep").iterdir() if p.suffix not in starts] == []
+        graph.save(tmp_path / f"g{ending}")
+        assert (tmp_path / f"g{ending}").read_bytes().startswith(start)
+    assert [p.suffix for p in tmp_path.iterdir() if p.suffix not in starts] == []
     with pytest.raises(ValueError, match=r"\.svg"):
         graph.save(tmp_path / "g.gif")
+    with pytest.raises(OutputError, match="there is no folder"):
+        graph.save(tmp_path / "deep" / "g.svg")
+    assert not (tmp_path / "deep").exists()
 
 
 def test_an_svg_has_a_name_for_screen_readers(net_loss):
