@@ -114,3 +114,23 @@ def test_a_path_that_is_no_file_is_named(tmp_path, make, message):
         (tmp_path / "f").mkdir()
     with pytest.raises(DataError, match=f"f: {message}"):
         read_idx(tmp_path / "f")
+
+
+def test_more_dimensions_than_an_array_has_are_refused(tmp_path):
+    (tmp_path / "x").write_bytes(bytes([0, 0, 8, 65]) + b"\0\0\0\1" * 65 + b"a")
+    with pytest.raises(DataError, match="65 dimensions; an array has at most 64"):
+        read_idx(tmp_path / "x")
+
+
+def test_sizes_that_overflow_beside_a_zero_are_refused(tmp_path):
+    (tmp_path / "x").write_bytes(bytes([0, 0, 8, 4]) + b"\0\0\0\0" + b"\xff\xff\xff\xff" * 3)
+    with pytest.raises(DataError, match="which no array can have"):
+        read_idx(tmp_path / "x")
+
+
+def test_a_compressed_bomb_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("tinygrad_cnn.support.limits.FREE", 1 << 20)
+    path = tmp_path / "x.gz"
+    path.write_bytes(gzip.compress(bytes([0, 0, 8, 1]) + struct.pack(">I", 8 << 20) + bytes(8 << 20)))
+    with pytest.raises(DataError, match="unpack to more than 1,048,576"):
+        read_idx(path)

@@ -1,8 +1,12 @@
 """Files: what was saved comes back, and a damaged file gives one clear error."""
 
+import json
 import math
 import os
+import struct
+import warnings
 import zipfile
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -150,3 +154,111 @@ def test_equal_states_give_equal_files(tmp_path):
     for name in ("a.npz", "b.npz"):
         io.save({"w": wrap(np.ones(3))}, tmp_path / name)
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+# --- files that somebody made ---------------------------------------------------------------------------
+
+
+def safetensors(header, data=b""):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def entry(shape=(2,), dtype="F32", offsets=(0, 8)):
+    return {"dtype": dtype, "shape": list(shape), "data_offsets": list(offsets)}
+
+
+EIGHT = bytes(8)
+HOSTILE = {
+    "a hole": safetensors({"a": entry(), "b": entry(offsets=(12, 20))}, bytes(20)),
+    "a hole in front": safetensors({"a": entry(offsets=(4, 12))}, bytes(12)),
+    "an overlap": safetensors({"a": entry(), "b": entry(offsets=(4, 12))}, bytes(12)),
+    "surplus bytes": safetensors({"a": entry()}, bytes(9)),
+    "missing bytes": safetensors({"a": entry()}, bytes(7)),
+    "a name twice": safetensors(b'{"a":%s,"a":%s}' % ((json.dumps(entry()).encode(),) * 2), EIGHT),
+    "a key twice": safetensors(b'{"a":{"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]}}', EIGHT),
+    "a length that does not fit": safetensors({"a": entry(offsets=(0, 7))}, bytes(7)),
+    "a list as dtype": safetensors({"a": entry(dtype=[])}, EIGHT),
+    "an unknown dtype": safetensors({"a": entry(dtype="F8_E4M3")}, EIGHT),
+    "a huge shape": safetensors({"a": entry([2**62, 2**62])}, EIGHT),
+    "a nested shape": safetensors({"a": entry([[2]])}, EIGHT),
+    "a negative shape": safetensors({"a": entry([-1, -2])}, EIGHT),
+    "a boolean shape": safetensors({"a": entry([True, 2])}, EIGHT),
+    "a fractional shape": safetensors({"a": entry([2.0])}, EIGHT),
+    "65 dimensions": safetensors({"a": entry([1] * 64 + [2])}, EIGHT),
+    "offsets behind the end": safetensors({"a": entry(offsets=(2**40, 2**40 + 8))}, EIGHT),
+    "offsets the wrong way": safetensors({"a": entry([0], offsets=(8, 0))}, EIGHT),
+    "an entry that is a list": safetensors({"a": [1, 2]}, EIGHT),
+    "an entry with more": safetensors({"a": {**entry(), "more": 1}}, EIGHT),
+    "a header that is a list": safetensors([1, 2], EIGHT),
+    "a header that is nested deeply": safetensors(b"[" * 100_000, EIGHT),
+    "a number of 5,000 digits": safetensors(b'{"a":' + b"9" * 5000 + b"}", EIGHT),
+    "metadata that are no texts": safetensors({"__metadata__": {"a": 1}, "a": entry()}, EIGHT),
+    "a header longer than the file": struct.pack("<Q", 2**63) + b"{}",
+    "seven bytes": bytes(7),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_safetensors_file_that_is_not_what_it_says_is_refused(kind, tmp_path):
+    (tmp_path / "w.safetensors").write_bytes(HOSTILE[kind])
+    with pytest.raises(CheckpointError, match=r"w\.safetensors") as refused:
+        io.load(tmp_path / "w.safetensors")
+    assert len(str(refused.value)) < 400
+
+
+def test_a_header_that_was_changed_behind_the_checksum_is_noticed(tmp_path):
+    path = tmp_path / "w.safetensors"
+    io.save({"weight": wrap(np.ones((2, 3), np.float32)), "bias": wrap(np.zeros(3, np.float32))}, path)
+    data = path.read_bytes()
+    for before, after in ((b'"shape": [2, 3]', b'"shape": [3, 2]'), (b'"weight"', b'"weighs"')):
+        assert before in data
+        path.write_bytes(data.replace(before, after))
+        with pytest.raises(CheckpointError, match="does not match its checksum"):
+            io.load(path)
+
+
+def npy(header):
+    text = header.encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+
+
+def npz(**members):
+    content = BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(f"{name}.npy", data)
+    return content.getvalue()
+
+
+def twice():
+    content = BytesIO()
+    with warnings.catch_warnings(), zipfile.ZipFile(content, "w") as archive:
+        warnings.simplefilter("ignore")
+        for _ in range(2):
+            archive.writestr("a.npy", npy("{'descr': '<f4', 'fortran_order': False, 'shape': (0,), }\n"))
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (npz(a=npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000, 1000), }\n")), "does not fill"),
+        (npz(a=npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n") + b"N."), "Python objects"),
+        (npz(a=npy("__import__('os').system('true')\n")), "cannot be read"),
+        (twice(), "two members of one name"),
+    ],
+    ids=["a claim", "objects", "code", "one name twice"],
+)
+def test_an_npz_file_that_is_not_what_it_says_is_refused(data, message):
+    with pytest.raises(CheckpointError, match=message):
+        io.load(BytesIO(data))
+
+
+def test_a_compressed_bomb_is_refused_before_it_is_unpacked(monkeypatch):
+    monkeypatch.setattr("tinygrad_cnn.support.limits.FREE", 1 << 20)
+    head = npy("{'descr': '|u1', 'fortran_order': False, 'shape': (4194304,), }\n")
+    data = npz(a=head + bytes(4 << 20))
+    assert len(data) < 10_000
+    with pytest.raises(CheckpointError, match="claim to unpack to 4,194,"):
+        io.load(BytesIO(data))

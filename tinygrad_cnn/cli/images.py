@@ -6,17 +6,22 @@ MNIST's own recipe (yann.lecun.com): the ink scaled to fit 20×20, its centre of
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.support.errors import DataError
+from tinygrad_cnn.support.errors import DataError, MissingExtraError
 from tinygrad_cnn.support.extras import require
 
 __all__ = ["read_image"]
 
 Array = np.ndarray[Any, Any]
 
+#: What `predict` reads.
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+_MOST_PIXELS = 40_000_000
+_DRAFT = 1024
 #: Side of the square that the ink fills: digits leave a border, Fashion-MNIST's clothes do not.
 _INK = {"fashion-mnist": 28}
 _SIDE = 28
@@ -40,7 +45,16 @@ def _grey(path: str | os.PathLike[str]) -> Array:
     """(H, W) float32 in [0, 1]; what is transparent becomes white paper."""
     image_module = require("PIL.Image", extra="images", purpose="reading images")
     try:
-        with image_module.open(path) as picture:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Pillow warns of is checked here
+            picture = image_module.open(path, formats=FORMATS)
+        with picture:
+            picture.draft("L", (_DRAFT, _DRAFT))  # a large JPEG is decoded at a fraction of its size
+            if picture.size[0] * picture.size[1] > _MOST_PIXELS:
+                raise DataError(
+                    f"{path} has {picture.size[0]} × {picture.size[1]} pixels; scale it down to at most "
+                    f"{_MOST_PIXELS / 1e6:.0f} million"
+                )
             picture.load()
             if picture.mode.startswith("I") or picture.mode == "F":  # 16 and 32 bits: as wide as they are used
                 values = np.asarray(picture, np.float32)
@@ -53,8 +67,12 @@ def _grey(path: str | os.PathLike[str]) -> Array:
             return np.asarray(picture.convert("L"), np.float32) / 255
     except FileNotFoundError as error:
         raise DataError(f"there is no image {path}") from error
-    except (OSError, ValueError, SyntaxError, image_module.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be read as an image: {error}") from error
+    except (DataError, MissingExtraError):
+        raise
+    except Exception as error:  # a decoder meets damaged data in many ways
+        raise DataError(
+            f"{path} cannot be read as an image ({' or '.join(FORMATS)}): {type(error).__name__}: {error}"
+        ) from error
 
 
 def _to_bright_on_dark(grey: Array, path: Any) -> Array:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_cnn.support.errors import DataError
+from tinygrad_cnn.support.limits import DIMENSIONS, most
 
 __all__ = ["parse_idx", "read_idx", "write_idx"]
 
@@ -38,10 +39,11 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
         with open(path, "rb") as raw:
             zipped = raw.read(2) == _GZIP_MAGIC
             raw.seek(0)
+            stored = os.fstat(raw.fileno()).st_size
             if not zipped:
                 return parse_idx(raw, str(path))
             with gzip.GzipFile(fileobj=raw, mode="rb") as stream:
-                return parse_idx(stream, str(path))
+                return parse_idx(stream, str(path), stored)
     except EOFError as error:
         raise DataError(
             f"{path}: the compressed data end too early; the file is truncated, fetch it again"
@@ -54,8 +56,8 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def parse_idx(stream: IO[bytes] | gzip.GzipFile, name: str) -> npt.NDArray[Any]:
-    """The array in an open IDX stream; `name` stands in the errors.
+def parse_idx(stream: IO[bytes] | gzip.GzipFile, name: str, stored: int | None = None) -> npt.NDArray[Any]:
+    """The array in an open IDX stream; `name` stands in the errors, `stored` the size of a compressed file.
 
     Reads one byte past the promised end, to see that it is the end.
     """
@@ -66,6 +68,8 @@ def parse_idx(stream: IO[bytes] | gzip.GzipFile, name: str) -> npt.NDArray[Any]:
             f"the number of dimensions, got {head.hex(' ') or 'nothing'}"
         )
     dtype, ndim = np.dtype(_TYPES[head[2]]), head[3]
+    if ndim > DIMENSIONS:
+        raise DataError(f"{name}: its header promises {ndim} dimensions; an array has at most {DIMENSIONS}")
     sizes = stream.read(4 * ndim)
     if len(sizes) < 4 * ndim:
         raise DataError(
@@ -73,13 +77,22 @@ def parse_idx(stream: IO[bytes] | gzip.GzipFile, name: str) -> npt.NDArray[Any]:
         )
     shape = tuple(int(n) for n in np.frombuffer(sizes, ">u4"))
     expected = math.prod(shape) * dtype.itemsize
-    payload = _read_up_to(stream, expected + 1)
+    limit = expected if stored is None else min(expected, most(stored))
+    payload = _read_up_to(stream, limit + 1)
+    if len(payload) > limit and expected > limit:
+        raise DataError(
+            f"{name}: its {stored:,} compressed bytes unpack to more than {limit:,}; if you trust it, unpack it with "
+            "gunzip"
+        )
     if len(payload) != expected:
         promise = f"{name}: its header promises shape {shape}, {expected:,} bytes of data, but the file holds"
         if len(payload) > expected:
             raise DataError(f"{promise} more; it is not what it says, fetch it again")
         raise DataError(f"{promise} only {len(payload):,}; it is truncated, fetch it again")
-    array = np.frombuffer(payload, dtype).reshape(shape)
+    try:
+        array = np.frombuffer(payload, dtype).reshape(shape)
+    except ValueError as error:  # no entries, and sizes that overflow
+        raise DataError(f"{name}: its header promises shape {shape}, which no array can have ({error})") from error
     return array.astype(dtype.newbyteorder("="))  # a copy: writable, and native whatever the file's order
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import os
 import zipfile
 from typing import Any
@@ -18,6 +19,7 @@ from tinygrad_cnn.autograd.handle import wrap
 from tinygrad_cnn.io.atomic import read_bytes, write_atomically
 from tinygrad_cnn.io.tree import flatten, unflatten
 from tinygrad_cnn.support.errors import CheckpointError
+from tinygrad_cnn.support.limits import most
 
 __all__ = ["load_npz", "save_npz"]
 
@@ -63,6 +65,12 @@ def from_bytes(data: bytes, name: str) -> Any:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()
+            if len(set(names)) != len(names):
+                raise ValueError("it holds two members of one name")
+            if (claimed := sum(info.file_size for info in archive.infolist())) > most(len(data)):
+                raise ValueError(
+                    f"its {len(data):,} bytes claim to unpack to {claimed:,}; if you trust it, read it with numpy.load"
+                )
             arrays = {n[:-4]: _read(archive, n) for n in names if n.endswith(".npy")}
             text = archive.read(_TREE).decode() if _TREE in names else None
         if text is not None and not signed:
@@ -84,5 +92,18 @@ def _add(archive: zipfile.ZipFile, name: str, content: Any) -> None:
 
 
 def _read(archive: zipfile.ZipFile, name: str) -> np.ndarray[Any, Any]:
-    array = np.lib.format.read_array(io.BytesIO(archive.read(name)), allow_pickle=False)
-    return array.astype(array.dtype.newbyteorder("="), copy=False)  # the file may hold the other byte order
+    content = archive.read(name)
+    stream = io.BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
+    if read is None:
+        raise ValueError(f"the member {name!r} has version {version} of the .npy format")
+    shape, fortran, dtype = read(stream)
+    if dtype.hasobject:
+        raise ValueError(f"the member {name!r} holds Python objects, which are never read")
+    body = memoryview(content)[stream.tell() :]
+    if dtype.itemsize * math.prod(shape) != len(body):  # before NumPy allocates what the header says
+        raise ValueError(f"the member {name!r} of shape {shape} and {dtype} does not fill its {len(body):,} bytes")
+    array = np.frombuffer(body, dtype) if len(body) else np.empty(math.prod(shape), dtype)
+    array = array.reshape(shape, order="F" if fortran else "C")
+    return array.astype(array.dtype.newbyteorder("="))  # writable, whatever byte order the file has

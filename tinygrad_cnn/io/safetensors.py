@@ -1,15 +1,17 @@
 """The safetensors form: named tensors and nothing else, as most public weights are published today.
 
 8 bytes: length of the header; the header in JSON: {name: {dtype, shape, data_offsets}}; then the bytes. Ours
-also carry a SHA-256 of the data in the header's `__metadata__`.
+also carry a SHA-256 of the entries and the data in the header's `__metadata__` (version 0.1: of the data alone).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import struct
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ import numpy as np
 from tinygrad_cnn.autograd.handle import unwrap, wrap
 from tinygrad_cnn.io.atomic import read_bytes, write_atomically
 from tinygrad_cnn.support.errors import CheckpointError
+from tinygrad_cnn.support.limits import DIMENSIONS
 
 __all__ = ["load_safetensors", "save_safetensors"]
 
@@ -51,10 +54,7 @@ def save_safetensors(
         }
         pieces.append(raw)
         position += len(raw)
-    digest = hashlib.sha256()
-    for raw in pieces:
-        digest.update(raw)
-    header["__metadata__"] = {**(metadata or {}), "sha256": digest.hexdigest()}
+    header["__metadata__"] = {**(metadata or {}), _SIGNATURE: _signature(header, pieces)}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)  # the data start on a multiple of 8 bytes
     write_atomically(path, [struct.pack("<Q", len(text)), text, *pieces])
@@ -67,53 +67,96 @@ def load_safetensors(path: str | os.PathLike[str]) -> dict[str, Any]:
     header, start = _header(data, name)
     metadata = header.pop("__metadata__", {})
     body = memoryview(data)[start:]
-    end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
-    if len(body) != end:
-        raise CheckpointError(
-            f"{name} is damaged: its header promises {end:,} bytes of data, the file holds {len(body):,}"
-        )
-    signature = metadata.get("sha256") if isinstance(metadata, dict) else None
-    if signature is not None and hashlib.sha256(body).hexdigest() != signature:
+    _check_layout(header, len(body), name)
+    signed = _SIGNATURE in metadata and metadata[_SIGNATURE] != _signature(header, [body])
+    if signed or "sha256" in metadata and metadata["sha256"] != hashlib.sha256(body).hexdigest():
         raise CheckpointError(f"{name} is damaged: its content does not match its checksum")
-    return {key: wrap(_tensor(body, entry, key, name)) for key, entry in header.items()}
+    return {key: wrap(_tensor(body, entry)) for key, entry in header.items()}
+
+
+#: The entry of `__metadata__` that holds the checksum of all the rest.
+_SIGNATURE = "sha256_of_entries_and_data"
+_WIDTHS = {"BF16": 2, **{name: np.dtype(code).itemsize for name, code in _DTYPES.items()}}
+_MOST = 100 << 20  # the format's own bound on a header
+
+
+def _signature(entries: dict[str, Any], pieces: Iterable[Any]) -> str:
+    """SHA-256 of the entries of the tensors, in a fixed form, and of their bytes."""
+    found = hashlib.sha256(json.dumps(entries, sort_keys=True).encode())
+    for piece in pieces:
+        found.update(piece)
+    return found.hexdigest()
 
 
 def _header(data: bytes, name: str) -> tuple[dict[str, Any], int]:
     size = struct.unpack("<Q", data[:8])[0] if len(data) >= 8 else -1
-    if not 0 < size <= len(data) - 8:
+    if not 0 < size <= min(len(data) - 8, _MOST):
         raise CheckpointError(
             f"{name} is truncated, damaged or no .safetensors file: its header is not complete"
         )
     try:
-        header = json.loads(data[8 : 8 + size])
+        header = json.loads(data[8 : 8 + size], object_pairs_hook=_without_duplicates)
+        if not isinstance(header, dict):
+            raise ValueError("it is no JSON object")
         for key, entry in header.items():
-            if key != "__metadata__":
-                first, last = entry["data_offsets"]
-                if not (isinstance(first, int) and isinstance(last, int) and 0 <= first <= last):
-                    raise ValueError(f"offsets {first} to {last}")
-                if not all(isinstance(n, int) and n >= 0 for n in entry["shape"]):
-                    raise ValueError(f"shape {entry['shape']}")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            if key == "__metadata__":
+                if not isinstance(entry, dict) or not all(isinstance(text, str) for text in entry.values()):
+                    raise ValueError("its __metadata__ holds something other than texts")
+            else:
+                _check_entry(key, entry)
+    except (ValueError, TypeError, RecursionError) as error:
         raise CheckpointError(
             f"{name} is damaged or no .safetensors file: its header is unreadable ({error})"
         ) from error
     return header, 8 + size
 
 
-def _tensor(body: memoryview, entry: dict[str, Any], key: str, name: str) -> np.ndarray[Any, Any]:
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands in it twice")
+    return found
+
+
+def _check_entry(key: str, entry: Any) -> None:
+    """Raise ValueError unless the entry is one of a tensor whose shape and dtype fill its bytes."""
+    if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
+        raise ValueError(f"{key[:80]!r} expected an entry of dtype, shape and data_offsets")
+    dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if not isinstance(dtype, str) or dtype not in _WIDTHS:
+        raise ValueError(f"{key[:80]!r} has the dtype {str(dtype)[:40]!r}, which NumPy does not have")
+    if not _are_counts(shape) or len(shape) > DIMENSIONS:
+        raise ValueError(f"{key[:80]!r} expected a shape of at most {DIMENSIONS} sizes from 0 on")
+    if not _are_counts(offsets) or len(offsets) != 2:
+        raise ValueError(f"{key[:80]!r} expected two data_offsets")
+    if offsets[1] - offsets[0] != math.prod(shape) * _WIDTHS[dtype]:
+        raise ValueError(f"{key[:80]!r} has {offsets[1] - offsets[0]:,} bytes, which its shape and dtype do not fill")
+
+
+def _are_counts(values: Any) -> bool:
+    return isinstance(values, list) and all(type(n) is int and 0 <= n < 2**63 for n in values)
+
+
+def _check_layout(header: dict[str, Any], size: int, name: str) -> None:
+    """Raise CheckpointError unless the tensors fill the data without holes, overlaps or surplus."""
+    end = 0
+    for first, last in sorted(entry["data_offsets"] for entry in header.values()):
+        if first != end:
+            what = "leaves a hole between" if first > end else "overlaps"
+            raise CheckpointError(f"{name} is damaged: its header {what} tensors, at byte {min(first, end):,}")
+        end = last
+    if size != end:
+        raise CheckpointError(
+            f"{name} is damaged: its header promises {end:,} bytes of data, the file holds {size:,}"
+        )
+
+
+def _tensor(body: memoryview, entry: dict[str, Any]) -> np.ndarray[Any, Any]:
     first, last = entry["data_offsets"]
-    shape, kind = tuple(entry["shape"]), entry.get("dtype")
-    if kind == "BF16":
+    if entry["dtype"] == "BF16":
         # The upper half of a float32.
         raw = np.frombuffer(body[first:last], "<u2").astype(np.uint32) << 16
         array: np.ndarray[Any, Any] = raw.view(np.float32)
-    elif kind in _DTYPES:
-        width = np.dtype(_DTYPES[kind]).itemsize
-        array = np.frombuffer(body[first : last - (last - first) % width], _DTYPES[kind]).copy()
     else:
-        raise CheckpointError(f"{name}: the tensor {key!r} has the dtype {kind!r}, which NumPy does not have")
-    if array.size != int(np.prod(shape, dtype=object)):
-        raise CheckpointError(
-            f"{name} is damaged: {key!r} of shape {shape} does not fill its {last - first:,} bytes"
-        )
-    return array.reshape(shape)
+        array = np.frombuffer(body[first:last], _DTYPES[entry["dtype"]]).copy()
+    return array.reshape(entry["shape"])
