@@ -25,16 +25,17 @@ from tinygrad_cnn.debug.conditions import NAMES, Namespace, norm
 from tinygrad_cnn.debug.node import Node, Op
 from tinygrad_cnn.debug.passes import Visit
 from tinygrad_cnn.debug.paused import Paused, Stop, Watch
+from tinygrad_cnn.debug.recorded import VERSION, recorded_states
 from tinygrad_cnn.debug.snapshot import describe_visit, frames, watches
 from tinygrad_cnn.debug.walking import Walk
 from tinygrad_cnn.support.errors import DataError, UsageError
+from tinygrad_cnn.support.json_file import read_json
 from tinygrad_cnn.viz.collect import CollectOptions, collect
 from tinygrad_cnn.viz.description import Description, Downstream, Step, plain
 from tinygrad_cnn.viz.files import write_text
 from tinygrad_cnn.viz.graphs import Graph
 from tinygrad_cnn.viz.summary import summarise
 
-VERSION = 1
 #: Pixels of a picture in a file; none in passes of more than so many nodes.
 PIXELS, PICTURED = 256, 2000
 
@@ -67,7 +68,7 @@ class Replay(Walk):
     """
 
     def __init__(self, data: Any) -> None:
-        self.states: list[dict[str, Any]] = _states(data)
+        self.states: list[dict[str, Any]] = recorded_states(data)
         try:
             made: dict[int, _Node] = {}
             for state in self.states:
@@ -90,11 +91,7 @@ class Replay(Walk):
     @classmethod
     def load(cls, path: Any) -> Replay:
         """Read a file that `record` wrote. Raises DataError when it is none, or damaged."""
-        try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
-            raise DataError(f"cannot read the replay {path}: {error}") from error
-        return cls(data)
+        return cls(read_json(path, "the replay"))
 
     @property
     def position(self) -> int:
@@ -216,20 +213,6 @@ class _Names(Namespace):
         if name in NAMES:
             raise UsageError(f"a replay holds summaries, not arrays: {name} needs the program itself")
         raise KeyError(name)
-
-
-def _states(data: Any) -> list[dict[str, Any]]:
-    replay = data.get("replay") if isinstance(data, dict) else None
-    if not isinstance(replay, dict) or not isinstance(replay.get("states"), list):
-        raise DataError("expected a replay written by session.record(…), got another kind of JSON")
-    if replay.get("version") != VERSION:
-        raise DataError(
-            f"this replay has version {replay.get('version')!r}, this package reads {VERSION}: record it again"
-        )
-    states = replay["states"]
-    if not states or not all(isinstance(s, dict) and isinstance(s.get("node"), dict) for s in states):
-        raise DataError("this replay is damaged: a state without a node")
-    return states
 
 
 def _description(session: Paused, visits: Any, title: str) -> Description:

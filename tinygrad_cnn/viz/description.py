@@ -19,18 +19,23 @@ field, with the rules
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import os
 import types
 import typing
+from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tinygrad_cnn.support.errors import DataError
+from tinygrad_cnn.support.json_file import read_json
 from tinygrad_cnn.viz.files import write_text
+
+R = TypeVar("R")
 
 SCHEMA = "tinygrad_cnn.graph"
 VERSION = 1
@@ -304,25 +309,132 @@ class Description:
                 f"this graph description has version {data.get('version')!r}, this package reads {VERSION}: "
                 "save it again with this version"
             )
+        description = read_record(cls, data, "this graph description")
         try:
-            return _read(cls, data)
-        except (TypeError, ValueError, AttributeError, KeyError) as error:
+            _check(description)
+        except ValueError as error:
             raise DataError(f"this graph description is damaged: {error}") from error
+        return description
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Description:
         """Read a description saved with `save`. Raises DataError when it is no such file."""
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-            data = json.loads(text)
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise DataError(f"cannot read the graph description {path}: {error}") from error
-        return cls.from_dict(data)
+        return cls.from_dict(read_json(path, "the graph description"))
 
 
 def plain(record: Any) -> Any:
     """A record (or numbers, lists, dicts of them) as JSON-able data."""
     return _plain(record)
+
+
+def read_record(kind: type[R], data: Any, what: str) -> R:
+    """A record of the class `kind` from plain data, every field of the type it is declared with.
+
+    Raises DataError, which begins with `what`, for anything else.
+    """
+    try:
+        return _read(kind, data)
+    except (TypeError, ValueError, ArithmeticError, RecursionError) as error:
+        raise DataError(f"{what} is damaged: {error}") from error
+
+
+# --- what a description promises --------------------------------------------------------------------
+
+DIRECTIONS = ("TB", "LR", "BT", "RL")
+THEMES = ("auto", "light", "dark")
+_CHOICES = {
+    "kind": ("graph", "compare"), "direction": DIRECTIONS, "theme": THEMES,
+    "gradients": ("run", "left", "given", "none"), "alarm": ("", "nan", "inf"),
+    "structure": ("identity", "diagonal", "selection", "linear", "general"),
+    "change": ("", "added", "removed", "changed", "same"),
+}  # fmt: skip
+
+
+def _check(description: Description) -> None:
+    """Raise ValueError unless words are among those there are, references lead somewhere, and nothing is its own
+    ancestor."""
+    for name in ("kind", "direction", "theme", "gradients"):
+        _check_choice(name, getattr(description, name))
+    nodes = _by_id("node", [node.id for node in description.nodes])
+    edges = _by_id("edge", [edge.id for edge in description.edges])
+    modules = _by_id("module", [module.path for module in description.modules])
+    for node in description.nodes:
+        _check_choice("alarm", node.alarm)
+        _check_choice("change", node.change)
+        _check_known("the module of a node", node.module, modules)
+        for summary in (node.value, node.gradient):
+            _check_image(summary)
+    for edge in description.edges:
+        _check_choice("change", edge.change)
+        _check_known("the start of an edge", edge.from_, nodes)
+        _check_known("the end of an edge", edge.to, nodes)
+        if edge.local is not None:
+            _check_choice("structure", edge.local.structure)
+            _check_image(edge.local.factor)
+        _check_image(edge.contribution)
+    for module in description.modules:
+        _check_known("the parent of a module", module.parent, modules)
+        for path in module.children:
+            _check_known("a child of a module", path, modules)
+        for node_id in module.nodes:
+            _check_known("a node of a module", node_id, nodes)
+    for step in description.steps:
+        _check_known("the node of a step", step.node, nodes)
+        for product in step.downstream:
+            _check_known("the edge of a product", product.edge, edges)
+    _check_known("the loss", description.loss, nodes)
+    _check_acyclic("edges", nodes, [(edge.from_, edge.to) for edge in description.edges])
+    inside = [(module.path, path) for module in description.modules for path in module.children]
+    inside += [(module.parent, module.path) for module in description.modules if module.parent is not None]
+    _check_acyclic("modules", modules, inside)
+
+
+def _check_choice(name: str, word: str) -> None:
+    if word not in _CHOICES[name]:
+        raise ValueError(f"{name} expected one of {', '.join(map(repr, _CHOICES[name]))}, got {_short(word)}")
+
+
+def _by_id(what: str, ids: list[str]) -> set[str]:
+    found = set(ids)
+    if len(found) != len(ids):
+        raise ValueError(f"two {what}s have the same name")
+    return found
+
+
+def _check_known(what: str, name: str | None, known: set[str]) -> None:
+    if name is not None and name not in known:
+        raise ValueError(f"{what} is {_short(name)}, which is not there")
+
+
+def _check_acyclic(what: str, names: Iterable[str], pairs: Iterable[tuple[str, str]]) -> None:
+    """Kahn's algorithm: what is left when nothing without predecessors remains is a cycle."""
+    after: dict[str, set[str]] = {name: set() for name in names}
+    for first, second in pairs:
+        after[first].add(second)
+    before = dict.fromkeys(after, 0)
+    for others in after.values():
+        for name in others:
+            before[name] += 1
+    ready = [name for name, count in before.items() if not count]
+    done = 0
+    while ready:
+        done += 1
+        for name in after[ready.pop()]:
+            before[name] -= 1
+            if not before[name]:
+                ready.append(name)
+    if done != len(after):
+        raise ValueError(f"its {what} form a cycle")
+
+
+def _check_image(summary: Summary | None) -> None:
+    image = summary.image if summary is not None else None
+    if image is None:
+        return
+    if min(image.rows, image.cols, image.tiles) < 0 or image.channels not in (1, 3):
+        raise ValueError("a picture of negative size")
+    if len(base64.b64decode(image.data, validate=True)) != image.tiles * image.rows * image.cols:
+        raise ValueError("a picture whose data do not fill it")
 
 
 # --- records to plain data and back ---------------------------------------------------------------
@@ -385,17 +497,22 @@ def _as(hint: Any, value: Any) -> Any:
         if not isinstance(value, list):
             raise TypeError(f"expected a list, got {_short(value)}")
         (inner,) = typing.get_args(hint)
-        return list(value) if inner in (int, str, Any) else [_as(inner, v) for v in value]
+        if inner in (int, str):
+            if not all(type(v) is inner for v in value):
+                raise TypeError(f"expected a list of {inner.__name__}, got {_short(value)}")
+            return list(value)
+        return list(value) if inner is Any else [_as(inner, v) for v in value]
     if origin is dict:
         if not isinstance(value, dict):
             raise TypeError(f"expected an object, got {_short(value)}")
-        return dict(value)
+        inner = typing.get_args(hint)[1]
+        return dict(value) if inner is Any else {key: _as(inner, v) for key, v in value.items()}
     if hint is float:
         if isinstance(value, bool) or not isinstance(value, (int, float, str)):
             raise TypeError(f"expected a number, got {_short(value)}")
         return float(value)
     if hint in (int, str, bool):
-        if not isinstance(value, hint):
+        if type(value) is not hint:
             raise TypeError(f"expected {hint.__name__}, got {_short(value)}")
         return value
     if not isinstance(value, dict):

@@ -174,7 +174,7 @@ def _box(box: Box, colours: Theme, before: str, around: Module | None = None) ->
     if node.gradient is not None:
         rows.append(f'<FONT COLOR="{colours.ramp[-1]}">{_told("grad", node.gradient)}</FONT>')
     if node.alarm:
-        rows.append(f'<FONT COLOR="{colours.alarm}"><B>{node.alarm}</B></FONT>')
+        rows.append(f'<FONT COLOR="{colours.alarm}"><B>{clean(node.alarm)}</B></FONT>')
         attributes |= {"color": colours.alarm, "penwidth": "2.2"}
     if node.change:
         if node.other is not None and node.other.gradient is not None and node.change != "removed":
@@ -322,7 +322,7 @@ def local_label(local: Local) -> str:
     if local.structure == "identity":
         return "× 1"
     if len(local.text) > 28:
-        return local.structure
+        return clean(local.structure)
     return clean(mapping(local.text) if is_mapping(local.text) else f"× {local.text}")
 
 

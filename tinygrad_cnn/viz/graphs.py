@@ -18,7 +18,7 @@ from tinygrad_cnn.autograd.handle import Handle, wrap
 from tinygrad_cnn.support.errors import UsageError
 from tinygrad_cnn.viz.caller_names import of_caller
 from tinygrad_cnn.viz.collect import CollectOptions, collect
-from tinygrad_cnn.viz.description import Description
+from tinygrad_cnn.viz.description import DIRECTIONS, THEMES, Description
 from tinygrad_cnn.viz.files import write_bytes, write_text
 from tinygrad_cnn.viz.highlight import mark
 from tinygrad_cnn.viz.text import text
@@ -26,8 +26,6 @@ from tinygrad_cnn.viz.text import text
 if TYPE_CHECKING:
     import graphviz
 
-DIRECTIONS = ("TB", "LR", "BT", "RL")
-THEMES = ("auto", "light", "dark")
 #: `print(graph)` ends behind so many nodes, and says so; `text()` gives all.
 PRINTED = 500
 FileName = str | os.PathLike[str]

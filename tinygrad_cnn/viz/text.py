@@ -116,7 +116,7 @@ def _title(node: Node, short: bool = False) -> str:
     if node.module and not node.leaf and not short:
         module = printable(node.module, 30)
         title += f"  {module}" if module.startswith("[") else f"  [{module}]"
-    return title + (f"  {node.alarm.upper()}!" if node.alarm else "")
+    return title + (f"  {printable(node.alarm.upper())}!" if node.alarm else "")
 
 
 def _shape(node: Node) -> str:
@@ -162,7 +162,7 @@ def _how(edge: Edge | None) -> str:
     local = printable(text if text != edge.local.text else f"× {text}", 32)
     down = edge.contribution
     arrived = f"↑ {size(down)}  " if down is not None and down.scalar is None else ""
-    return f"{arrived}{local}" + (f" ({edge.local.structure})" if edge.local.structure != "identity" else "")
+    return f"{arrived}{local}" + (f" ({printable(edge.local.structure)})" if edge.local.structure != "identity" else "")
 
 
 # --- columns ----------------------------------------------------------------------------------------
