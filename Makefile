@@ -21,7 +21,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 HOUSE := pyproject.toml constraints.txt
 
-.PHONY: help demo test lint types bench oracle compare conformance memcheck notebooks clean
+.PHONY: help demo test lint types bench oracle compare conformance memcheck fuzz notebooks clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -61,6 +61,9 @@ conformance: $(VENV)/.oracle ## run PyTorch's own samples of every shared op on 
 memcheck: $(VENV)/.dev ## every compiled kernel on 48,000 random and hostile calls, with guard pages around all arrays
 	$(BIN)/python -m tests.memcheck --count 24000 --seed 0
 	$(BIN)/python -m tests.memcheck --count 24000 --seed 1 --no-bounds-check
+
+fuzz: $(VENV)/.dev ## every reader of files on 5,000 damaged ones
+	$(BIN)/python -m tests.fuzz --count 5000
 
 clean: ## remove the environment and the caches (runs/ stays)
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

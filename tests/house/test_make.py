@@ -36,7 +36,7 @@ def stub_python(folder, version):
 @needs_make
 @pytest.mark.parametrize(
     "target",
-    ["demo", "test", "lint", "types", "bench", "oracle", "compare", "conformance", "memcheck", "notebooks"],
+    ["demo", "test", "lint", "types", "bench", "oracle", "compare", "conformance", "memcheck", "fuzz", "notebooks"],
 )
 def test_every_target_makes_its_environment_from_nothing(checkout, target):
     done = make("-n", target, cwd=checkout)

@@ -38,7 +38,7 @@ def read_image(path: str | os.PathLike[str], data: str) -> Array:
     grey = _to_bright_on_dark(_grey(path), path)
     if grey.shape == (_SIDE, _SIDE) and _border(grey) < _FAINT:
         return grey[None]
-    return _centred(grey, _INK.get(data, 20))[None]
+    return _centred(grey, _INK.get(data, 20), path)[None]
 
 
 def _grey(path: str | os.PathLike[str]) -> Array:
@@ -90,9 +90,11 @@ def _border(grey: Array) -> float:
     return float(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
 
 
-def _centred(grey: Array, ink_side: int) -> Array:
+def _centred(grey: Array, ink_side: int, path: Any) -> Array:
     image_module = require("PIL.Image", extra="images", purpose="reading images")
     rows, columns = (np.flatnonzero((grey > _FAINT).any(axis)) for axis in (1, 0))
+    if not rows.size:
+        raise DataError(f"{path} is blank: no pixel stands out from its background")
     ink = grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     scale = ink_side / max(ink.shape)
     size = [max(1, round(n * scale)) for n in ink.shape]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ import numpy as np
 
 from tinygrad_cnn import datasets, models
 from tinygrad_cnn.io.atomic import PARTIAL, write_atomically
-from tinygrad_cnn.support.errors import CheckpointError, OutputError, UsageError
+from tinygrad_cnn.support.errors import CheckpointError, DataError, OutputError, UsageError, brief
+from tinygrad_cnn.support.json_file import read_json
 from tinygrad_cnn.training.checkpoint import BEST, HISTORY, LAST, load_weights
+from tinygrad_cnn.viz.description import read_record
 
 __all__ = ["CONFIG", "Config", "choose_folder", "fingerprint", "load_trained", "locked", "newest_run", "take_place"]
 
@@ -61,15 +64,27 @@ class Config:
         """The configuration of the run in `folder`; CheckpointError when there is none."""
         if not folder.is_dir():
             raise CheckpointError(f"there is no run folder {folder}; `tinygrad-cnn train --out {folder}` makes one")
+        path = folder / CONFIG
+        if not path.exists():
+            raise CheckpointError(f"{folder} is no run folder: it holds no {CONFIG}")
         try:
-            values = json.loads((folder / CONFIG).read_text())
             # An option that is newer than the run has its default.
-            known = [field.name for field in fields(cls) if field.default is MISSING or field.name in values]
-            return cls(**{name: values[name] for name in known})
-        except FileNotFoundError as error:
-            raise CheckpointError(f"{folder} is no run folder: it holds no {CONFIG}") from error
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(f"{folder / CONFIG} is damaged: {type(error).__name__}: {error}") from error
+            config = read_record(cls, read_json(path, "the file"), "its content")
+        except DataError as error:
+            raise CheckpointError(f"{path} is damaged: {brief(error)}") from error
+        for name, holds in config._bounds().items():
+            if not holds:
+                raise CheckpointError(f"{path} is damaged: {name} is {getattr(config, name)!r}")
+        return config
+
+    def _bounds(self) -> dict[str, bool]:
+        """For each number, whether it is one that `train` would have taken."""
+        return {
+            "epochs": self.epochs >= 1, "batch_size": self.batch_size >= 1, "seed": self.seed >= 0,
+            "lr": 0 < self.lr < math.inf, "validation": 0 <= self.validation < 1, "shift": self.shift >= 0,
+            "threads": self.threads is None or self.threads >= 1,
+            "weight_decay": self.weight_decay is None or 0 <= self.weight_decay < math.inf,
+        }  # fmt: skip
 
 
 def choose_folder(out: str | None, model: str, data: str, overwrite: bool) -> tuple[Path, Path | None]:

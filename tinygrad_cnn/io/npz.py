@@ -18,7 +18,7 @@ import numpy as np
 from tinygrad_cnn.autograd.handle import wrap
 from tinygrad_cnn.io.atomic import read_bytes, write_atomically
 from tinygrad_cnn.io.tree import flatten, unflatten
-from tinygrad_cnn.support.errors import CheckpointError
+from tinygrad_cnn.support.errors import CheckpointError, brief
 from tinygrad_cnn.support.limits import most
 
 __all__ = ["load_npz", "save_npz"]
@@ -82,7 +82,7 @@ def from_bytes(data: bytes, name: str) -> Any:
         # Without a valid checksum at its end a file may break zipfile and numpy in many ways.
         raise CheckpointError(
             f"{name} cannot be read: it is truncated, damaged or no .npz file ({type(error).__name__}: "
-            f"{error}); use another copy or checkpoint"
+            f"{brief(error)}); use another copy or checkpoint"
         ) from error
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from tinygrad_cnn.autograd.handle import unwrap, wrap
 from tinygrad_cnn.io.atomic import read_bytes, write_atomically
-from tinygrad_cnn.support.errors import CheckpointError
+from tinygrad_cnn.support.errors import CheckpointError, brief
 from tinygrad_cnn.support.limits import DIMENSIONS
 
 __all__ = ["load_safetensors", "save_safetensors"]
@@ -106,7 +106,7 @@ def _header(data: bytes, name: str) -> tuple[dict[str, Any], int]:
                 _check_entry(key, entry)
     except (ValueError, TypeError, RecursionError) as error:
         raise CheckpointError(
-            f"{name} is damaged or no .safetensors file: its header is unreadable ({error})"
+            f"{name} is damaged or no .safetensors file: its header is unreadable ({brief(error)})"
         ) from error
     return header, 8 + size
 

@@ -4,7 +4,7 @@ Each also is the built-in error that a Python caller would expect, so `except Va
 This module imports nothing; anyone may raise from it, and `cli` catches `UserError`.
 """
 
-__all__ = ["CheckpointError", "DataError", "MissingExtraError", "OutputError", "UsageError", "UserError"]
+__all__ = ["CheckpointError", "DataError", "MissingExtraError", "OutputError", "UsageError", "UserError", "brief"]
 
 
 class UserError(Exception):
@@ -29,3 +29,9 @@ class OutputError(UserError, OSError):
 
 class MissingExtraError(UserError, ImportError):
     """An optional package that is not installed, or is installed but broken."""
+
+
+def brief(error: BaseException, longest: int = 300) -> str:
+    """The message of an error as one line of at most `longest` characters, to stand in another message."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= longest else text[: longest - 1] + "…"

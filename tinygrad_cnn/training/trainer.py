@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 from tinygrad_cnn.autograd.handle import unwrap
-from tinygrad_cnn.support.errors import CheckpointError, UserError
+from tinygrad_cnn.support.errors import CheckpointError, UserError, brief
 from tinygrad_cnn.training.evaluation import cross_entropy, evaluate, is_classification, split_batch
 from tinygrad_cnn.training.history import History
 from tinygrad_cnn.utils.data.randomness import numpy_generator
@@ -221,17 +221,19 @@ class Trainer:
             self.optimizer.load_state_dict(state["optimizer"])
             if self.scheduler is not None:
                 self.scheduler.load_state_dict(state["scheduler"])
-            place = state["place"]
-            self.epoch, self.batch, self.step = place["epoch"], place["batch"], place["step"]
-            self.seconds = place["seconds"]
-            self._loss_sum, self._correct, self._seen, self._judged = place["sums"]
-            self._restored = state["generators"]
-            states = state["callbacks"]
-        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-            raise CheckpointError(f"the checkpoint does not fit this model or optimiser: {error}") from error
-        self.history = History(state["history"])
-        for callback, its_state in zip(self.callbacks, states):
-            callback.load_state_dict(its_state)
+            self.history = History(_checked("history", state["history"], list, dict))
+            place = _checked("place", state["place"], dict)
+            self.epoch, self.batch, self.step = _counts("place", [place[name] for name in ("epoch", "batch", "step")])
+            self.seconds, *sums = _numbers("place", [place["seconds"], *place["sums"]])
+            self._loss_sum, self._correct, self._seen, self._judged = sums  # type: ignore[assignment]
+            generators = _checked("generators", state["generators"], dict)
+            for name in ("now", "epoch_start"):
+                _checked("generators", generators[name], list)
+            self._restored = generators
+            for callback, its_state in zip(self.callbacks, _checked("callbacks", state["callbacks"], list, dict)):
+                callback.load_state_dict(its_state)
+        except (KeyError, TypeError, ValueError, ArithmeticError, LookupError, RuntimeError, AttributeError) as error:
+            raise CheckpointError(f"the checkpoint does not fit this model or optimiser: {brief(error)}") from error
 
     def _generator_states(self) -> list[Any]:
         return [numpy_generator(owner).bit_generator.state for owner in self._generators]
@@ -243,7 +245,29 @@ class Trainer:
                 f"{len(self._generators)}: continue with the loader it was made with"
             )
         for owner, state in zip(self._generators, states):
-            numpy_generator(owner).bit_generator.state = state
+            try:
+                numpy_generator(owner).bit_generator.state = state
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
+                raise CheckpointError(f"the checkpoint holds no state of a random generator: {brief(error)}") from error
+
+
+def _checked(name: str, value: Any, kind: Any, inner: Any = None) -> Any:
+    """`value` if it is of that kind, and so is all in it; TypeError names the part of the state that is not."""
+    if not isinstance(value, kind) or inner is not None and not all(isinstance(v, inner) for v in value):
+        raise TypeError(f"its {name} is a {type(value).__name__} of something else")
+    return value
+
+
+def _counts(name: str, values: list[Any]) -> list[int]:
+    if not all(type(v) is int and v >= 0 for v in values):
+        raise TypeError(f"its {name} holds something other than counts")
+    return values
+
+
+def _numbers(name: str, values: list[Any]) -> list[float]:
+    if not all(type(v) in (int, float) for v in values):
+        raise TypeError(f"its {name} holds something other than numbers")
+    return values
 
 
 def _length(loader: Any) -> int | None:
