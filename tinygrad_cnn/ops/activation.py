@@ -51,7 +51,8 @@ relu_op = E(
 relu6_op = E(
     "relu6",
     lambda x: np.clip(x, 0, 6),
-    lambda y, _x: (y > 0) & (y < 6),
+    # NaN passes its gradient on, here and below: PyTorch asks where the function is flat.
+    lambda y, _x: np.logical_not((y <= 0) | (y >= 6)),
     formula="min(max(x, 0), 6)",
     local=("1 where 0 < x < 6",),
 )
@@ -117,15 +118,15 @@ def rrelu(
 
 @public
 def threshold(input: Array, threshold: float, value: float, inplace: bool = False) -> Array:
-    """x where x > threshold, else `value`."""
-    return _maybe_inplace(input, where(unwrap(input) > threshold, input, value), inplace)
+    """x where x > threshold (NaN stays NaN), else `value`."""
+    return _maybe_inplace(input, where(unwrap(input) <= threshold, value, input), inplace)
 
 
 # --- exponential units -----------------------------------------------------------------------------
 
 elu_op = E(
     "elu", lambda x, alpha, scale, rate: _elu(x, alpha, scale, rate),
-    lambda _y, x, alpha, scale, rate: np.where(x > 0, scale, scale * alpha * rate * np.exp(np.minimum(x, 0) * rate)),
+    lambda _y, x, alpha, scale, rate: np.where(x <= 0, scale * alpha * rate * np.exp(np.minimum(x, 0) * rate), scale),
     formula="scale · (x where x > 0, else α (exp(rate · x) - 1))", local=("scale or scale · α · rate · exp(rate · x)",),
 )  # fmt: skip
 
@@ -266,7 +267,8 @@ def gelu(input: Array, approximate: str = "none") -> Array:
 # --- piecewise linear ------------------------------------------------------------------------------
 
 hardtanh_op = E(
-    "hardtanh", lambda x, low, high: np.clip(x, low, high), lambda _y, x, low, high: (x > low) & (x < high),
+    "hardtanh", lambda x, low, high: np.clip(x, low, high),
+    lambda _y, x, low, high: np.logical_not((x <= low) | (x >= high)),
     formula="x clipped to [low, high]", local=("1 inside",),
 )  # fmt: skip
 hardsigmoid_op = E(
@@ -280,11 +282,13 @@ hardswish_op = E(
 )  # fmt: skip
 softshrink_op = E(
     "softshrink", lambda x, lambd: np.where(x > lambd, x - lambd, np.where(x < -lambd, x + lambd, 0 * x)),
-    lambda _y, x, lambd: (x > lambd) | (x < -lambd), formula="x moved towards 0 by λ", local=("1 where |x| > λ",),
+    lambda _y, x, lambd: np.logical_not((x <= lambd) & (x >= -lambd)),
+    formula="x moved towards 0 by λ", local=("1 where |x| > λ",),
 )  # fmt: skip
 hardshrink_op = E(
     "hardshrink", lambda x, lambd: np.where((x > lambd) | (x < -lambd), x, 0 * x),
-    lambda _y, x, lambd: (x > lambd) | (x < -lambd), formula="x where |x| > λ", local=("1 where |x| > λ",),
+    lambda _y, x, lambd: np.logical_not((x <= lambd) & (x >= -lambd)),
+    formula="x where |x| > λ", local=("1 where |x| > λ",),
 )  # fmt: skip
 
 

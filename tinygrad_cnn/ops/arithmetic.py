@@ -60,13 +60,14 @@ fmod_op = Elementwise(
 )
 maximum_op = Elementwise(
     "maximum", np.maximum,
-    # At a tie each side gets half, as in PyTorch: the subgradient that treats both alike.
-    lambda _y, a, b: (a > b) + 0.5 * (a == b), lambda _y, a, b: (b > a) + 0.5 * (a == b),
+    # At a tie each side gets half, as in PyTorch: the subgradient that treats both alike. Where one is NaN, neither is
+    # the smaller, and both get all.
+    lambda _y, a, b: np.logical_not(a < b) - 0.5 * (a == b), lambda _y, a, b: np.logical_not(b < a) - 0.5 * (a == b),
     formula="max(a, b)", local=("1 where a > b, ½ where equal", "1 where b > a, ½ where equal"),
 )  # fmt: skip
 minimum_op = Elementwise(
     "minimum", np.minimum,
-    lambda _y, a, b: (a < b) + 0.5 * (a == b), lambda _y, a, b: (b < a) + 0.5 * (a == b),
+    lambda _y, a, b: np.logical_not(a > b) - 0.5 * (a == b), lambda _y, a, b: np.logical_not(b > a) - 0.5 * (a == b),
     formula="min(a, b)", local=("1 where a < b, ½ where equal", "1 where b < a, ½ where equal"),
 )  # fmt: skip
 fmax_op = Elementwise(

@@ -189,11 +189,13 @@ def clamp(input: Array, min: Array | None = None, max: Array | None = None) -> A
     if min is None and max is None:
         raise ValueError("clamp expected min, max or both, got neither")
     if isinstance(min, (Handle, np.ndarray)) or isinstance(max, (Handle, np.ndarray)):
+        lost = np.isnan(unwrap(input)) if is_floating(input) else False
         if min is not None:
-            input = where(like(unwrap(input) < unwrap(min), input), min, input)
+            input = where(like((unwrap(input) < unwrap(min)) | np.isnan(unwrap(min)), input), min, input)
         if max is not None:
-            input = where(like(unwrap(input) > unwrap(max), input), max, input)
-        return input
+            input = where(like((unwrap(input) > unwrap(max)) | np.isnan(unwrap(max)), input), max, input)
+        # A NaN stays one, and is on neither side of a bound: it passes no gradient on, as with numbers for bounds.
+        return where(like(lost, input), math.nan, input) if np.any(lost) else input
     if isinstance(min, float) or isinstance(max, float):
         input = as_float(input)
     return _clamp_op(input, min=min, max=max)
@@ -291,6 +293,12 @@ _copysign_op = E(
     lambda _y, a, b: np.sign(a) * np.copysign(1.0, b), lambda y, _a, _b: np.zeros_like(y),
     formula="|a| with the sign of b", local=("sign(a) · sign(b)", "0"),
 )  # fmt: skip
+
+
+@public(method=True, in_place=True)
+def nextafter(input: Array, other: Array) -> Array:
+    """The next number after `input` in the direction of `other`; it records nothing."""
+    return like(np.nextafter(unwrap(input), unwrap(other)), input, other)
 
 
 @public(method=True, in_place=True)

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd.dispatch import implements
-from tinygrad_cnn.autograd.handle import unwrap
+from tinygrad_cnn.autograd.handle import Handle, unwrap
 from tinygrad_cnn.autograd.op import General, Multilinear
-from tinygrad_cnn.ops.common import Array, axis_of, like
+from tinygrad_cnn.ops.common import Array, axis_of, is_floating, like
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.elementwise import cast, where
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.extreme import values_indices
 from tinygrad_cnn.ops.index import gather
 from tinygrad_cnn.ops.reduce import sum
-from tinygrad_cnn.ops.shape import cat, movedim, ravel, reshape, squeeze, unsqueeze
+from tinygrad_cnn.ops.shape import cat, expand, movedim, ravel, reshape, squeeze, unsqueeze
 
 ndarray = np.ndarray
 
@@ -105,7 +105,10 @@ def _running(input: Array, dim: int, better: Any) -> values_indices:
     totals = better.accumulate(x, axis=axis)
     # The latest place at which the running extreme was reached, as in PyTorch.
     places = np.arange(x.shape[axis]).reshape([-1 if k == axis else 1 for k in range(x.ndim)])
-    indices = np.maximum.accumulate(np.where(x == totals, places, 0), axis=axis)
+    reached = x == totals
+    if x.dtype.kind == "f":
+        reached |= np.isnan(x)  # once a NaN has come, every later extreme is one
+    indices = np.maximum.accumulate(np.where(reached, places, 0), axis=axis)
     return values_indices(gather(input, axis, indices), like(indices, input))
 
 
@@ -197,8 +200,20 @@ def median(input: Array, dim: int | None = None, keepdim: bool = False) -> Any:
             middle = x.dtype.type(np.nan)
         equal = like(np.isnan(x) if np.isnan(middle) else x == middle, input).reshape(np.shape(unwrap(input)))
         return sum(where(equal, input, 0)) / np.count_nonzero(unwrap(equal))  # ties share the gradient
-    size = np.shape(unwrap(input))[dim] if np.ndim(unwrap(input)) else 1
-    return kthvalue(input, (size + 1) // 2, dim, keepdim)
+    x = unwrap(input)
+    size = np.shape(x)[dim] if np.ndim(x) else 1
+    found = kthvalue(input, (size + 1) // 2, dim, keepdim)
+    lost = np.isnan(x) if is_floating(input) else np.zeros((), bool)
+    if not np.ndim(x) or not lost.any():
+        return found
+    # A NaN is the median of the entries beside it: the first one.
+    axis = axis_of(dim, np.ndim(x))
+    first, indices = np.argmax(lost, axis=axis, keepdims=True), unwrap(found.indices)
+    indices = np.where(lost.any(axis, keepdims=True), first, indices if keepdim else np.expand_dims(indices, axis))
+    values = gather(input, axis, indices)
+    if keepdim:
+        return values_indices(values, like(indices, input))
+    return values_indices(squeeze(values, axis), like(np.squeeze(indices, axis), input))
 
 
 @public(method=True)
@@ -208,36 +223,55 @@ def quantile(
     """The values below which a share `q` (a number, or several in 1-d) of the entries lies, along `dim` or of all.
 
     Between two entries `interpolation` is linear, lower, higher, nearest or midpoint. Several q give a first
-    dimension, as in PyTorch. Raises ValueError for q outside 0 to 1 and an unknown interpolation.
+    dimension, as in PyTorch. Where an entry is NaN the quantile is. Raises ValueError for q outside 0 to 1 and an
+    unknown interpolation.
     """
+    return _quantile("quantile", input, q, dim, keepdim, interpolation)
+
+
+@public(method=True)
+def nanquantile(
+    input: Array, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
+) -> Array:
+    """`quantile` of the entries that are not NaN; NaN where there are none."""
+    return _quantile("nanquantile", input, q, dim, keepdim, interpolation)
+
+
+def _quantile(name: str, input: Array, q: Any, dim: int | None, keepdim: bool, interpolation: str) -> Array:
     shares = np.asarray(unwrap(q), np.float64)
-    if ((shares < 0) | (shares > 1)).any() or shares.ndim > 1:
-        raise ShapeError(f"quantile expected q between 0 and 1, a number or 1-d, got {q}")
+    if not ((shares >= 0) & (shares <= 1)).all() or shares.ndim > 1:
+        raise ShapeError(f"{name} expected q between 0 and 1, a number or 1-d, got {q}")
+    if interpolation not in ("linear", "lower", "higher", "nearest", "midpoint"):
+        raise ValueError(f"{name} expected linear, lower, higher, nearest or midpoint, got {interpolation!r}")
     ndim = np.ndim(unwrap(input))
     axis = 0 if dim is None else axis_of(dim, ndim)
     # A 0-d input is all there is of itself, whichever way it is asked.
-    ordered = sort(reshape(input, (-1,)) if dim is None or not ndim else input, axis)[0]
-    places = shares.reshape(-1) * (np.shape(unwrap(ordered))[axis] - 1)
-    if interpolation not in ("linear", "lower", "higher", "nearest", "midpoint"):
-        raise ValueError(
-            f"quantile expected linear, lower, higher, nearest or midpoint, got {interpolation!r}"
-        )
+    flat = dim is None or not ndim
+    ordered = sort(reshape(input, (-1,)) if flat else movedim(input, axis, -1), -1).values  # NaN comes last
+    values = unwrap(ordered)
+    lost = np.isnan(values)
+    size = values.shape[-1]
+    count = np.full((1,) * values.ndim, size)
+    if name == "nanquantile":
+        count = np.maximum(size - lost.sum(-1, keepdims=True), 1)
+    places = shares.reshape(-1) * (count - 1)
     low, high = np.floor(places).astype(np.int64), np.ceil(places).astype(np.int64)
-    weight = {
-        "linear": places - low,
-        "lower": 0 * places,
-        "higher": low < places,
-        "midpoint": (low < places) / 2,
-    }
-    part = weight.get(interpolation, np.rint(places) - low)
-    lead = (slice(None),) * axis
-    below, above = ordered[(*lead, low)], ordered[(*lead, high)]
-    trail = np.ndim(unwrap(ordered)) - axis - 1
-    dtype = unwrap(ordered).dtype
-    found = below + (above - below) * np.asarray(part, dtype).reshape((-1,) + (1,) * trail)
-    found = movedim(found, axis, 0)
+    shape = (*values.shape[:-1], shares.size)
+    below, above = (gather(ordered, -1, np.broadcast_to(at, shape)) for at in (low, high))
+    parts = {
+        "lower": 0 * places, "higher": low < places, "midpoint": (low < places) / 2, "nearest": np.rint(places) - low,
+    }  # fmt: skip
+    part: Any = np.asarray(parts.get(interpolation, places - low), values.dtype)
+    if interpolation == "linear" and isinstance(q, Handle) and q.node is not None:
+        part = cast(reshape(q, (-1,)) * (count - 1) - low, values.dtype)
+    # From the nearer end, so that an infinite one at the other side counts only where it has a share.
+    step = where(low == high, 0, above - below)
+    found = where(unwrap(part) < 0.5, below + step * part, above - step * (1 - part))
+    if name == "quantile" and lost.any():
+        found = where(np.broadcast_to(lost[..., -1:], shape), expand(ordered[..., -1:], shape), found)
+    found = movedim(found, -1, 0)
     if keepdim:
-        found = found[(slice(None),) + (None,) * ndim] if dim is None or not ndim else unsqueeze(found, axis + 1)
+        found = found[(slice(None),) + (None,) * ndim] if flat else unsqueeze(found, axis + 1)
     return found if shares.ndim else found[0]
 
 

@@ -190,9 +190,9 @@ def lgamma_array(x: Any) -> Any:
 
 
 def _lgamma(v: float) -> float:
-    if v <= 0 and v == math.floor(v):
-        return math.inf
-    return math.lgamma(v) if math.isfinite(v) else abs(v)
+    if not math.isfinite(v):
+        return abs(v)
+    return math.inf if v <= 0 and v == math.floor(v) else math.lgamma(v)
 
 
 def polygamma_array(n: int, x: Any) -> Any:
@@ -205,7 +205,8 @@ def polygamma_array(n: int, x: Any) -> Any:
         with np.errstate(divide="ignore", invalid="ignore"):
             mirrored = _polygamma_right(0, np.where(v < 0, 1 - v, v))
             value = np.where(v < 0, mirrored - math.pi / np.tan(math.pi * v), mirrored)
-            value[(v < 0) & (v == np.floor(v))] = np.nan  # a pole, which the tangent misses by its rounding
+            value = np.where((v < 0) & (v == np.floor(v)), np.nan, value)  # a pole: the tangent is a rounding beside it
+            value = np.where(v == 0, np.copysign(np.inf, -v), value)
         return value.astype(dtype, copy=False)
     return _polygamma_right(n, v).astype(dtype, copy=False)
 
@@ -214,9 +215,12 @@ def _polygamma_right(n: int, v: ndarray) -> ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         sign = -1.0 if n == 0 else (-1.0) ** (n + 1)
         total = np.zeros_like(v)
-        for k in range(_SHIFT + n):  # ψₙ(x) = ψₙ(x + 1) - (-1)ⁿ n! / xⁿ⁺¹
+        # ψₙ(x) = ψₙ(x + 1) - (-1)ⁿ n! / xⁿ⁺¹, as often as it takes to come from the smallest number to the series.
+        lowest = float(np.min(v, where=np.isfinite(v), initial=0))
+        steps = _SHIFT + n + math.ceil(-lowest)
+        for k in range(steps):
             total = total + sign * math.factorial(n) / np.power(v + k, n + 1)
-        z = v + _SHIFT + n
+        z = v + steps
         if n == 0:
             total = total + np.log(z) - 0.5 / z
             for k, b in enumerate(_BERNOULLI, 1):
@@ -253,22 +257,24 @@ def digamma(input: Array) -> Array:
 
 @public
 def polygamma(n: int, input: Array) -> Array:
-    """The n-th derivative of digamma; for n >= 1 defined here for positive numbers.
-
-    Raises ValueError for a negative n, and for n >= 1 where an entry is not positive.
-    """
+    """The n-th derivative of digamma. Raises ValueError for a negative n."""
     if n < 0:
         raise ValueError(f"polygamma expected n >= 0, got {n}")
-    if n and not (unwrap(input) > 0).all():
-        raise ValueError("polygamma with n >= 1 expected positive numbers")
     return _polygamma_op(as_float(input), n=n)
+
+
+_logit_op = Elementwise(
+    "logit", lambda x: np.log(x / (1 - x)),
+    # Infinite at 0 and 1, and NaN outside, where there is no logit.
+    lambda _y, x: np.where((x < 0) | (x > 1), np.nan, 1 / np.abs(x * (1 - x))),
+    formula="log(x / (1 - x))", local=("1 / (x (1 - x))",),
+)  # fmt: skip
 
 
 @public(method=True, in_place=True)
 def logit(input: Array, eps: float | None = None) -> Array:
     """log(x / (1 - x)); with `eps`, x is first clipped to [eps, 1 - eps]."""
-    x = as_float(input) if eps is None else clamp(as_float(input), eps, 1 - eps)
-    return log(x / (1 - x))
+    return _logit_op(as_float(input) if eps is None else clamp(as_float(input), eps, 1 - eps))
 
 
 @public(method=True, in_place=True)
@@ -277,5 +283,7 @@ def xlogy(input: Array, other: Array) -> Array:
     x, y = unwrap(input), unwrap(other)
     dtype = float_dtype((x, y))
     zero = (x == 0) & ~np.isnan(y)
-    product = where(zero, 0.0, input * log(where(zero, 1.0, other)))
+    # log(y) stays where it is finite: the gradient of x is log(y) at 0, too.
+    flat = zero & ~((y > 0) & np.isfinite(y))
+    product = where(flat, 0.0, input * log(where(flat, 1.0, other)))
     return cast(product, dtype) if isinstance(product, Handle) else product

@@ -17,6 +17,7 @@ from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.extreme import values_indices
 from tinygrad_cnn.ops.index import diag, gather
 from tinygrad_cnn.ops.linalg import matmul
+from tinygrad_cnn.ops.order import median
 from tinygrad_cnn.ops.reduce import sum, vector_norm
 from tinygrad_cnn.ops.shape import movedim, ravel, reshape, stack
 
@@ -47,7 +48,8 @@ def mode(input: Array, dim: int = -1, keepdim: bool = False) -> values_indices:
 def nanmedian(input: Array, dim: int | None = None, keepdim: bool = False) -> Any:
     """The lower median of the entries that are not nan: of all, or (values, indices) along `dim`."""
     if dim is None:
-        return nanmedian(ravel(input), 0)[0]
+        x = unwrap(input)
+        return median(input) if np.isnan(x).all() else median(reshape(input, (-1,))[~np.isnan(x).reshape(-1)])
     x = np.asarray(unwrap(input))
     axis = axis_of(dim, x.ndim)
     if not x.ndim:
