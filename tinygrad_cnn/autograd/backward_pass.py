@@ -123,15 +123,15 @@ class BackwardPass:
         tensor = node.tensor
         if tensor is None:
             return
-        if tensor.grad is None:
-            tensor.grad = g if isinstance(g, Handle) else wrap(g.copy("K"))
+        if tensor._grad is None:
+            tensor._grad = g if isinstance(g, Handle) else wrap(g.copy("K"))
         elif isinstance(g, Handle):
-            tensor.grad = tensor.grad + g
-        elif self.keep or tensor.grad.node is not None:
-            tensor.grad = wrap(tensor.grad.array + g)
+            tensor._grad = tensor._grad + g
+        elif self.keep or tensor._grad.node is not None:
+            tensor._grad = wrap(tensor._grad.array + g)
         else:
-            np.add(tensor.grad.array, g, out=tensor.grad.array)
-            versions.bump(tensor.grad.array)
+            np.add(tensor._grad.array, g, out=tensor._grad.array)
+            versions.bump(tensor._grad.array)
         if node.hooks is not None and node.is_leaf:
             hook_calls.after_accumulate(node.hooks, tensor)
 

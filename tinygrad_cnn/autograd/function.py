@@ -74,7 +74,7 @@ class FunctionCtx:
         self._dirty = inputs
 
     def set_materialize_grads(self, value: bool) -> None:
-        """With False, an output that got no gradient gives None to `backward` instead of zeros."""
+        """With False, an output that got no gradient (or one of zeros) gives None to `backward` instead of zeros."""
         self.materialize_grads = bool(value)
 
 
@@ -359,6 +359,8 @@ def _unpacked(g: Any, shapes: list[Any] | None, ctx: FunctionCtx) -> list[Any]:
             parts.append(None)
             continue
         stop = start + int(np.prod(shape, dtype=np.int64))
-        parts.append(_part(g, start=start, stop=stop, shape=shape))
+        # The outputs' gradients arrive end to end; that of an output which got none is zeros.
+        arrived = ctx.materialize_grads or np.any(unwrap(g)[start:stop])
+        parts.append(_part(g, start=start, stop=stop, shape=shape) if arrived else None)
         start = stop
     return parts

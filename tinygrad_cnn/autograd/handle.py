@@ -19,14 +19,30 @@ from tinygrad_cnn.autograd.state import state
 class Handle:
     """A mutable handle on an array and, when gradients flow through it, on a node of the graph."""
 
-    __slots__ = ("__weakref__", "array", "grad", "name", "node")
+    __slots__ = ("__weakref__", "_grad", "array", "name", "node")
 
     array: np.ndarray
     node: Node | None
-    grad: Any
+    _grad: Any  # what `grad` shows; the engine, whose gradients fit, writes it without the check
     name: str | None
     #: Whether a module's `parameters()` lists tensors of this class.
     is_parameter: ClassVar[bool] = False
+
+    @property
+    def grad(self) -> Any:
+        """The gradient that backward passes have accumulated, a tensor of the same shape and dtype, or None."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if value is not None and not isinstance(value, Handle):
+            raise TypeError(f"grad expected a tensor or None, got {type(value).__name__}")
+        if value is not None and (value.array.shape, value.array.dtype) != (self.array.shape, self.array.dtype):
+            raise RuntimeError(
+                f"grad expected shape {self.array.shape} and {self.array.dtype} as the tensor has, got "
+                f"{value.array.shape} and {value.array.dtype}"
+            )
+        self._grad = value
 
 
 _new = object.__new__
@@ -44,7 +60,7 @@ def wrap(array: np.ndarray, node: Node | None = None) -> Any:
     handle: Any = _new(_tensor_type)
     handle.array = array
     handle.node = node
-    handle.grad = None
+    handle._grad = None
     handle.name = None
     return handle
 

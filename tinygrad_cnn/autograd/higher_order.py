@@ -34,6 +34,8 @@ def push_forward(
             part = node.op.push(i, t, node, saved)
             total = part if total is None else total + part
         if total is not None:
+            if isinstance(total, np.generic):  # what NumPy makes of 0-d arrays, and ops would take for a number
+                total = np.asarray(total)
             if total.dtype != node.dtype:
                 total = total.astype(node.dtype)
             known[node.seq] = total

@@ -13,8 +13,7 @@ import numpy as np
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.op import Elementwise
-from tinygrad_cnn.autograd.promotion import promoted, settle
-from tinygrad_cnn.ops.common import Array, as_float, is_floating, like
+from tinygrad_cnn.ops.common import Array, as_float, is_floating
 from tinygrad_cnn.ops.declare import public
 
 # --- the primitives --------------------------------------------------------------------------------
@@ -35,15 +34,15 @@ pow_op = Elementwise(
     "pow", np.power,
     # where(b == 0): the slope of a constant is 0, also at a = 0, where a**-1 is infinite.
     lambda _y, a, b: np.where(b == 0, 0, b * np.power(a, np.where(b == 0, 1, b - 1))),
-    # where(a == 0): y·log a has the limit 0 there for b > 0.
-    lambda y, a, _b: y * np.log(np.where(a == 0, 1, a)),
+    # y·log a has the limit 0 at a = 0 for b > 0; PyTorch takes 0 for b = 0, too.
+    lambda y, a, b: np.where((a == 0) & (b >= 0), 0, y * np.log(np.where((a == 0) & (b >= 0), 1, a))),
     formula="a ** b", local=("b · a**(b-1)", "y · log(a)"),
 )  # fmt: skip
 square_op = Elementwise("square", np.square, lambda _y, x: x + x, formula="x²", local=("2x",))
 #: A number as the exponent: its own primitive, since most powers are of this kind and cost far less so.
 power_op = Elementwise(
     "power", lambda x, exponent: np.power(x, exponent),
-    lambda _y, x, exponent: exponent * np.power(x, exponent - 1) if exponent else x * 0,
+    lambda _y, x, exponent: exponent * np.power(x, exponent - 1) if exponent else np.zeros_like(x),
     formula="x ** n", local=("n · x**(n-1)",),
 )  # fmt: skip
 remainder_op = Elementwise(
@@ -58,6 +57,24 @@ fmod_op = Elementwise(
     formula="a - b · trunc(a / b)",
     local=("1", "-trunc(a / b)"),
 )
+floor_divide_op = Elementwise(
+    "floor_divide", np.floor_divide, lambda y, _a, _b: np.zeros_like(y), lambda y, _a, _b: np.zeros_like(y),
+    formula="⌊a / b⌋", local=("0", "0"),
+)  # fmt: skip
+trunc_divide_op = Elementwise(
+    "trunc_divide", lambda a, b: _trunc_divide(a, b),
+    lambda y, _a, _b: np.zeros_like(y), lambda y, _a, _b: np.zeros_like(y),
+    formula="a / b, rounded towards 0", local=("0", "0"),
+)  # fmt: skip
+
+
+def _trunc_divide(a: Any, b: Any) -> Any:
+    quotient = np.floor_divide(a, b)
+    if quotient.dtype.kind in "iu":  # exact: a float64 has no room for an int64
+        return quotient + ((quotient < 0) & (quotient * b != a))
+    return np.trunc(np.true_divide(a, b))
+
+
 maximum_op = Elementwise(
     "maximum", np.maximum,
     # At a tie each side gets half, as in PyTorch: the subgradient that treats both alike. Where one is NaN, neither is
@@ -144,17 +161,23 @@ def div(input: Array, other: Array, *, rounding_mode: str | None = None) -> Arra
     if rounding_mode == "floor":
         return floor_divide(input, other)
     if rounding_mode == "trunc":
-        a, b = unwrap(input), unwrap(other)
-        quotient = np.trunc(np.true_divide(a, b))
-        return like(quotient.astype(promoted((a, b)), copy=False), input, other)
+        _check_divisor("div", input, other)
+        return trunc_divide_op(input, other)
     raise ValueError(f"div expected rounding_mode None, 'floor' or 'trunc', got {rounding_mode!r}")
 
 
 @public(method=True, in_place=True)
 def floor_divide(input: Array, other: Array) -> Array:
-    """⌊input / other⌋; its gradient is 0, so it records nothing."""
-    a, b = unwrap(input), unwrap(other)
-    return like(settle(np.asarray(np.floor_divide(a, b)), (a, b)), input, other)
+    """⌊input / other⌋; its gradient is 0. Raises ZeroDivisionError where an integer is divided by 0."""
+    _check_divisor("floor_divide", input, other)
+    return floor_divide_op(input, other)
+
+
+def _check_divisor(name: str, input: Array, other: Array) -> None:
+    """Raise ZeroDivisionError for a division of integers by 0, of which NumPy makes a 0."""
+    a, b = np.asarray(unwrap(input)), np.asarray(unwrap(other))
+    if a.dtype.kind in "biu" and b.dtype.kind in "biu" and not b.all():
+        raise ZeroDivisionError(f"{name} of integers by 0")
 
 
 @public(method=True, in_place=True, out=True)
@@ -187,13 +210,15 @@ def square(input: Array) -> Array:
 
 @public(method=True, in_place=True)
 def remainder(input: Array, other: Array) -> Array:
-    """The remainder with the divisor's sign, as Python's %."""
+    """The remainder with the divisor's sign, as Python's %. Raises ZeroDivisionError for integers and a 0."""
+    _check_divisor("remainder", input, other)
     return remainder_op(input, other)
 
 
 @public(method=True, in_place=True)
 def fmod(input: Array, other: Array) -> Array:
-    """The remainder with the dividend's sign, as C's fmod."""
+    """The remainder with the dividend's sign, as C's fmod. Raises ZeroDivisionError for integers and a 0."""
+    _check_divisor("fmod", input, other)
     return fmod_op(input, other)
 
 
@@ -266,8 +291,8 @@ implements(np.negative)(neg_op)
 implements(np.positive)(positive_op)
 implements(np.square)(square_op)
 implements(np.power, np.float_power)(pow)
-implements(np.remainder)(remainder_op)
-implements(np.fmod)(fmod_op)
+implements(np.remainder)(remainder)
+implements(np.fmod)(fmod)
 implements(np.maximum)(maximum_op)
 implements(np.minimum)(minimum_op)
 implements(np.fmax)(fmax_op)

@@ -6,7 +6,9 @@ Each primitive's factor ∂y/∂x stands beside its forward. Activations live in
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -264,6 +266,25 @@ def cast(input: Array, dtype: Any) -> Array:
     if not isinstance(input, Handle):
         return np.asarray(input, dtype=dtype)
     return input if input.array.dtype == dtype else cast_op(input, dtype=dtype)
+
+
+def in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` of one or more tensors, computed in float32 where they are float16, as PyTorch's reductions are.
+
+    The results are float16 again, unless the caller asked for a dtype.
+    """
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if not any(getattr(unwrap(a), "dtype", None) == np.float16 for a in args):
+            return function(*args, **kwargs)
+        wide = [cast(a, np.float32) if getattr(unwrap(a), "dtype", None) == np.float16 else a for a in args]
+        result = function(*wide, **kwargs)
+        if kwargs.get("dtype") is not None:
+            return result
+        return tuple(cast(r, np.float16) for r in result) if isinstance(result, tuple) else cast(result, np.float16)
+
+    return call
 
 
 _nan_to_num_op = E(

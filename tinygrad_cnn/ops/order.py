@@ -24,21 +24,29 @@ from tinygrad_cnn.ops.shape import cat, expand, movedim, ravel, reshape, squeeze
 ndarray = np.ndarray
 
 
+def _accumulate(ufunc: np.ufunc, x: ndarray, axis: int) -> Any:
+    if not x.ndim:
+        return x.copy()
+    if x.dtype == np.float16:  # the running total has float32's digits
+        return ufunc.accumulate(x, axis=axis, dtype=np.float32).astype(np.float16)
+    return ufunc.accumulate(x, axis=axis)
+
+
 def _cumsum(x: ndarray, axis: int) -> Any:
     x = np.asarray(x)
     if x.dtype.kind in "biu":
         x = x.astype(np.int64)
-    return np.add.accumulate(x, axis=axis) if x.ndim else x.copy()
+    return _accumulate(np.add, x, axis)
 
 
 def _from_behind(g: Any, _x: Any, axis: int) -> Any:
     """Every entry went into all later totals."""
     if not len(g.shape):
         return g
-    return np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis)
+    return np.flip(cumsum_op(np.flip(g, axis), axis=axis), axis)
 
 
-cumsum_op = Multilinear(
+cumsum_op: Multilinear = Multilinear(
     "cumsum", _cumsum, _from_behind, joint=True, formula="running Σ x", local=("1 in all later totals",)
 )
 
@@ -54,7 +62,7 @@ def _cumprod(x: ndarray, axis: int) -> Any:
     x = np.asarray(x)
     if x.dtype.kind in "biu":
         x = x.astype(np.int64)
-    return np.multiply.accumulate(x, axis=axis) if x.ndim else x.copy()
+    return _accumulate(np.multiply, x, axis)
 
 
 def _cumprod_vjp(g: ndarray, _y: Any, x: ndarray, axis: int) -> Any:

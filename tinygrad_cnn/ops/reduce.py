@@ -5,6 +5,7 @@ All take PyTorch's `dim`, `keepdim`; NumPy's `axis`, `keepdims` are accepted as 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import unwrap
-from tinygrad_cnn.autograd.op import General, Multilinear
+from tinygrad_cnn.autograd.op import Elementwise, General, Multilinear
 from tinygrad_cnn.ops.common import (
     Array,
     as_float,
@@ -25,7 +26,7 @@ from tinygrad_cnn.ops.common import (
     spread,
 )
 from tinygrad_cnn.ops.declare import public
-from tinygrad_cnn.ops.elementwise import abs, cast, where
+from tinygrad_cnn.ops.elementwise import abs, cast, in_float32, where
 from tinygrad_cnn.ops.extreme import amax, amin
 
 ndarray = np.ndarray
@@ -213,6 +214,7 @@ def _ratio(total: Array, left: float) -> Array:
 
 
 @public
+@in_float32
 def var_mean(
     input: Array, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = 1,
     axis: Any = None, keepdims: Any = None,
@@ -250,6 +252,7 @@ def std(
 
 
 @public
+@in_float32
 def std_mean(
     input: Array,
     dim: Any = None,
@@ -283,6 +286,13 @@ def _norm2_definition(x: Any, axis: Any, keepdims: bool) -> Any:
     return np.where(zero, 0.0, np.sqrt(np.where(zero, 1.0, total)))
 
 
+_is_nonzero = Elementwise(
+    "is_nonzero", lambda x: (x != 0).astype(x.dtype), lambda y, _x: np.zeros_like(y),
+    formula="1 where x is not 0", local=("0",),
+)  # fmt: skip
+
+
+@in_float32
 def vector_norm(
     x: Array, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Array:
@@ -295,12 +305,14 @@ def vector_norm(
     if ord == 1:
         return sum(abs(x), dim, keepdim)
     if ord == 0:
-        return sum(cast(like(unwrap(x) != 0, x), unwrap(x).dtype), dim, keepdim)
+        return sum(_is_nonzero(x), dim, keepdim)
     if ord == np.inf:
         return amax(abs(x), dim, keepdim)
     if ord == -np.inf:
         return amin(abs(x), dim, keepdim)
-    total = sum(abs(x) ** ord, dim, keepdim)
+    # A zero entry takes no gradient, as in PyTorch: its power has no slope, or an infinite one, there.
+    flat = unwrap(x) == 0
+    total = sum(where(flat, 0.0 if ord > 0 else math.inf, abs(where(flat, 1.0, x)) ** ord), dim, keepdim)
     zero = unwrap(total) == 0
     return where(zero, 0.0, where(zero, 1.0, total) ** (1.0 / ord)) if ord > 0 else total ** (1.0 / ord)
 

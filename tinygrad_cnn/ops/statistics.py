@@ -12,7 +12,7 @@ from tinygrad_cnn.autograd.handle import unwrap, wrap
 from tinygrad_cnn.ops.arithmetic import logaddexp
 from tinygrad_cnn.ops.common import Array, as_float, axis_of, like
 from tinygrad_cnn.ops.declare import public
-from tinygrad_cnn.ops.elementwise import cast, clamp_min
+from tinygrad_cnn.ops.elementwise import cast, clamp_min, in_float32
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.extreme import values_indices
 from tinygrad_cnn.ops.index import diag, gather
@@ -66,6 +66,7 @@ def nanmedian(input: Array, dim: int | None = None, keepdim: bool = False) -> An
 
 
 @public(method=True)
+@in_float32
 def logcumsumexp(input: Array, dim: int) -> Array:
     """log of the running sums of exp(x) along `dim`, without overflow."""
     axis = axis_of(dim, np.ndim(unwrap(input)))

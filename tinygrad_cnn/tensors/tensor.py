@@ -409,10 +409,10 @@ class Tensor(TensorMethods):
         return _ari.pow_op(base, self)
 
     def __mod__(self, other: Any) -> Tensor:
-        return _ari.remainder_op(self, other)
+        return _ari.remainder(self, other)
 
     def __rmod__(self, other: Any) -> Tensor:
-        return _ari.remainder_op(other, self)
+        return _ari.remainder(other, self)
 
     def __floordiv__(self, other: Any) -> Tensor:
         return _ari.floor_divide(self, other)

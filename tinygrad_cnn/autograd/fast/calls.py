@@ -122,7 +122,7 @@ def _binary(op: Elementwise) -> Callable[..., Any]:
         result: Any = _new(handle._tensor_type)
         result.array = out
         result.node = node
-        result.grad = result.name = None
+        result._grad = result.name = None
         return result
 
     return method

@@ -192,7 +192,7 @@ def defer(recipe: Recipe, node: Node | None) -> Any:
     t: Any = object.__new__(kind)
     store(t, recipe)
     t.node = node
-    t.grad = t.name = None
+    t._grad = t.name = None
     return t
 
 

@@ -79,8 +79,8 @@ def run(work: BackwardPass) -> None:
                         sys.getrefcount(g) <= _ALONE and (g.base is None or sys.getrefcount(g.base) <= _ALONE)
                     )
                     tensor = node.tensor
-                    if tensor is not None and tensor.grad is None and alone and g.flags.writeable:
-                        tensor.grad = wrap(g)
+                    if tensor is not None and tensor._grad is None and alone and g.flags.writeable:
+                        tensor._grad = wrap(g)
                     else:
                         work.write_grad(node, g)
                 continue

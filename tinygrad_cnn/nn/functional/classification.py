@@ -156,8 +156,10 @@ def multi_margin_loss(
     """Σ_{j≠y} max(0, margin − x_y + x_j)^p / classes: the multi-class hinge loss (p = 2: its square)."""
     if p not in (1, 2):
         raise ValueError(f"multi_margin_loss expected p = 1 or 2, got {p}")
+    if input.ndim < 2 and np.size(unwrap(target)) == 1:  # one sample, whose target may have a dimension of its own
+        input, target = input.reshape((-1,)), target.reshape(())
     rows, t, shape = _rows_and_targets("multi_margin_loss", input, target, -(1 << 62))
-    slack = np.maximum(_differences(rows, t) + margin, 0) * _others(rows, t)
+    slack = activation.relu(_differences(rows, t) + margin) * _others(rows, t)  # at the kink its gradient is 0
     terms = slack if p == 1 else slack * slack
     w = _class_weight("multi_margin_loss", weight, rows.shape[1])
     if w is not None:
@@ -175,7 +177,7 @@ def pairwise_loss(input: Any, target: Any, kind: str = "hinge", reduction: str =
     rows, t, shape = _rows_and_targets("pairwise_loss", input, target, -(1 << 62))
     d = _differences(rows, t)
     if kind == "hinge":
-        terms = np.maximum(d + 1, 0)
+        terms = activation.relu(d + 1)
     elif kind == "sigmoid":
         terms = activation.sigmoid(d)  # 1 − σ(−d) = σ(d)
     elif kind == "gelu":
@@ -222,8 +224,8 @@ def multilabel_margin_loss(
     is_target[row, t[valid]] = True
     pairs = (valid[:, :, None] & ~is_target[:, None, :]).astype(rows.dtype)
     at = np.arange(n)[:, None]
-    slack = np.maximum(
-        1 - rows[at, np.where(valid, t, 0)].reshape((n, classes, 1)) + rows.reshape((n, 1, classes)), 0
+    slack = activation.relu(
+        1 - rows[at, np.where(valid, t, 0)].reshape((n, classes, 1)) + rows.reshape((n, 1, classes))
     )
     loss = (slack * pairs).sum((1, 2)) / classes
     return finish(

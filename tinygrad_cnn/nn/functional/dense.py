@@ -11,10 +11,12 @@ from tinygrad_cnn.autograd import versions
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.ops import conv as conv_ops
 from tinygrad_cnn.ops import dense as ops
+from tinygrad_cnn.ops.elementwise import in_float32
 from tinygrad_cnn.ops.expect import where, wrong_shape
 from tinygrad_cnn.ops.inplace import replace_by
 from tinygrad_cnn.ops.linalg import einsum
 from tinygrad_cnn.ops.random import uniform_array
+from tinygrad_cnn.ops.shape import broadcast_tensors
 
 
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:
@@ -255,13 +257,16 @@ def _check_p(name: str, p: float) -> None:
         raise ValueError(f"{name} expected a probability to drop from 0 to 1, got {p}")
 
 
+@in_float32
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
-    """x₁·x₂ / (max(‖x₁‖, ε)·max(‖x₂‖, ε)) along `dim`."""
+    """x₁·x₂ / (max(‖x₁‖, ε)·max(‖x₂‖, ε)) along `dim`, of the tensors broadcast to one shape."""
+    x1, x2 = broadcast_tensors(x1, x2)
     n1 = np.maximum(x1.norm(2, dim, keepdim=True), eps)
     n2 = np.maximum(x2.norm(2, dim, keepdim=True), eps)
     return ((x1 / n1) * (x2 / n2)).sum(dim)
 
 
+@in_float32
 def pdist(input: Any, p: float = 2.0) -> Any:
     """The distances between all pairs of rows (N, M), in the order of the upper triangle."""
     n = input.shape[0]

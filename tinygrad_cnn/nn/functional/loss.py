@@ -15,6 +15,7 @@ from tinygrad_cnn.autograd.handle import unwrap, wrap
 from tinygrad_cnn.autograd.op import Elementwise
 from tinygrad_cnn.nn.functional.reduction import difference, finish, reduction_of, same_shape, weighted
 from tinygrad_cnn.ops import activation
+from tinygrad_cnn.ops.elementwise import in_float32
 from tinygrad_cnn.ops.expect import wrong_shape
 
 # --- regression -------------------------------------------------------------------------------------
@@ -202,7 +203,7 @@ def hinge_embedding_loss(
     """x where the target is 1, max(0, margin − x) where it is −1."""
     t = unwrap(target)
     zero = np.zeros((), input.dtype)
-    loss = np.where(t != 1, np.maximum(margin - input, 0), zero) + np.where(t != -1, input, zero)
+    loss = np.where(t != 1, (margin - input).clamp(min=0), zero) + np.where(t != -1, input, zero)
     return finish(loss, reduction_of(reduction, size_average, reduce))
 
 
@@ -216,7 +217,7 @@ def margin_ranking_loss(
         raise wrong_shape(
             "margin_ranking_loss", f"inputs and target with equally many dimensions, got {shapes}"
         )
-    loss = np.maximum(-target * (input1 - input2) + margin, 0)
+    loss = (-target * (input1 - input2) + margin).clamp(min=0)  # at the kink the gradient is that of the slope
     return finish(loss, reduction_of(reduction, size_average, reduce))
 
 
@@ -230,7 +231,7 @@ def cosine_embedding_loss(
     cosine = dot / np.sqrt(((input1 * input1).sum(-1) + tiny) * ((input2 * input2).sum(-1) + tiny))
     t = unwrap(target)
     zero = np.zeros((), cosine.dtype)
-    loss = np.where(t == 1, 1 - cosine, zero) + np.where(t == -1, np.maximum(cosine - margin, 0), zero)
+    loss = np.where(t == 1, 1 - cosine, zero) + np.where(t == -1, (cosine - margin).clamp(min=0), zero)
     return finish(loss, reduction_of(reduction, size_average, reduce))
 
 
@@ -258,9 +259,10 @@ def triplet_margin_with_distance_loss(
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
         far = np.minimum(far, distance(positive, negative))
-    return finish(np.maximum(near - far + margin, 0), reduction_of(reduction))
+    return finish((near - far + margin).clamp(min=0), reduction_of(reduction))
 
 
+@in_float32
 def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:
     """‖x₁ − x₂ + ε‖ₚ along the last dimension."""
     return (x1 - x2 + eps).norm(p, -1, keepdim=keepdim)

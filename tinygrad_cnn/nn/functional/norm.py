@@ -13,6 +13,7 @@ from tinygrad_cnn.autograd.fast import deferred
 from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.ops import normalise as ops
 from tinygrad_cnn.ops import pool as pool_ops
+from tinygrad_cnn.ops.elementwise import in_float32
 from tinygrad_cnn.ops.expect import wrong_shape
 
 
@@ -104,6 +105,7 @@ def layer_norm(
     return y if bias is None else y + bias
 
 
+@in_float32
 def rms_norm(
     input: Any, normalized_shape: Sequence[int] | int, weight: Any = None, eps: float | None = None
 ) -> Any:
@@ -151,6 +153,12 @@ def normalize(
     """x / max(‖x‖ₚ, ε) along `dim`."""
     if out is not None:
         raise TypeError("normalize(out=…) is not supported: results are new tensors")
+    # The bound holds in the norm's own dtype: 1e-12 is 0 in float16.
+    return _normalize(input, p, dim, eps)
+
+
+@in_float32
+def _normalize(input: Any, p: float, dim: int | tuple[int, ...], eps: float) -> Any:
     return input / input.norm(p, dim, keepdim=True).clamp(min=eps)
 
 

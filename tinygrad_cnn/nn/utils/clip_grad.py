@@ -40,7 +40,7 @@ def get_total_norm(
     if p == float("inf"):
         total = max(float(np.max(np.abs(a), initial=0.0)) for a in arrays)
     elif p == 2:
-        total = float(np.sqrt(sum(float(np.vdot(a, a)) for a in arrays)))
+        total = float(np.sqrt(sum(_square(a) for a in arrays)))
     else:
         total = float(sum(float(np.sum(np.abs(a, dtype=np.float64) ** p)) for a in arrays) ** (1 / p))
     if error_if_nonfinite and not np.isfinite(total):
@@ -49,6 +49,12 @@ def get_total_norm(
             "to go on regardless, set error_if_nonfinite=False"
         )
     return wrap(np.asarray(total, arrays[0].dtype))
+
+
+def _square(a: np.ndarray) -> float:
+    """‖a‖²; of float16 in float32, whose squares may be beyond float16."""
+    a = a.astype(np.float32) if a.dtype == np.float16 else a
+    return float(np.vdot(a, a))
 
 
 def clip_grads_with_norm_(
