@@ -170,3 +170,15 @@ def test_pull_backs_linear_maps_and_ensembles_have_pytorchs_forms():
     assert params["weight"].shape == (3, 2)
     outputs = func.vmap(lambda p, b: func.functional_call(nets[0].eval(), (p, b), (tg.ones(4, 2),)))(params, buffers)
     assert outputs.shape == (3, 4, 2)
+
+
+def test_hessian_through_integer_indices_and_quantile():
+    rosenbrock = lambda x: (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+    wanted = [[402.0, -400.0], [-400.0, 200.0]]
+    assert func.hessian(rosenbrock)(vector(1.0, 2.0)).tolist() == wanted
+    assert func.hessian(rosenbrock)(tg.tensor([1.0, 2.0])).dtype == tg.float32
+    value, product = func.hvp(rosenbrock, vector(1.0, 2.0), vector(1.0, 0.0))
+    assert value.item() == 100 and product.tolist() == wanted[0]
+    # The 0.3-quantile of three squares is 0.4 x₀² + 0.6 x₁².
+    found = func.hessian(lambda x: tg.quantile(x**2, 0.3))(vector(1.0, 2.0, 4.0))
+    np.testing.assert_allclose(found.numpy(), np.diag([0.8, 1.2, 0.0]), atol=1e-12)

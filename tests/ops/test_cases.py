@@ -122,6 +122,25 @@ def test_the_second_derivative_is_the_differences_of_the_first(case: Case) -> No
     )
 
 
+@driver.each_case(lambda case: case.order2)
+def test_the_gradient_can_be_pushed_forward(case: Case) -> None:
+    """Forward over reverse, on which hessian and hvp stand, is reverse over reverse: second derivatives commute."""
+    arrays, rng = case.inputs()
+    vs = driver.pull(case, arrays).vs
+    ts = driver.directions(rng, arrays)
+
+    def gradient(*xs: tg.Tensor) -> tuple[tg.Tensor, ...]:
+        pull_back = tg.func.vjp(lambda *zs: tuple(driver.call(case, zs)), *xs)[1]
+        return pull_back(*[tg.from_numpy(v) for v in vs])
+
+    _, pushed = tg.func.jvp(gradient, [tg.from_numpy(a) for a in arrays], [tg.from_numpy(t) for t in ts])
+    xs = [tg.from_numpy(a).requires_grad_() for a in arrays]
+    along = [(g * tg.from_numpy(t)).sum() for g, t in zip(gradient(*xs), ts, strict=True)]
+    live = [d for d in along if d.requires_grad]
+    twice = tg.autograd.grad(live, xs, materialize_grads=True) if live else [tg.zeros_like(x) for x in xs]
+    close([p.numpy() for p in pushed], [d.numpy() for d in twice], 1e-8)
+
+
 @every_case
 def test_strides_and_read_only_memory_change_nothing(case: Case) -> None:
     arrays, _ = case.inputs()
