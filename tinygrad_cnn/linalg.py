@@ -1,10 +1,15 @@
-"""`tg.linalg`: norms, products and linear systems under PyTorch's names."""
+"""`tg.linalg`: norms, products, linear systems and decompositions under PyTorch's names."""
 
+from tinygrad_cnn.ops.decompose import eigh, eigvalsh, lstsq, matrix_rank, pinv, svdvals
+from tinygrad_cnn.ops.decompose import linalg_cholesky as cholesky
+from tinygrad_cnn.ops.decompose import linalg_qr as qr
+from tinygrad_cnn.ops.decompose import linalg_svd as svd
 from tinygrad_cnn.ops.linalg import chain_matmul as multi_dot_of
-from tinygrad_cnn.ops.linalg import cross, matmul, matrix_norm
-from tinygrad_cnn.ops.linalg import linalg_norm as norm
+from tinygrad_cnn.ops.linalg import cross, matmul
 from tinygrad_cnn.ops.matrix import det, matrix_power, slogdet, solve
 from tinygrad_cnn.ops.matrix import inverse as inv
+from tinygrad_cnn.ops.norm import linalg_norm as norm
+from tinygrad_cnn.ops.norm import matrix_norm
 from tinygrad_cnn.ops.reduce import vector_norm
 
 
@@ -14,6 +19,6 @@ def multi_dot(tensors: object) -> object:
 
 
 __all__ = [
-    "cross", "det", "inv", "matmul", "matrix_norm", "matrix_power", "multi_dot", "norm", "slogdet", "solve",
-    "vector_norm",
+    "cholesky", "cross", "det", "eigh", "eigvalsh", "inv", "lstsq", "matmul", "matrix_norm", "matrix_power",
+    "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet", "solve", "svd", "svdvals", "vector_norm",
 ]  # fmt: skip

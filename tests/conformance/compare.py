@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 from itertools import islice
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -60,13 +61,20 @@ def forms(op: Any) -> Iterator[tuple[str, Callable[..., Any], Callable[..., Any]
     """Function, method and in-place form of an op, where both libraries have them: form, theirs, ours."""
     ours = public(op.name)
     if ours is not None:
-        order = ORDER.get(op.name)
-        in_order = (lambda *a, **k: ours(*(a[i] for i in order), **k)) if order else ours
-        yield "function", op.op, in_order
+        yield "function", op.op, called_like(op, ours)
     for form, theirs in (("method", op.method_variant), ("in place", op.inplace_variant)):
         method = getattr(tg.Tensor, getattr(theirs, "__name__", ""), None)
         if theirs is not None and method is not None:
             yield form, theirs, method
+
+
+def called_like(op: Any, ours: Callable[..., Any]) -> Callable[..., Any]:
+    """Ours, called as OpInfo calls theirs: with the arguments in another order, or inside of a lambda."""
+    code = getattr(op.op, "__code__", None)
+    if code is not None and code.co_name == "<lambda>" and code.co_names[:1] == ("torch",):
+        return FunctionType(code, {"torch": tg}, closure=op.op.__closure__)
+    order = ORDER.get(op.name)
+    return (lambda *a, **k: ours(*(a[i] for i in order), **k)) if order else ours
 
 
 def reason_to_leave_out(op: Any) -> str | None:

@@ -219,7 +219,7 @@ for _p in (0, 1, 2, 3, 2.5, float("inf"), float("-inf")):
 case("norm:dims", lambda tg, F, x: tg.linalg.vector_norm(x, 2, (0, 2), True), normal(2, 3, 2))
 case("norm:0-d", lambda tg, F, x: tg.linalg.vector_norm(x), normal())
 case("norm:at 0", lambda tg, F, x: tg.linalg.vector_norm(x, dim=1) * 2, fixed([[3.0, 4.0], [1.0, 0.0]]))
-for _p in ("fro", 1, -1, float("inf"), float("-inf")):
+for _p in ("fro", 1, -1, float("inf"), float("-inf"), 2, -2, "nuc"):
     case(f"matrix_norm:{_p}", lambda tg, F, x, p=_p: tg.linalg.norm(x, p), distinct(3, 4))
 case("logsumexp:all", lambda tg, F, x: tg.logsumexp(x, (0, 1)), normal(3, 4))
 case(
@@ -632,11 +632,42 @@ case("slogdet", lambda tg, F, x: tg.slogdet(-x)[1], _regular(3, 3))
 case("solve", lambda tg, F, a, b: tg.linalg.solve(a, b), _regular(3, 3), normal(3, 2))
 case("solve:vector", lambda tg, F, a, b: tg.linalg.solve(a, b), _regular(3, 3), normal(3))
 case("solve:broadcast", lambda tg, F, a, b: tg.linalg.solve(a, b), _regular(2, 2, 2), normal(2, 1))
+case("solve:vectors", lambda tg, F, a, b: tg.linalg.solve(a, b), _regular(2, 2, 2), normal(2, 2))
+
+
+def _weighted(tg, x):
+    """x with its columns times 1, 2, …: with it, products of vectors do not depend on the vectors' signs."""
+    return x * tg.arange(1, x.shape[-1] + 1)
+
+
+def _svd(tg, x, reduced=True):
+    u, s, vh = tg.linalg.svd(x, full_matrices=not reduced)
+    return s, tg.matmul(_weighted(tg, u), vh)
+
+
+def _eigh(tg, x, triangle="L"):
+    values, vectors = tg.linalg.eigh(x + x.mT, triangle)
+    return values, tg.matmul(_weighted(tg, vectors), vectors.mT)
+
+
+for _shape in ((3, 3), (4, 2), (2, 4), (2, 3, 2)):
+    case(f"svd:{_shape}", lambda tg, F, x: _svd(tg, x), distinct(*_shape))
+    case(f"svdvals:{_shape}", lambda tg, F, x: tg.linalg.svdvals(x), distinct(*_shape))
+    case(f"qr:{_shape}", lambda tg, F, x: tg.linalg.qr(x), distinct(*_shape))
+    case(f"pinv:{_shape}", lambda tg, F, x: tg.linalg.pinv(x), distinct(*_shape))
+case("svd:square", lambda tg, F, x: _svd(tg, x, reduced=False), _regular(3, 3))
+case("eigh", lambda tg, F, x: _eigh(tg, x), _regular(3, 3))
+case("eigh:upper", lambda tg, F, x: _eigh(tg, x, "U"), _regular(2, 2, 2))
+case("eigvalsh", lambda tg, F, x: tg.linalg.eigvalsh(x + x.mT), _regular(3, 3))
+case("cholesky", lambda tg, F, x: tg.linalg.cholesky(x @ x.mT), _regular(3, 3))
+case("cholesky:upper", lambda tg, F, x: tg.linalg.cholesky(x @ x.mT, upper=True), _regular(2, 2, 2))
+case("lstsq", lambda tg, F, a, b: tg.linalg.lstsq(a, b)[0], distinct(4, 2), normal(4, 3))
 for _n in (-2, 0, 1, 5):
     case(f"matrix_power:{_n}", lambda tg, F, x, n=_n: tg.linalg.matrix_power(x, n) + 0 * x, _regular(2, 3, 3))
 case("mode", lambda tg, F, x: tg.mode(tg.cat([x, x[:, 1:2]], 1), 1)[0], normal(2, 3))
 case("nanmedian", lambda tg, F, x: tg.where(x > 1, float("nan"), x).nanmedian(), normal(3, 3))
 case("logcumsumexp", lambda tg, F, x: tg.logcumsumexp(x, 1), normal(2, 4))
+case("nextafter", lambda tg, F, a, b: tg.nextafter(a, b), normal(2, 3), normal(3))
 case("logaddexp2", lambda tg, F, a, b: tg.logaddexp2(a, b), normal(2, 3), normal(3))
 case("float_power", lambda tg, F, x: tg.float_power(x, 3), positive(2, 3), float32=None)  # always float64
 case("renorm", lambda tg, F, x: tg.renorm(x, 2, 0, 1.5), normal(3, 4))

@@ -18,6 +18,9 @@ class General(Op):
     none). `definition(*xs, **params)` states the same function with other primitives: derivatives of
     higher order and push-forwards go through it, tests hold it equal to the fused pair, and a debugger
     steps into it. It receives the params as the caller gave them, without the forward's choices.
+
+    With `symmetric` the inputs are symmetric matrices, of which the forward may read one triangle; the gradients are
+    symmetric too, and hold for changes of both triangles.
     """
 
     kind = "general"
@@ -25,11 +28,12 @@ class General(Op):
 
     def __init__(
         self, name: str, forward: Callable[..., Any], *, vjp: Callable[..., Any],
-        definition: Callable[..., Any] | None = None, **options: Any,
+        definition: Callable[..., Any] | None = None, symmetric: bool = False, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__(name, forward, **options)
         self.vjp = vjp
         self.definition = definition
+        self.symmetric = symmetric
 
     def keeps(self, live: tuple[bool, ...]) -> tuple[bool, ...]:
         found = needed(self.vjp, len(live) + 1, skip=1)

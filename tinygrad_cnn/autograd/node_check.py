@@ -229,6 +229,8 @@ class _Probe:
     def slopes(self, v: ndarray) -> tuple[float, float, float]:
         """One-sided slopes ahead and behind, and the central one, of Σ u·y along v."""
         step = (self.h * v).reshape(self.x.shape)
+        if getattr(self.node.op, "symmetric", False):
+            step = (step + np.swapaxes(step, -1, -2)) / 2
         here = self._value(self.x)
         up, down = self._value(self.x + step), self._value(self.x - step)
         # Differences of outputs first, sums after: the sums would drown small differences.

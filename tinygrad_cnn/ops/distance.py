@@ -6,7 +6,7 @@ from tinygrad_cnn.ops.common import Array
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.elementwise import in_float32
 from tinygrad_cnn.ops.expect import ShapeError
-from tinygrad_cnn.ops.reduce import norm
+from tinygrad_cnn.ops.reduce import vector_norm
 from tinygrad_cnn.ops.shape import unsqueeze
 
 
@@ -14,7 +14,7 @@ from tinygrad_cnn.ops.shape import unsqueeze
 @in_float32
 def dist(input: Array, other: Array, p: float = 2) -> Array:
     """‖input − other‖ₚ over all entries."""
-    return norm(input - other, p)
+    return vector_norm(input - other, p)
 
 
 @public
@@ -23,4 +23,4 @@ def cdist(x1: Array, x2: Array, p: float = 2.0, compute_mode: str | None = None)
     """(…, P, M) and (…, R, M) -> (…, P, R): the p-norm distance of each row of x1 to each row of x2."""
     if x1.shape[-1] != x2.shape[-1]:
         raise ShapeError(f"cdist expected rows of one length, got {tuple(x1.shape)} and {tuple(x2.shape)}")
-    return norm(unsqueeze(x1, -2) - unsqueeze(x2, -3), p, -1)
+    return vector_norm(unsqueeze(x1, -2) - unsqueeze(x2, -3), p, -1)

@@ -316,10 +316,17 @@ _copysign_op = E(
 )  # fmt: skip
 
 
+_nextafter_op = E(
+    "nextafter", np.nextafter,
+    lambda y, a, b: np.ones_like(y) * (a != b), lambda y, _a, _b: np.zeros_like(y),
+    formula="the number beside a, towards b", local=("1 where a ≠ b", "0"),
+)  # fmt: skip
+
+
 @public(method=True, in_place=True)
 def nextafter(input: Array, other: Array) -> Array:
-    """The next number after `input` in the direction of `other`; it records nothing."""
-    return like(np.nextafter(unwrap(input), unwrap(other)), input, other)
+    """The next number after `input` in the direction of `other`; as in PyTorch, its slope is 0 where they are equal."""
+    return _nextafter_op(input, other)
 
 
 @public(method=True, in_place=True)

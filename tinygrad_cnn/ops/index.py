@@ -296,6 +296,8 @@ def gather(input: Array, dim: int, index: Array) -> Array:
     """y[i, j, k] = input[i, index[i, j, k], k] for dim 1. `index` may be smaller in the other dimensions."""
     array = unwrap(input)
     places = checked_integers("gather", index)
+    if not places.size:  # whatever its shape, as in PyTorch
+        return reshape(take_op(ravel(input), index=(np.zeros(0, np.intp),), unique=False), places.shape)
     ndim = max(np.ndim(array), 1)
     if ndim != max(places.ndim, 1):
         raise ShapeError(f"gather expected an index of {np.ndim(array)} dimensions, got {places.ndim}")

@@ -1,4 +1,4 @@
-"""Products of matrices and of tensors in general: matmul and its names, einsum, tensordot, norms."""
+"""Products of matrices and of tensors in general: matmul and its names, einsum, tensordot."""
 
 from __future__ import annotations
 
@@ -16,10 +16,8 @@ from tinygrad_cnn.ops.arithmetic import add_op, mul_op
 from tinygrad_cnn.ops.common import Array, axes_of
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.expect import ShapeError
-from tinygrad_cnn.ops.extreme import amax, amin
 from tinygrad_cnn.ops.index import diagonal
 from tinygrad_cnn.ops.padding import pad
-from tinygrad_cnn.ops.reduce import sum, vector_norm
 from tinygrad_cnn.ops.shape import atleast_2d, cat, expand, permute, reshape, roll
 
 ndarray = np.ndarray
@@ -368,44 +366,3 @@ def _np_dot(a: Any, b: Any) -> Any:
     if nb > 2:
         return tensordot(a, b, ((na - 1,), (nb - 2,)))
     return matmul(a, b)
-
-
-# --- norms -----------------------------------------------------------------------------------------
-
-
-def linalg_norm(
-    A: Array, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
-) -> Array:
-    """A vector norm over one dimension (or all, flattened, without `ord`); a matrix norm over two.
-
-    Matrix norms: 'fro', 1, -1, ∞, -∞ (the ones without singular values).
-    """
-    ndim = np.ndim(unwrap(A))
-    if dim is None and ord is not None and ndim == 2:
-        dim = (0, 1)
-    if dim is None or isinstance(dim, (int, np.integer)) or len(dim) == 1:
-        return vector_norm(A, 2 if ord in (None, "fro") else ord, dim, keepdim, dtype=dtype)
-    return matrix_norm(A, "fro" if ord is None else ord, dim, keepdim, dtype=dtype)
-
-
-def matrix_norm(
-    A: Array, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
-) -> Array:
-    """'fro' √Σ x², 1 the largest column sum, ∞ the largest row sum of absolute values."""
-    if ord == "fro":
-        return vector_norm(A, 2, dim, keepdim, dtype=dtype)
-    if ord not in (1, -1, np.inf, -np.inf):
-        raise NotImplementedError(
-            f"matrix_norm knows 'fro', 1, -1, inf and -inf, got {ord!r} (it needs singular values)"
-        )
-    ndim = np.ndim(unwrap(A))
-    row, column = axes_of(dim, ndim) or ()
-    inner, over = (row, column) if abs(ord) == 1 else (column, row)
-    total = vector_norm(A, 1, inner, True, dtype=dtype)
-    y = (amax if ord > 0 else amin)(total, over, True)
-    return y if keepdim else sum(y, (row, column))
-
-
-@implements(np.linalg.norm)
-def _np_norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    return linalg_norm(x, ord, axis, bool(keepdims))

@@ -55,12 +55,14 @@ solve_op = General(
 )  # fmt: skip
 
 
-def _square(name: str, x: Array) -> None:
+def square(name: str, x: Array) -> tuple[int, ...]:
+    """The shape of x, which must be square matrices of a floating dtype."""
     shape = np.shape(unwrap(x))
     if len(shape) < 2 or shape[-1] != shape[-2]:
         raise ShapeError(f"{name} expected square matrices (…, n, n), got shape {shape}")
     if unwrap(x).dtype.kind != "f":
         raise ShapeError(f"{name} expected a floating dtype, got {unwrap(x).dtype}: convert with .float()")
+    return shape
 
 
 def _regular(name: str, op: Any, *inputs: Any) -> Any:
@@ -73,21 +75,21 @@ def _regular(name: str, op: Any, *inputs: Any) -> Any:
 @public(method=True)
 def inverse(input: Array) -> Array:
     """x⁻¹ of square matrices (…, n, n). Raises ValueError for others, and for singular ones."""
-    _square("inverse", input)
+    square("inverse", input)
     return _regular("inverse", inverse_op, input)
 
 
 @public(method=True)
 def det(input: Array) -> Array:
     """The determinants (…) of square matrices (…, n, n); its gradient needs matrices that can be inverted."""
-    _square("det", input)
+    square("det", input)
     return det_op(input)
 
 
 @public(method=True)
 def slogdet(input: Array) -> tuple[Array, Array]:
     """(sign, log |det x|) of square matrices (…, n, n), without overflow."""
-    _square("slogdet", input)
+    square("slogdet", input)
     return like(np.linalg.slogdet(unwrap(input))[0].astype(unwrap(input).dtype), input), logabsdet_op(input)
 
 
@@ -99,16 +101,18 @@ def logdet(input: Array) -> Array:
 
 
 def solve(A: Array, B: Array) -> Array:
-    """The X with A · X = B: A (…, n, n), B (…, n, k) or, a vector, (n,). Raises ValueError where there is none."""
-    _square("solve", A)
-    n = np.shape(unwrap(A))[-1]
-    shape = np.shape(unwrap(B))
-    vector = len(shape) == 1
+    """The X with A · X = B, for matrices A (…, n, n) and B (…, n, k), or vectors B.
+
+    B is vectors where it has one dimension, or is (…, n) with the leading dimensions of A. Raises ValueError where
+    there is no solution.
+    """
+    matrices, shape = square("solve", A), tuple(np.shape(unwrap(B)))
+    n = matrices[-1]
+    vector = len(shape) == 1 or shape == matrices[:-1]
     if (shape[-1:] if vector else shape[-2:-1]) != (n,):
-        found = f"{shape}: matrices {np.shape(unwrap(A))}"
-        raise ShapeError(f"solve expected a right side (…, {n}, k) or ({n},), got {found}")
-    lead = np.broadcast_shapes(np.shape(unwrap(A))[:-2], shape[:-2])
+        raise ShapeError(f"solve expected a right side (…, {n}, k) or (…, {n}), got {shape}: matrices {matrices}")
     b = unsqueeze(B, -1) if vector else B
+    lead = np.broadcast_shapes(matrices[:-2], tuple(np.shape(unwrap(b)))[:-2])
     A, b = (broadcast_to(x, (*lead, *np.shape(unwrap(x))[-2:])) for x in (A, b))
     y = _regular("solve", solve_op, A, b)
     return squeeze(y, -1) if vector else y
@@ -117,7 +121,7 @@ def solve(A: Array, B: Array) -> Array:
 @public(method=True)
 def matrix_power(input: Array, n: int) -> Array:
     """x · x · … n times; negative n of the inverse, 0 gives the identity."""
-    _square("matrix_power", input)
+    square("matrix_power", input)
     if n < 0:
         return matrix_power(inverse(input), -n)
     if n == 0:

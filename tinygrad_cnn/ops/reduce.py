@@ -317,12 +317,6 @@ def vector_norm(
     return where(zero, 0.0, where(zero, 1.0, total) ** (1.0 / ord)) if ord > 0 else total ** (1.0 / ord)
 
 
-@public
-def norm(input: Array, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Array:
-    """The p-norm over `dim`; 'fro' (the default) is p = 2 over all of it."""
-    return vector_norm(input, 2 if p in ("fro", None) else p, dim, keepdim, dtype=dtype)
-
-
 @public(method=True, out=True)
 def logsumexp(input: Array, dim: Any = None, keepdim: bool = False) -> Array:
     """log Σ exp(x) over `dim`, without overflow."""

@@ -14,7 +14,6 @@ from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.handle import Handle, wrap
 from tinygrad_cnn.ops import creation
 from tinygrad_cnn.ops import elementwise as _ele
-from tinygrad_cnn.ops import reduce as _red
 from tinygrad_cnn.ops import scatter as _sca
 from tinygrad_cnn.ops import shape as _shp
 from tinygrad_cnn.ops import views as _views
@@ -201,10 +200,6 @@ class TensorMethods(Handle):
     def repeat(self, *repeats: Any) -> Self:
         """The whole tensor repeated, as np.tile."""
         return _shp.repeat(self, *repeats)
-
-    def norm(self, p: Any = "fro", dim: Any = None, keepdim: Any = False, dtype: Any = None) -> Self:
-        """The p-norm."""
-        return _red.norm(self, p, dim, keepdim, dtype)
 
     def expand(self, *sizes: Any, size: Any = None) -> Self:
         """Dimensions of size 1 repeated without a copy."""

@@ -463,6 +463,7 @@ class Tensor(TensorMethods):
 
     T = property(lambda self: _shp.permute(self, tuple(reversed(range(self.array.ndim)))))
     mT = property(_shp.adjoint)
+    mH = property(_shp.adjoint)
     H = property(_shp.t)
 
 

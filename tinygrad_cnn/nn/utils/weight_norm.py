@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_cnn.nn.parameter import Parameter
-from tinygrad_cnn.ops.reduce import norm
+from tinygrad_cnn.ops.reduce import vector_norm
 
 
 def norm_except_dim(v: Any, dim: int | None) -> Any:
     """The 2-norm over all dimensions but `dim`, kept as size 1; over all of them when `dim` is None or -1."""
     if dim is None or dim == -1:
-        return norm(v, 2)
-    return norm(v, 2, tuple(k for k in range(v.ndim) if k != dim % v.ndim), True)
+        return vector_norm(v, 2)
+    return vector_norm(v, 2, tuple(k for k in range(v.ndim) if k != dim % v.ndim), True)
 
 
 def hooks_of(module: Any) -> dict[int, Any]:
