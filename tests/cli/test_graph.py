@@ -64,6 +64,46 @@ def test_a_saved_graph_is_drawn_again(script, tmp_path, capsys):
     main(["graph", str(script), "-o", str(saved)])
     assert main(["graph", str(saved), "-o", str(tmp_path / "g.dot")]) == 0
     assert "loss" in (tmp_path / "g.dot").read_text()
+    assert main(["graph", str(saved), "--direction", "LR", "--title", "Anew", "-o", str(tmp_path / "g.dot")]) == 0
+    drawn = (tmp_path / "g.dot").read_text()
+    assert "Anew" in drawn and "rankdir=LR" in drawn
+
+
+def test_highlighted_nodes_bear_a_star_in_the_tree_of_text(tmp_path, capsys):
+    saved = tmp_path / "g.json"
+    main(["graph", "mlp", "-o", str(saved)])
+    for what in ("mlp", str(saved)):
+        capsys.readouterr()
+        assert main(["graph", what, "--highlight", "relu"]) == 0
+        out = capsys.readouterr().out
+        marked = [line.split()[0] for line in out.splitlines() if "  *" in line]
+        assert marked == ["mean", "cross_entropy", "bias_add", "linear", "relu"]
+        assert any(line.startswith("linear") and "*" not in line for line in out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["mlp", "--pass", "3"], "--pass applies to a script (a file *.py), and mlp is none: leave it out"),
+        (["mlp", "--args", "a"], "--args applies to a script"),
+        (["mlp", "--direction", "LR"], "--direction changes a picture, and a tree of text has no use for it"),
+        (["mlp", "--theme", "dark", "-o", "g.txt"], "--theme changes a picture"),
+        (["mlp", "--depth", "0"], "--depth changes a picture"),
+        (["g.json", "--pass", "2"], "g.json is none"),
+        (["g.json", "--depth", "0", "-o", "g.dot"], "--depth decides what a graph holds, and g.json was saved before"),
+        (["g.json", "--forward-only"], "--forward-only decides what a graph holds"),
+        (["only_forward.py", "--pass", "2"], "--pass chooses a backward pass, and only_forward.py has none"),
+    ],
+)
+def test_an_option_that_does_not_apply_is_refused(argv, says, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "only_forward.py").write_text("import tinygrad_cnn as tg\nz = tg.ones(2, requires_grad=True) * 2\n")
+    main(["graph", "mlp", "-o", "g.json"])
+    capsys.readouterr()
+    assert main(["graph", *argv]) == 2
+    error = capsys.readouterr().err
+    assert says in error and error.count("\n") == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["g.json", "only_forward.py"]
 
 
 @pytest.mark.parametrize(

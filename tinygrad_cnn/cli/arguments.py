@@ -1,11 +1,15 @@
-"""Argument types whose errors say what was expected."""
+"""Argument types whose errors say what was expected, and options that apply in some cases only."""
 
 from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Mapping
+from typing import Any
 
-__all__ = ["fraction", "natural", "not_negative", "positive", "positive_int"]
+from tinygrad_cnn.support.errors import UsageError
+
+__all__ = ["fraction", "natural", "not_negative", "positive", "positive_int", "refuse"]
 
 
 def positive_int(text: str) -> int:
@@ -46,6 +50,16 @@ def fraction(text: str) -> float:
     if not 0 <= value < 1:
         raise argparse.ArgumentTypeError(f"expected a number from 0 to below 1, got {text}")
     return value
+
+
+def refuse(given: Mapping[str, Any], why: str) -> None:
+    """Raise UsageError when one of these options (by the names that users write) was given: `why` says when it applies.
+
+    None, False and an empty list are what an option holds that was not given.
+    """
+    for option, value in given.items():
+        if value is not None and value is not False and value != []:
+            raise UsageError(f"{option} {why}: leave it out")
 
 
 def _whole(text: str) -> int:

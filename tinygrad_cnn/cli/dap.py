@@ -6,6 +6,8 @@ import argparse
 import sys
 from functools import partial
 
+from tinygrad_cnn.cli.arguments import refuse
+
 _EPILOG = """\
 Editors start it by themselves, without options: it speaks the Debug Adapter Protocol on its standard streams.
 A running program is attached to where it calls tinygrad_cnn.debug.listen(5678); this command is not needed.
@@ -37,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
 
         print("\n".join(install(args.install, args.to)))
         return 0
+    refuse({"--to": args.to}, "names where --install EDITOR writes to")
     from tinygrad_cnn.debug.dap import serve
 
     if args.port is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from tinygrad_cnn.cli.arguments import refuse
 from tinygrad_cnn.support.errors import UsageError
 
 _EPILOG = """\
@@ -43,6 +44,12 @@ def run(args: argparse.Namespace) -> int:
     if args.replay is not None:
         if args.script is not None:
             raise UsageError("give a script or --replay FILE, not both")
+        refuse(
+            {
+                "--break": args.breaks, "--forward": args.forward, "--anomaly": args.anomaly, "--module": args.module,
+            },
+            "applies to a script that runs, not to --replay (a recorded pass takes breakpoints by -c 'b SELECTOR')",
+        )  # fmt: skip
         from tinygrad_cnn.debug.terminal import open_replay
 
         return open_replay(args.replay, commands=args.commands)

@@ -16,8 +16,9 @@ from typing import Any
 from tinygrad_cnn import models, viz
 from tinygrad_cnn.autograd.handle import Handle, wrap
 from tinygrad_cnn.autograd.inspect import BackwardPass, Observer, keep_values, observing
-from tinygrad_cnn.cli.arguments import natural, positive_int
+from tinygrad_cnn.cli.arguments import natural, positive_int, refuse
 from tinygrad_cnn.support.errors import UsageError, UserError
+from tinygrad_cnn.viz.highlight import mark
 
 _EPILOG = """\
 WHAT is one of
@@ -42,10 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--direction",
         choices=("TB", "LR", "BT", "RL"),
-        default="TB",
         help="of the forward pass (default: TB)",
     )
-    parser.add_argument("--theme", choices=("auto", "light", "dark"), default="auto")
+    parser.add_argument("--theme", choices=("auto", "light", "dark"))
     parser.add_argument("--forward-only", action="store_true", help="no gradients")
     parser.add_argument(
         "--highlight", metavar="SELECTOR", help="mark what it matches, and the paths to the loss"
@@ -55,9 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--pass",
         dest="nth",
         type=positive_int,
-        default=1,
         metavar="N",
-        help="of a script: its Nth backward()",
+        help="of a script: its Nth backward() (default: the first)",
     )
     parser.add_argument(
         "--args", nargs=argparse.REMAINDER, default=[], help="of a script: its own arguments, up to the end"
@@ -65,13 +64,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    options = {
-        "depth": args.depth, "direction": args.direction, "theme": args.theme, "forward_only": args.forward_only,
-        "highlight": args.highlight,
-    }  # fmt: skip
+    drawn = {"depth": args.depth, "direction": args.direction, "theme": args.theme}
     if args.out is not None and Path(args.out).suffix.lower() not in viz.graph_endings():
         raise UsageError(f"-o {args.out}: a graph is written as one of {', '.join(viz.graph_endings())}")
-    graph = _graph(args, options)
+    if args.out is None or Path(args.out).suffix.lower() == ".txt":
+        refuse(
+            {f"--{name}": value for name, value in drawn.items()},
+            "changes a picture, and a tree of text has no use for it (-o FILE writes a picture)",
+        )
+    options = {name: value for name, value in drawn.items() if value is not None}
+    graph = _graph(args, {**options, "forward_only": args.forward_only, "highlight": args.highlight})
     if args.out is None:
         print(graph.text(max_nodes=2000))
     else:
@@ -85,15 +87,28 @@ def _graph(args: argparse.Namespace, options: dict[str, Any]) -> viz.Graph:
     what, path = args.what, Path(args.what)
     if path.suffix == ".py":
         return _of_script(path, args.args, args.nth, {**options, "title": args.title or path.name})
-    if args.args:
-        raise UsageError(f"only a script takes arguments of its own, got {' '.join(args.args)}")
+    refuse({"--pass": args.nth, "--args": args.args}, f"applies to a script (a file *.py), and {what} is none")
     if path.suffix == ".json" and path.is_file():
-        return viz.Graph.load(path)
+        return _of_file(path, args)
     if path.is_dir():
         return _of_run(path, {**options, "title": args.title})
     if what not in models.names() and path.suffix:
         raise UsageError(f"there is no file {what}")
     return _of_model(what, {**options, "title": args.title or what})
+
+
+def _of_file(path: Path, args: argparse.Namespace) -> viz.Graph:
+    """A saved graph: what it holds was decided when it was saved, how it is drawn may be chosen anew."""
+    refuse(
+        {"--depth": args.depth, "--forward-only": args.forward_only},
+        f"decides what a graph holds, and {path} was saved before (give it when the graph is made)",
+    )
+    graph = viz.Graph.load(path)
+    d = graph.description
+    d.direction, d.theme, d.title = args.direction or d.direction, args.theme or d.theme, args.title or d.title
+    if args.highlight is not None:
+        mark(d, args.highlight)
+    return graph
 
 
 def _of_model(name: str, options: dict[str, Any]) -> viz.Graph:
@@ -144,9 +159,10 @@ class _Nth(Observer):
         raise _Seen
 
 
-def _of_script(path: Path, own: list[str], nth: int, options: dict[str, Any]) -> viz.Graph:
+def _of_script(path: Path, own: list[str], chosen: int | None, options: dict[str, Any]) -> viz.Graph:
     if not path.is_file():
         raise UsageError(f"there is no script {path}")
+    nth = chosen or 1
     drawing = _Nth(nth, options)
     names: dict[str, Any] = {}
     with _arguments(path, own):
@@ -178,6 +194,7 @@ def _of_script(path: Path, own: list[str], nth: int, options: dict[str, Any]) ->
             if drawing.passes
             else f"{path} has no backward(), and leaves no tensor with a graph"
         )
+    refuse({"--pass": chosen}, f"chooses a backward pass, and {path} has none")
     # No backward pass at all: a script that only computes something leaves it in a variable.
     name = next(
         (n for n in ("loss", "z", "y", "out", "output") if n in live),

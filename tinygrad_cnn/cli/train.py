@@ -14,7 +14,7 @@ from typing import Any
 
 from tinygrad_cnn import datasets, models
 from tinygrad_cnn.cli import artifacts
-from tinygrad_cnn.cli.arguments import fraction, natural, not_negative, positive, positive_int
+from tinygrad_cnn.cli.arguments import fraction, natural, not_negative, positive, positive_int, refuse
 from tinygrad_cnn.cli.console import EpochTable, console, human
 from tinygrad_cnn.cli.recipes import RECIPES, SCHEDULES
 from tinygrad_cnn.cli.runs import (
@@ -82,6 +82,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.resume and args.overwrite:
         raise UsageError("--resume continues a run and --overwrite starts anew: give one of them")
+    if args.out is None:
+        refuse({"--overwrite": args.overwrite}, "replaces the run in --out, and without --out a run gets a new folder")
     folder, config = _continued(args) if args.resume else _new(args)
     out = console()
     with _threads(args.threads or config.threads):

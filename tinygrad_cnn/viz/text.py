@@ -3,6 +3,7 @@
 A node stands under the oldest of its users, so it comes behind everything that hands it a gradient; its
 other users refer to it. The largest branch goes on in its parent's column and only the smaller ones are
 indented: a chain of 100,000 nodes stays a straight list, and no tree is ever indented by more than log₂ n.
+Highlighted nodes bear a star.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def _title(node: Node, short: bool = False) -> str:
     if node.module and not node.leaf and not short:
         module = printable(node.module, 30)
         title += f"  {module}" if module.startswith("[") else f"  [{module}]"
-    return title + (f"  {printable(node.alarm.upper())}!" if node.alarm else "")
+    return title + (f"  {printable(node.alarm.upper())}!" if node.alarm else "") + ("  *" if node.highlighted else "")
 
 
 def _shape(node: Node) -> str:
