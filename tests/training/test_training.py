@@ -226,6 +226,35 @@ def test_nan_is_never_the_best():
     assert Record(math.nan, 2.0, 1.0, math.nan).history.best("loss")["loss"] == 1.0
 
 
+def test_a_training_option_that_would_not_be_read_is_refused():
+    loader = DataLoader(TensorDataset(*map(tg.tensor, blobs(20))), 10)
+    for option in ({"batch_size": 5}, {"shuffle": True}, {"generator": tg.Generator()}):
+        with pytest.raises(UsageError, match=f"the DataLoader has {next(iter(option))}=.*: set it where"):
+            fit(net(), loader, **option)
+    for function in (evaluate, predict):
+        with pytest.raises(UsageError, match="the DataLoader has batch_size=10, not 5"):
+            function(net(), loader, batch_size=5)
+    model = net()
+    with pytest.raises(UsageError, match=r"the SGD optimizer has its own learning rate: leave lr=0.5 out"):
+        fit(model, loader, optimizer=optim.SGD(model.parameters(), 0.1), lr=0.5)
+    with pytest.raises(UsageError, match="schedule_per='batch' says when a scheduler steps, and there is none"):
+        fit(model, loader, schedule_per="batch")
+    with pytest.raises(UsageError, match="generator draws a random order, and these data are not shuffled"):
+        fit(model, blobs(20), shuffle=False, generator=tg.Generator())
+    with pytest.raises(ValueError, match="mode expected 'min', 'max' or None, got 'maximum'"):
+        History([{"loss": 1.0}]).best("loss", "maximum")
+    with pytest.raises(ValueError, match="every_batches expected a number of batches from 1 up, or None, got 0"):
+        training.RunCheckpoint("run", every_batches=0)
+
+
+def test_what_is_no_validation_data_is_refused_before_the_first_epoch():
+    model = net()
+    before = model[0].weight.detach().clone()
+    with pytest.raises(TypeError, match=r"expected a DataLoader, a Dataset or a pair .* got float"):
+        fit(model, blobs(), validation=0.1)
+    assert tg.equal(model[0].weight, before)
+
+
 def test_a_list_of_targets_is_an_array_and_anything_else_is_refused():
     x, y = blobs(30)
     assert len(fit(net(), (x, y.tolist()), 1)) == 1

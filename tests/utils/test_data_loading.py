@@ -176,6 +176,10 @@ def test_samplers_of_ones_own():
         (dict(batch_size=2.0), "positive integer value, but got batch_size=2.0"),
         (dict(num_workers=-1), "non-negative"),
         (dict(prefetch_factor=0), "at least 1"),
+        (dict(prefetch_factor=2), "prefetch_factor option needs num_workers > 0"),
+        (dict(persistent_workers=True), "persistent_workers option needs num_workers > 0"),
+        (dict(multiprocessing_context="fork"), "multiprocessing_context option needs num_workers > 0"),
+        (dict(timeout=-1), "timeout option should be non-negative"),
     ],
 )
 def test_options_that_make_no_sense_are_named(options, message):

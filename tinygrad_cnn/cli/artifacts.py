@@ -42,7 +42,7 @@ def finish(
         ),
         "graph.svg": lambda path: _graph(model, train, path, title),
     }.items():
-        _draw(name, draw, folder, left_out, out)
+        _draw(name, draw, folder, left_out)
     for message in dict.fromkeys(str(error) for error in left_out):
         out.print(message, soft_wrap=True)
     result = {"test_loss": found.loss, "test_accuracy": found.accuracy, "test_samples": found.samples}
@@ -71,7 +71,7 @@ def clear(folder: Path) -> None:
 
 
 def _draw(
-    name: str, draw: Callable[[Path], Any], folder: Path, left_out: list[MissingExtraError], out: Any
+    name: str, draw: Callable[[Path], Any], folder: Path, left_out: list[MissingExtraError]
 ) -> None:
     try:
         draw(folder / name)

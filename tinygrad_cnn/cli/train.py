@@ -111,8 +111,9 @@ def _train(folder: Path, config: Config, args: argparse.Namespace, out: Any) -> 
     )
     augment = RandomShift(config.shift) if config.shift else None
     trainer = Trainer(
-        model, optimizer, augment=augment, scheduler=schedule, schedule_per="batch", callbacks=[checkpoint, table]
-    )
+        model, optimizer, augment=augment, scheduler=schedule, schedule_per="batch" if schedule else "epoch",
+        callbacks=[checkpoint, table],
+    )  # fmt: skip
     # Opened before anything is said, so that a folder that cannot be written to stops the run at once.
     make_folder(folder)
     former = Path(config.replaces) if config.replaces else None

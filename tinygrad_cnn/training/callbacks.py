@@ -136,7 +136,8 @@ class EarlyStopping(_Monitor):
 class ModelCheckpoint(_Monitor):
     """Save the weights after each epoch, or only (`save_best_only`) when `monitor` improved.
 
-    `path` may contain fields of the epoch's record: ``"weights-{epoch:02d}.npz"``.
+    Without `save_best_only` nothing reads `monitor` and `mode`. `path` may contain fields of the epoch's record:
+    ``"weights-{epoch:02d}.npz"``.
     """
 
     def __init__(

@@ -33,6 +33,8 @@ class RunCheckpoint(_Monitor):
         self, folder: str | os.PathLike[str], monitor: str | None = "val_accuracy", *, mode: str | None = None,
         every_batches: int | None = None, every_seconds: float | None = 30.0,
     ) -> None:  # fmt: skip
+        if every_batches is not None and every_batches < 1:
+            raise ValueError(f"every_batches expected a number of batches from 1 up, or None, got {every_batches}")
         super().__init__(monitor or "epoch", mode)
         self.ties = True  # of equals the latest, which the schedule has annealed furthest
         self.folder = Path(folder)

@@ -13,9 +13,11 @@ from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.training.loading import as_loader
 from tinygrad_cnn.training.metrics import confusion_matrix
-from tinygrad_cnn.utils.data import DataLoader
 
 __all__ = ["Evaluation", "evaluate", "predict", "split_batch"]
+
+#: Samples per batch where there is no backward pass, and not shuffled.
+EVALUATED = (256, False)
 
 
 @dataclass(frozen=True)
@@ -36,17 +38,18 @@ class Evaluation:
 
 
 def evaluate(
-    model: Any, data: Any, *, loss: Callable[[Any, Any], Any] | None = None, batch_size: int = 256
+    model: Any, data: Any, *, loss: Callable[[Any, Any], Any] | None = None, batch_size: int | None = None
 ) -> Evaluation:
     """Loss and accuracy of `model` on `data` (a loader, a data set, or a pair of arrays), in eval mode.
 
-    `loss` defaults to cross-entropy; it must be a mean over the batch. ValueError when there is no sample.
+    `loss` defaults to cross-entropy; it must be a mean over the batch. `batch_size` (256) is for data that are no
+    loader already. ValueError when there is no sample.
     """
     loss = loss or cross_entropy()
     total, samples = 0.0, 0
     predictions, targets, classes = [], [], 0
     with evaluating(model):
-        for batch in as_loader(data, batch_size):
+        for batch in as_loader(data, batch_size, usual=EVALUATED):
             inputs, wanted = split_batch(batch)
             outputs = model(inputs)
             n = len(inputs.array)
@@ -64,10 +67,11 @@ def evaluate(
     return Evaluation(total / samples, samples, float(np.mean(p == t)), p, t, confusion_matrix(t, p, classes))
 
 
-def predict(model: Any, data: Any, *, batch_size: int = 256) -> Any:
+def predict(model: Any, data: Any, *, batch_size: int | None = None) -> Any:
     """The model's outputs for all samples as one tensor, in eval mode.
 
     `data` is a tensor or array of inputs (N, …), or a loader or data set, whose targets are not looked at.
+    `batch_size` (256) is for what is no loader already.
     """
     with evaluating(model):
         outputs = [np.asarray(unwrap(model(inputs))) for inputs in _inputs(data, batch_size)]
@@ -115,12 +119,12 @@ def cross_entropy() -> Callable[[Any, Any], Any]:
     return function
 
 
-def _inputs(data: Any, batch_size: int) -> Iterator[Any]:
+def _inputs(data: Any, batch_size: int | None) -> Iterator[Any]:
     if isinstance(data, (Handle, np.ndarray)):
         array = unwrap(data)
+        batch_size = EVALUATED[0] if batch_size is None else batch_size
         for start in range(0, len(array), batch_size):
             yield wrap(array[start : start + batch_size])
         return
-    loader = as_loader(data, batch_size) if not isinstance(data, DataLoader) else data
-    for batch in loader:
+    for batch in as_loader(data, batch_size, usual=EVALUATED):
         yield as_tensor(batch[0] if isinstance(batch, (tuple, list)) else batch)

@@ -57,6 +57,8 @@ class History:
 
         `mode` "min" or "max" says otherwise. KeyError when no epoch has it.
         """
+        if mode not in (None, "min", "max"):
+            raise ValueError(f"mode expected 'min', 'max' or None, got {mode!r}")
         wanted = mode or ("min" if "loss" in key else "max")
         sign = 1 if wanted == "max" else -1
         known = [record for record in self.records if record.get(key) is not None]

@@ -7,21 +7,40 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd.handle import Handle
-from tinygrad_cnn.utils.data import DataLoader, IterableDataset, TensorDataset
+from tinygrad_cnn.support.errors import UsageError
+from tinygrad_cnn.utils.data import DataLoader, IterableDataset, RandomSampler, TensorDataset
 
 __all__ = ["as_dataset", "as_loader"]
 
 
 def as_loader(
-    data: Any, batch_size: int = 64, *, shuffle: bool = False, generator: Any = None, drop_last: bool = False
-) -> Any:
-    """A loader as it is; a data set, or a pair `(inputs, targets)` of arrays, in batches of `batch_size`."""
+    data: Any, batch_size: int | None = None, *, shuffle: bool | None = None, generator: Any = None,
+    drop_last: bool | None = None, usual: tuple[int, bool] = (64, False),
+) -> Any:  # fmt: skip
+    """A loader as it is; a data set, or a pair `(inputs, targets)` of arrays, in batches of `batch_size`.
+
+    Raises UsageError for an option that would not be read: with a loader, which has its own, one that says otherwise;
+    `generator` where nothing is drawn. `usual` are the batch size and whether to shuffle, where they are not given.
+    """
     if isinstance(data, DataLoader):
+        options = {
+            "batch_size": (batch_size, data.batch_size), "shuffle": (shuffle, isinstance(data.sampler, RandomSampler)),
+            "generator": (generator, data.generator), "drop_last": (drop_last, data.drop_last),
+        }  # fmt: skip
+        for name, (given, own) in options.items():
+            if given is not None and given != own:
+                raise UsageError(
+                    f"the DataLoader has {name}={own!r}, not {given!r}: set it where the loader is made, "
+                    "or give the data set"
+                )
         return data
     dataset = as_dataset(data)
-    if isinstance(dataset, IterableDataset):
-        shuffle = False
-    return DataLoader(dataset, batch_size, shuffle=shuffle, generator=generator, drop_last=drop_last)
+    if shuffle is None:
+        shuffle = usual[1] and not isinstance(dataset, IterableDataset)
+    if generator is not None and not shuffle:
+        raise UsageError("generator draws a random order, and these data are not shuffled: leave it out")
+    batch_size = usual[0] if batch_size is None else batch_size
+    return DataLoader(dataset, batch_size, shuffle=shuffle, generator=generator, drop_last=bool(drop_last))
 
 
 def as_dataset(data: Any) -> Any:

@@ -36,11 +36,11 @@ def fit(
     optimizer: str | optim.Optimizer = "adam",
     lr: float | None = None,
     loss: Callable[[Any, Any], Any] | None = None,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     scheduler: Any = None,
     schedule_per: str = "epoch",
     callbacks: Sequence[Any] = (),
-    shuffle: bool = True,
+    shuffle: bool | None = None,
     generator: Any = None,
 ) -> History:
     """Train `model` and return what was measured.
@@ -49,15 +49,19 @@ def fit(
     optimizer           an optimiser, or the name of one, with `lr` (its default rate unless given)
     loss                (outputs, targets) -> mean over the batch; cross-entropy unless given
     scheduler           made for the same optimiser; steps once per epoch, or per "batch" (`schedule_per`)
-    batch_size, shuffle, generator   for data that is not a loader already
+    batch_size (64), shuffle (True), generator   for data that is not a loader already
 
-    Raises UsageError for an unknown optimiser, DivergedError when the loss is no longer a number.
+    Raises UsageError for an unknown optimiser and for an option that would not be read (`lr` with an optimiser that has
+    its own, `batch_size` with a loader), DivergedError when the loss is no longer a number.
     """
+    if lr is not None and not isinstance(optimizer, str):
+        kind = type(optimizer).__name__
+        raise UsageError(f"the {kind} optimizer has its own learning rate: leave lr={lr} out, or name an optimizer")
+    loader = as_loader(train, batch_size, shuffle=shuffle, generator=generator, usual=(64, True))
     chosen = make_optimizer(optimizer, model.parameters(), lr) if isinstance(optimizer, str) else optimizer
     trainer = Trainer(
         model, chosen, loss, scheduler=scheduler, schedule_per=schedule_per, callbacks=callbacks
     )
-    loader = as_loader(train, batch_size, shuffle=shuffle, generator=generator)
     return trainer.fit(loader, epochs, validation)
 
 

@@ -14,9 +14,16 @@ from itertools import islice
 from typing import Any
 
 from tinygrad_cnn.autograd.handle import unwrap
-from tinygrad_cnn.support.errors import CheckpointError, UserError, brief
-from tinygrad_cnn.training.evaluation import cross_entropy, evaluate, is_classification, split_batch
+from tinygrad_cnn.support.errors import CheckpointError, UsageError, UserError, brief
+from tinygrad_cnn.training.evaluation import (
+    EVALUATED,
+    cross_entropy,
+    evaluate,
+    is_classification,
+    split_batch,
+)
 from tinygrad_cnn.training.history import History
+from tinygrad_cnn.training.loading import as_loader
 from tinygrad_cnn.utils.data.randomness import numpy_generator
 
 __all__ = ["DivergedError", "Trainer"]
@@ -56,6 +63,10 @@ class Trainer:
     ) -> None:
         if schedule_per not in ("epoch", "batch"):
             raise ValueError(f"schedule_per expected 'epoch' or 'batch', got {schedule_per!r}")
+        if scheduler is None and schedule_per != "epoch":
+            raise UsageError(
+                f"schedule_per={schedule_per!r} says when a scheduler steps, and there is none: leave it out"
+            )
         self.model = model
         self.optimizer = optimizer
         self.loss = loss or cross_entropy()
@@ -81,6 +92,8 @@ class Trainer:
         Raises DivergedError when the loss becomes infinite or NaN.
         """
         self.stop = self.interrupted = False
+        if validation is not None:  # what is no data is an error before the first epoch, not after it
+            validation = as_loader(validation, usual=EVALUATED)
         self.batches = _length(loader)
         self._generators = _generators_of(loader)
         self.resumed = self._restored is not None

@@ -28,8 +28,9 @@ class DataLoader:
     prefetch_factor    batches that each thread keeps ready, 2 unless told
     worker_init_fn     called in each thread with its number, before it loads
 
-    `pin_memory`, `timeout`, `multiprocessing_context`, `persistent_workers` exist for
-    PyTorch's sake and change nothing. Raises ValueError for options that exclude each other.
+    `pin_memory`, `pin_memory_device`, `timeout`, `multiprocessing_context`, `persistent_workers` and `in_order` exist
+    for PyTorch's sake and change nothing. Raises ValueError for options that exclude each other, and for options of
+    workers (`prefetch_factor`, `persistent_workers`, `multiprocessing_context`) without workers.
     """
 
     def __init__(
@@ -43,6 +44,16 @@ class DataLoader:
             raise ValueError(f"num_workers option should be non-negative, got {num_workers}")
         if prefetch_factor is not None and prefetch_factor < 1:
             raise ValueError(f"prefetch_factor option should be at least 1, got {prefetch_factor}")
+        if timeout < 0:
+            raise ValueError(f"timeout option should be non-negative, got {timeout}")
+        if num_workers == 0:
+            options = {
+                "prefetch_factor": prefetch_factor is not None, "persistent_workers": persistent_workers,
+                "multiprocessing_context": multiprocessing_context is not None,
+            }  # fmt: skip
+            for name, given in options.items():
+                if given:
+                    raise ValueError(f"{name} option needs num_workers > 0")
         streamed = isinstance(dataset, IterableDataset)
         if streamed and (shuffle or sampler is not None or batch_sampler is not None):
             raise ValueError(
