@@ -256,11 +256,56 @@ def test_lbfgs_goes_where_pytorchs_goes(options, losses):
     np.testing.assert_allclose([optimizer.step(closure).item() for _ in losses], losses, rtol=1e-9)
 
 
+def waves(x):
+    return (tg.sin(3 * x) * x**2).sum() + 0.01 * (x**4).sum()
+
+
+def kinks(x):
+    return x.abs().sum() + 0.1 * (x**2).sum()
+
+
+#: (function, options, PyTorch's loss at the beginning of each step, its evaluations, where it ends).
+SEARCHES = [
+    (valley, dict(max_iter=3), [5.227200000000001, 3.06329144719166, 0.6834199856686077], 9,
+     [0.5895012710890919, 0.1397494897692621]),
+    (valley, dict(lr=10, max_iter=4, history_size=2), [5.227200000000001, 1.3044800395805278, 0.02129330110167467],
+     18, [1.1020909362974352, 1.2370271035896585]),
+    (valley, dict(max_iter=8, max_eval=3), [5.227200000000001, 3.06329144719166, 0.6834199856686077], 9,
+     [0.5895012710890919, 0.1397494897692621]),
+    (waves, dict(lr=10, max_iter=4, history_size=2), [0.8090854464044542, -1.5895640227881633, -2.47744049828042],
+     16, [-0.5954230246725818, 1.5668632691309003]),
+    (waves, dict(lr=0.01, max_iter=2), [0.8090854464044542, 0.40215950900688135, -0.689700112911932], 9,
+     [-0.6616715737440699, 1.5044396122791153]),
+    (kinks, dict(lr=10, max_iter=4, history_size=2), [2.444, 0.1515927993596466, 0.09650120924699586], 17,
+     [0.012686176256134855, -0.01265146178315465]),
+    (kinks, dict(lr=0.01, max_iter=2), [2.444, 2.322467347487234, 0.9311985514646461], 9,
+     [0.019163934426233927, -0.1798360655737774]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("function", "options", "losses", "evaluations", "end"), SEARCHES)
+def test_the_line_search_of_lbfgs_makes_pytorchs_trials(function, options, losses, evaluations, end):
+    x = tg.tensor([-1.2, 1.0], dtype=tg.float64, requires_grad=True)
+    optimizer = optim.LBFGS([x], line_search_fn="strong_wolfe", **options)
+    trials = []
+
+    def closure():
+        optimizer.zero_grad()
+        loss = function(x)
+        loss.backward()
+        trials.append(loss.item())
+        return loss
+
+    np.testing.assert_allclose([optimizer.step(closure).item() for _ in losses], losses, rtol=1e-9)
+    assert len(trials) == evaluations
+    np.testing.assert_allclose(x.detach().numpy(), end, rtol=1e-8)
+
+
 def test_lbfgs_says_what_it_needs():
     x = tg.zeros(2, requires_grad=True)
     with pytest.raises(TypeError, match="expected a closure that computes the loss and calls backward"):
         optim.LBFGS([x]).step()
-    with pytest.raises(NotImplementedError, match="line_search_fn='strong_wolfe'"):
-        optim.LBFGS([x], line_search_fn="strong_wolfe")
+    with pytest.raises(ValueError, match="line_search_fn None or 'strong_wolfe', got 'armijo'"):
+        optim.LBFGS([x], line_search_fn="armijo")
     with pytest.raises(ValueError, match="one parameter group"):
         optim.LBFGS([{"params": [x]}, {"params": [tg.zeros(1, requires_grad=True)]}])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd import modes, versions
+from tinygrad_cnn.optim.line_search import Trial, strong_wolfe
 from tinygrad_cnn.optim.optimizer import Array, Optimizer
 
 __all__ = ["LBFGS"]
@@ -18,11 +19,12 @@ class LBFGS(Optimizer):
 
     ``step(closure)`` takes up to `max_iter` steps and calls `closure`, which clears the gradients, computes the loss,
     calls backward and returns the loss, after each. The first step is shortened to 1/|g|₁, later ones have length
-    `lr`; `history_size` pairs of changes are remembered. It stops when the largest gradient is below
+    `lr`, or, with ``line_search_fn="strong_wolfe"``, begin a search for one that meets the strong Wolfe conditions;
+    `history_size` pairs of changes are remembered. It stops when the largest gradient is below
     `tolerance_grad`, or a step or the loss changes by less than `tolerance_change`.
 
     What is remembered of the curvature is not part of `state_dict`: after loading it is gathered anew.
-    Raises ValueError for more than one parameter group, NotImplementedError for a line search.
+    Raises ValueError for more than one parameter group and for another line search.
     """
 
     def __init__(
@@ -30,16 +32,14 @@ class LBFGS(Optimizer):
         tolerance_grad: float = 1e-7, tolerance_change: float = 1e-9, history_size: int = 100,
         line_search_fn: str | None = None,
     ) -> None:  # fmt: skip
-        if line_search_fn is not None:
-            raise NotImplementedError(
-                f"LBFGS(line_search_fn={line_search_fn!r}) is not there: leave it out, with a smaller lr"
-            )
+        if line_search_fn not in (None, "strong_wolfe"):
+            raise ValueError(f"LBFGS expected line_search_fn None or 'strong_wolfe', got {line_search_fn!r}")
         super().__init__(
             params,
             {
                 "lr": lr, "max_iter": max_iter, "max_eval": max_iter * 5 // 4 if max_eval is None else max_eval,
                 "tolerance_grad": tolerance_grad, "tolerance_change": tolerance_change,
-                "history_size": history_size, "line_search_fn": None,
+                "history_size": history_size, "line_search_fn": line_search_fn,
             },
         )  # fmt: skip
         if len(self.param_groups) != 1:
@@ -61,17 +61,24 @@ class LBFGS(Optimizer):
             state["n_iter"] = state.get("n_iter", 0) + 1
             direction = self._direction(g, group["history_size"])
             slope = float(g @ direction)
-            start = self._last is None
-            length = min(1.0, 1.0 / float(np.abs(g).sum())) * group["lr"] if start else group["lr"]
+            first_step = self._last is None
+            length = min(1.0, 1.0 / float(np.abs(g).sum())) * group["lr"] if first_step else group["lr"]
             self._last = (direction, g, length)
             if slope > -group["tolerance_change"]:
                 break
-            self._move(length * direction)
-            if iteration + 1 == group["max_iter"]:
-                break
             before = float(loss)
-            loss, evaluations = self._evaluate(closure, state), evaluations + 1
-            g = self._gradient()
+            if group["line_search_fn"] is None:
+                self._move(length * direction)
+                if iteration + 1 == group["max_iter"]:
+                    break
+                loss, evaluations = self._evaluate(closure, state), evaluations + 1
+                g = self._gradient()
+            else:
+                start = Trial(0.0, before, g, slope)
+                most = group["max_eval"] - evaluations
+                found, count = self._search(closure, state, direction, start, length, most)
+                length, loss, g, evaluations = found.length, found.loss, found.gradient, evaluations + count
+                self._last = (direction, start.gradient, length)
             if (
                 evaluations >= group["max_eval"]
                 or np.abs(g).max(initial=0) <= group["tolerance_grad"]
@@ -81,6 +88,28 @@ class LBFGS(Optimizer):
                 break
         self.steps_taken += 1
         return first
+
+    def _search(
+        self, closure: Callable[[], Any], state: dict[str, Any], direction: Array, start: Trial, length: float,
+        most: int,
+    ) -> tuple[Trial, int]:  # fmt: skip
+        """The trial that the line search chooses, with the parameters moved there, and how many were made."""
+        before = [p.array.copy() for p in self._all()]
+
+        def move(length: float) -> None:
+            for p, values in zip(self._all(), before, strict=True):
+                p.array[...] = values
+            self._move(length * direction)
+
+        def evaluate(length: float) -> Trial:
+            move(length)
+            loss = float(self._evaluate(closure, state))
+            g = self._gradient()
+            return Trial(length, loss, g, float(g @ direction))
+
+        found, count = strong_wolfe(evaluate, start, length, float(np.abs(direction).max()), most)
+        move(found.length)
+        return found, count
 
     def _evaluate(self, closure: Callable[[], Any], state: dict[str, Any]) -> Any:
         state["func_evals"] = state.get("func_evals", 0) + 1
