@@ -290,3 +290,24 @@ def test_inputs_may_be_any_iterable() -> None:
         assert [g.shape for g in tg.autograd.grad(loss, inputs, retain_graph=True)] == wanted
     loss.backward(inputs=net.parameters())
     assert net.weight.grad is not None
+
+
+@pytest.mark.parametrize("observed", [False, True])
+def test_inputs_of_backward_need_not_be_leaves(observed):
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    y = x * x
+    z = (y * y).sum()
+    if observed:
+        list(tg.autograd.backward_steps(z, inputs=[y]))
+    else:
+        z.backward(inputs=[y])
+    assert y.grad.tolist() == [2.0, 8.0] and x.grad is None
+    y.sum().backward()  # what lies behind y was not visited: it keeps what it saved
+    assert x.grad.tolist() == [2.0, 4.0] and y.grad.tolist() == [2.0, 8.0]
+
+
+def test_inputs_of_backward_may_lie_behind_each_other():
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 2
+    (y * y).sum().backward(inputs=[x, y])
+    assert (x.grad.tolist(), y.grad.tolist()) == ([8.0, 16.0], [4.0, 8.0])

@@ -25,6 +25,17 @@ def test_the_vectors_that_only_full_matrices_adds_have_no_gradient() -> None:
     assert not x.grad.numpy().any()
 
 
+@pytest.mark.parametrize("diagonal", [[1.0, 1.0], [0.0, 0.0], [2.0, 0.0]])
+def test_values_have_a_gradient_where_their_vectors_are_not_unique(diagonal: list[float]) -> None:
+    for values in (lambda x: tg.linalg.svd(x).S, lambda x: tg.linalg.eigh(x).eigenvalues):
+        x = tg.diag(tg.tensor(diagonal)).requires_grad_()
+        values(x).sum().backward()
+        assert x.grad.tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    x = tg.tensor([[3.0, 0.0], [0.0, 0.0], [4.0, 0.0]], requires_grad=True)  # of rank 1
+    tg.linalg.svd(x, full_matrices=False).S[0].backward()
+    np.testing.assert_allclose(x.grad.numpy(), [[0.6, 0.0], [0.0, 0.0], [0.8, 0.0]], atol=1e-6)
+
+
 def test_modes_of_qr() -> None:
     q, r = tg.linalg.qr(TALL, mode="complete")
     assert (q.shape, r.shape) == ((3, 3), (3, 2))

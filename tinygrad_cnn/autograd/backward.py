@@ -17,7 +17,7 @@ from tinygrad_cnn.autograd.backward_pass import BackwardPass
 from tinygrad_cnn.autograd.driver import run
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle, dense
-from tinygrad_cnn.autograd.roots import as_list, backward_roots, node_of, outputs_and_seeds
+from tinygrad_cnn.autograd.roots import backward_roots
 
 
 class Step(NamedTuple):
@@ -57,19 +57,7 @@ def backward(
     create_graph: bool = False,
     inputs: Any = None,
 ) -> None:
-    """Accumulate gradients of `outputs` into the `.grad` of the leaves they depend on (see `Tensor.backward`)."""
-    tensors, seeds = outputs_and_seeds(outputs, seeds, create_graph)
-    wanted = None
-    if inputs is not None:
-        wanted = []
-        for x in as_list(inputs):
-            node = node_of(x, "inputs")
-            if node.target is None:
-                raise RuntimeError(
-                    "backward(inputs=…) expected leaf tensors (or ones with retain_grad()), "
-                    f"got the result of {node.op.name}; use autograd.grad for its gradient"
-                )
-            wanted.append(node)
-    run(BackwardPass(
-        [t.node for t in tensors], seeds, create_graph=create_graph, retain_graph=retain_graph, inputs=wanted
-    ))  # fmt: skip
+    """Accumulate gradients of `outputs` into the `.grad` of the leaves they depend on, or of `inputs`
+    (see `Tensor.backward`)."""
+    roots, seeds, wanted = backward_roots(outputs, seeds, create_graph, inputs)
+    run(BackwardPass(roots, seeds, create_graph=create_graph, retain_graph=retain_graph, inputs=wanted))

@@ -44,15 +44,15 @@ class BackwardPass:
         outputs, seeds: where it starts, and ∂L/∂output for each (an array or tensor of the same shape)
         create_graph: record the backward pass itself, so that it can be differentiated
         retain_graph: keep what the nodes saved; without it, each node lets go as soon as it is done
-        inputs: nodes whose gradient is wanted: only paths to them are followed, `.grad` is left alone
-        accumulate: with `inputs`, write `.grad` of those that are leaves all the same
+        inputs: tensors whose gradient is wanted, leaves or not: only paths to them are followed
+        accumulate: write `.grad` (of the inputs, where there are any)
         keep: for stepping back: `.grad` is replaced, never changed in place, and what nodes saved is let go of only
             when `release` is called
     """
 
     def __init__(
         self, outputs: Sequence[Node], seeds: Sequence[Any], *, create_graph: bool = False,
-        retain_graph: bool | None = None, inputs: Sequence[Node] | None = None, accumulate: bool = True,
+        retain_graph: bool | None = None, inputs: Sequence[Handle] | None = None, accumulate: bool = True,
         keep: bool = False,
     ) -> None:  # fmt: skip
         self.create_graph = create_graph
@@ -64,10 +64,11 @@ class BackwardPass:
         self.failure: Failure | None = None
         self.grads: dict[int, Any] = {}
         self.captured: dict[int, Any] | None = None
+        self.inputs = {x.node.seq: x for x in inputs or () if x.node is not None}
         self.order = _visiting_order(outputs)
         self.needed: set[int] | None = None
         if inputs is not None:
-            self.captured = {node.seq: None for node in inputs}
+            self.captured = dict.fromkeys(self.inputs)
             self.needed = _leading_to(self.order, self.captured)
             self.order = [node for node in self.order if node.seq in self.needed]
         for node, seed in zip(outputs, seeds, strict=True):
@@ -85,15 +86,15 @@ class BackwardPass:
             g = hook_calls.on_upstream(hooks, g)
         if self.captured is not None and node.seq in self.captured:
             self.captured[node.seq] = g
-        if self.accumulate and node.target is not None:
+        if self.accumulate and (node.target is not None or node.seq in self.inputs):
             self.write_grad(node, g)
-        if node.is_leaf:
+        wanted = [self.wants(parent) for parent in node.parents]
+        if True not in wanted:  # a leaf, or an input behind which nothing is asked for: it keeps what it saved
             return g, ()
         saved = saved_values(node)
         check_versions(node, saved)
         if self.create_graph:  # of tensors, the rules compute tensors, and their work is recorded like any other
             saved = saved_tensors(node)
-        wanted = [self.wants(parent) for parent in node.parents]
         downstream = node.op.pull_all(g, node, saved, wanted)
         if hooks is not None:
             downstream = hook_calls.on_downstream(hooks, downstream, g)
@@ -120,7 +121,7 @@ class BackwardPass:
 
     def write_grad(self, node: Node, g: Any) -> None:
         """Add `g` to the `.grad` of the node's tensor, if the tensor is still there."""
-        tensor = node.tensor
+        tensor = self.inputs.get(node.seq, node.tensor)
         if tensor is None:
             return
         if tensor._grad is None:

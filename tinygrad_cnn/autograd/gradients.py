@@ -75,7 +75,7 @@ def _pull_to(
     live = [(o.node, s) for o, s in zip(outputs, seeds, strict=True) if o.node is not None]
     work = BackwardPass(
         [node for node, _ in live], [seed for _, seed in live], create_graph=create_graph, retain_graph=retain,
-        inputs=[x.node for x in inputs], accumulate=False,
+        inputs=inputs, accumulate=False,
     )  # fmt: skip
     run(work)
     assert work.captured is not None

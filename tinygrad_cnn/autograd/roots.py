@@ -13,10 +13,10 @@ from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 
 def backward_roots(
     outputs: Any, seeds: Any, create_graph: bool, inputs: Any = None
-) -> tuple[list[Node], list[Any], list[Node] | None]:
-    """What a `BackwardPass` starts from: the outputs' nodes, their checked seeds, the wanted inputs' nodes."""
+) -> tuple[list[Node], list[Any], list[Handle] | None]:
+    """What a `BackwardPass` starts from: the outputs' nodes, their checked seeds, the wanted inputs."""
     tensors, arrays = outputs_and_seeds(outputs, seeds, create_graph)
-    wanted = None if inputs is None else [node_of(x, "inputs") for x in as_list(inputs)]
+    wanted = None if inputs is None else [_with_grad(x) for x in as_list(inputs)]
     return [t.node for t in tensors], arrays, wanted
 
 
@@ -26,10 +26,10 @@ def as_list(value: Any) -> list[Any]:
     return [value] if single else list(value)
 
 
-def node_of(x: Any, what: str) -> Node:
+def _with_grad(x: Any) -> Handle:
     if not isinstance(x, Handle) or x.node is None:
-        raise RuntimeError(f"backward: one of the {what} does not require grad")
-    return x.node
+        raise RuntimeError("backward: one of the inputs does not require grad")
+    return x
 
 
 def outputs_and_seeds(outputs: Any, seeds: Any, create_graph: bool) -> tuple[list[Any], list[Any]]:

@@ -2,7 +2,8 @@
 
 An op with several results holds them end to end in one array, from which they are taken as views. The rules are in
 NumPy's own functions, which tensors answer again, so that they can be differentiated themselves. Where singular
-values or eigenvalues are equal, the vectors are not unique, and their gradient is infinite or NaN, as in PyTorch.
+values or eigenvalues are equal, the vectors are not unique, and their gradient is infinite, as in PyTorch; that of the
+values is not.
 
 Sources: Giles 2008 (An extended collection of matrix derivative results), Walter & Lehmann 2012 (QR), Golub & Pereyra
 1973 (pseudo-inverse).
@@ -96,6 +97,11 @@ def _gaps(values: Any) -> Any:
     return apart + np.eye(k, dtype=unwrap(values).dtype)
 
 
+def _over(g: Any, divisor: Any) -> Any:
+    """g / divisor, and 0 where both are 0: equal or vanishing values matter only to who asks for their vectors."""
+    return g / np.where((g == 0) & (divisor == 0), 1, divisor)
+
+
 def _matrices(name: str, x: Array) -> Shape:
     shape = tuple(np.shape(unwrap(x)))
     if len(shape) < 2:
@@ -124,13 +130,14 @@ def _svd_vjp(g: Any, y: Any, x: Any, full: bool) -> Any:
     gaps = _gaps(s * s)
     row = np.reshape(s, (*s.shape[:-1], 1, k))
     inner_u, inner_v = np.matmul(_t(u), gu), np.matmul(vh, gv)
-    middle = (inner_u - _t(inner_u)) / gaps * row + _t(row) * ((inner_v - _t(inner_v)) / gaps) + _diagonal(gs)
+    turn_u, turn_v = _over(inner_u - _t(inner_u), gaps), _over(inner_v - _t(inner_v), gaps)
+    middle = turn_u * row + _t(row) * turn_v + _diagonal(gs)
     found = np.matmul(np.matmul(u, middle), vh)
     # What lies outside the spaces that the first k vectors span.
     if m > n:
-        found = found + np.matmul((gu - np.matmul(u, inner_u)) / row, vh)
+        found = found + np.matmul(_over(gu - np.matmul(u, inner_u), row), vh)
     if n > m:
-        found = found + np.matmul(u, _t((gv - np.matmul(v, inner_v)) / row))
+        found = found + np.matmul(u, _t(_over(gv - np.matmul(v, inner_v), row)))
     return (found,)
 
 
@@ -213,7 +220,7 @@ def _eigh_vjp(g: Any, y: Any, x: Any, lower: bool) -> Any:
     values, v = _parts(y, _eigh_shapes(x.shape[-1]))
     gvalues, gv = _parts(g, _eigh_shapes(x.shape[-1]))
     inner = np.matmul(_t(v), gv)
-    inner = 0.5 * (inner - _t(inner)) / _gaps(values)
+    inner = _over(0.5 * (inner - _t(inner)), _gaps(values))
     return (np.matmul(np.matmul(v, inner + _diagonal(gvalues)), _t(v)),)
 
 

@@ -235,7 +235,7 @@ class Tensor(TensorMethods):
             gradient: ∂L/∂self, of this tensor's shape; may be left out for a single entry (it is 1 then)
             retain_graph: keep the saved values for a second pass
             create_graph: record the pass, so that the gradients can be differentiated
-            inputs: accumulate into these leaves only
+            inputs: accumulate into these tensors only, leaves or not
             debug: step through it in the terminal debugger
 
         Raises RuntimeError for a tensor without a graph, for a missing `gradient`, for a released graph, and for a
