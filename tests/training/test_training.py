@@ -421,6 +421,58 @@ def test_a_checkpoint_of_another_model_is_refused():
         other.load_state_dict(trainer.state_dict())
 
 
+def _put(state, path, value):
+    """A copy of the nested `state` with another value at `path`."""
+    if not path:
+        return value
+    copy = state.copy()
+    copy[path[0]] = _put(copy[path[0]], path[1:], value)
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong"),
+    [
+        (["optimizer", "state", 0, "momentum_buffer"], "text"),
+        (["optimizer", "state", 0], 3),
+        (["optimizer", "param_groups", 0, "lr"], tg.ones(7)),
+        (["scheduler", "last_epoch"], "text"),
+        (["scheduler"], None),
+        (["history", 0], 1.0),
+        (["place", "batch"], 10**30),
+        (["place", "batch"], 16),
+        (["place", "step"], -1),
+        (["place", "sums"], [1.0]),
+        (["generators", "now", 0, "state"], tg.ones(3)),
+        (["generators", "now", 0], None),
+        (["callbacks", 0, "best"], "text"),
+        (["callbacks", 0, "waited"], None),
+        (["callbacks", 0, "weights"], [1]),
+        (["callbacks", 0], {"on_epoch_end": 3}),
+        (["callbacks"], {}),
+    ],
+    ids=lambda p: "/".join(map(str, p)) if isinstance(p, list) else None,
+)
+def test_wrong_types_in_a_checkpoint_are_one_clear_error(path, wrong, tmp_path):
+    trainer, loader = trainer_for()
+    trainer.callbacks.append(EarlyStopping("loss", restore_best=True))
+    trainer.fit(loader, 1)
+    tg.save(_put(trainer.state_dict(), path, wrong), tmp_path / "run.npz")
+    again, loader = trainer_for()
+    again.callbacks.append(EarlyStopping("loss", restore_best=True))
+    with pytest.raises(CheckpointError, match="the checkpoint"):
+        again.load_state_dict(tg.load(tmp_path / "run.npz"))
+        again.fit(loader, 2)
+
+
+def test_a_history_that_is_no_json_is_no_run(tmp_path):
+    trainer, loader = trainer_for()
+    trainer.fit(loader, 1)
+    tg.save(_put(trainer.state_dict(), ["history", 0, "loss"], tg.ones(3)), tmp_path / "last.npz")
+    with pytest.raises(CheckpointError, match="its history holds something that is no plain value"):
+        training.load_run(tmp_path)
+
+
 def test_weights_from_what_does_not_fit_or_is_not_there(tmp_path):
     with pytest.raises(CheckpointError, match="holds no checkpoint"):
         training.load_weights(net(), tmp_path)

@@ -19,7 +19,10 @@ __all__ = ["CSVLogger", "Callback", "EarlyStopping", "LambdaCallback", "ModelChe
 
 
 class Callback:
-    """Base: every event does nothing. `state_dict` is what a continued run must know, in plain values."""
+    """Base: every event does nothing. `state_dict` is what a continued run must know, in plain values.
+
+    `load_state_dict` sets the attributes that `state_dict` names. Whoever checks types raises TypeError there.
+    """
 
     def on_train_begin(self, trainer: Any) -> None: ...
 
@@ -39,7 +42,10 @@ class Callback:
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        known = self.state_dict()
         for name, value in state.items():
+            if name not in known:
+                raise KeyError(f"{type(self).__name__} has no {name!r}")
             setattr(self, name, value)
 
 
@@ -70,6 +76,11 @@ class _Monitor(Callback):
         """A callback that watched another training starts afresh; one that goes on with its own keeps what it knows."""
         if trainer.fresh:
             self.best = None
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        if self.best is not None and type(self.best) not in (int, float):
+            raise TypeError(f"the best {self.monitor} expected a number, got {type(self.best).__name__}")
 
     def improved(self, trainer: Any) -> bool:
         """Whether the last epoch is the best so far, by more than `min_delta`. A NaN is never the best.
@@ -131,6 +142,13 @@ class EarlyStopping(_Monitor):
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "waited": self.waited, "weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        if type(self.waited) is not int:
+            raise TypeError(f"the epochs waited expected a number, got {type(self.waited).__name__}")
+        if self.weights is not None:
+            self.weights = {name: np.array(unwrap(value)) for name, value in self.weights.items()}
 
 
 class ModelCheckpoint(_Monitor):

@@ -6,6 +6,7 @@ record. Both appear complete or not at all, so a run may be killed at any moment
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -74,9 +75,13 @@ class RunCheckpoint(_Monitor):
 
 def load_run(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """The state in a run folder's `last.npz`, for `Trainer.load_state_dict`. Raises CheckpointError."""
-    return _checked(
-        Path(folder) / LAST, {"model", "optimizer", "place", "generators", "history", "callbacks"}
-    )
+    path = Path(folder) / LAST
+    state = _checked(path, {"model", "optimizer", "place", "generators", "history", "callbacks"})
+    try:
+        json.dumps(state["history"])  # as it is written after the next epoch
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged: its history holds something that is no plain value") from error
+    return state
 
 
 def load_weights(model: Any, path: str | os.PathLike[str]) -> dict[str, Any]:

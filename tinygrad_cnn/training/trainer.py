@@ -28,6 +28,9 @@ from tinygrad_cnn.utils.data.randomness import numpy_generator
 
 __all__ = ["DivergedError", "Trainer"]
 
+#: What a state of wrong types or sizes may raise wherever it is used.
+_MISFIT = (TypeError, ValueError, ArithmeticError, LookupError, RuntimeError, AttributeError)
+
 
 class DivergedError(UserError, ArithmeticError):
     """The loss is no longer a number."""
@@ -98,6 +101,11 @@ class Trainer:
         self._generators = _generators_of(loader)
         self.resumed = self._restored is not None
         if self._restored is not None:
+            if self.batches is not None and self.batch > self.batches:
+                raise CheckpointError(
+                    f"the checkpoint stands at batch {self.batch} of an epoch, and this data loader gives "
+                    f"{self.batches}: continue with the loader it was made with"
+                )
             self._put_generators(self._restored["now"])
             self._epoch_start = self._restored["epoch_start"]
             self._restored = None
@@ -138,7 +146,7 @@ class Trainer:
             self.step += 1
             self.seconds = time.perf_counter() - clock
             if self.scheduler is not None and self.schedule_per == "batch":
-                self.scheduler.step()
+                self._advance(self.scheduler)
             self._tell("on_batch_end")
             if self.interrupted:
                 self._tell("on_interrupt")
@@ -160,7 +168,7 @@ class Trainer:
                 "rate usually helps; autograd.set_detect_anomaly names the first op that went wrong"
             )
         loss.backward()
-        self.optimizer.step()
+        self._advance(self.optimizer)
         n = len(inputs.array)
         self._loss_sum += value * n
         self._seen += n
@@ -181,13 +189,28 @@ class Trainer:
         self.history.append(**record)
         if self.scheduler is not None and self.schedule_per == "epoch":
             if type(self.scheduler).__name__ == "ReduceLROnPlateau":
-                self.scheduler.step(record.get("val_loss", record["loss"]))
+                self._advance(self.scheduler, record.get("val_loss", record["loss"]))
             else:
-                self.scheduler.step()
+                self._advance(self.scheduler)
         self.epoch += 1
         self.batch, self.seconds = 0, 0.0
         self._loss_sum, self._correct, self._seen, self._judged = 0.0, 0, 0, 0
         self._tell("on_epoch_end")
+
+    def _advance(self, stepper: Any, *args: Any) -> None:
+        """One step of the optimiser or the schedule.
+
+        What kinds of values their state may hold is known to them alone: whether they can use one that was restored
+        shows in their steps.
+        """
+        try:
+            stepper.step(*args)
+        except _MISFIT as error:
+            if not self.resumed:
+                raise
+            raise CheckpointError(
+                f"the checkpoint's state does not fit the {type(stepper).__name__}: {brief(error)}"
+            ) from error
 
     def _batches(self, loader: Any) -> Iterator[Any]:
         """The batches of this epoch that are still to do."""
@@ -245,7 +268,7 @@ class Trainer:
             self._restored = generators
             for callback, its_state in zip(self.callbacks, _checked("callbacks", state["callbacks"], list, dict)):
                 callback.load_state_dict(its_state)
-        except (KeyError, TypeError, ValueError, ArithmeticError, LookupError, RuntimeError, AttributeError) as error:
+        except _MISFIT as error:
             raise CheckpointError(f"the checkpoint does not fit this model or optimiser: {brief(error)}") from error
 
     def _generator_states(self) -> list[Any]:
@@ -260,7 +283,7 @@ class Trainer:
         for owner, state in zip(self._generators, states):
             try:
                 numpy_generator(owner).bit_generator.state = state
-            except (KeyError, TypeError, ValueError, OverflowError) as error:
+            except _MISFIT as error:
                 raise CheckpointError(f"the checkpoint holds no state of a random generator: {brief(error)}") from error
 
 
