@@ -357,11 +357,21 @@ def test_no_run_is_overwritten_unasked(trained, digits_folder, tmp_path, cli):
     assert json.loads((run / "config.json").read_text())["replaces"] is None
     assert len(json.loads((run / "history.json").read_text())) == 1
     assert (run / "notes.txt").read_text() == "mine"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["run"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["run"] and not (run / ".lock").exists()
     assert cli("evaluate", run)[0] == 0
     (run / "result.json").unlink()
     assert "add --resume to continue it, --overwrite to start anew" in complaint(cli(*train))
     assert cli(*train, "--overwrite")[0] == 0
+
+
+def test_a_run_takes_no_place_but_that_of_its_neighbour(trained, tmp_path, cli):
+    run = copy_of(trained, tmp_path / "run")
+    (tmp_path / "mine").mkdir()
+    config = json.loads((run / "config.json").read_text())
+    for elsewhere in (str(tmp_path / "mine"), "mine", "", "\0"):
+        (run / "config.json").write_text(json.dumps({**config, "replaces": elsewhere}))
+        assert "which is not the folder beside it" in complaint(cli("train", "--resume", "--out", run))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["mine", "run"]
 
 
 def test_an_overwriting_run_that_fails_leaves_the_former_one(trained, digits_folder, tmp_path, cli, monkeypatch):

@@ -75,6 +75,12 @@ class Config:
         for name, holds in config._bounds().items():
             if not holds:
                 raise CheckpointError(f"{path} is damaged: {name} is {getattr(config, name)!r}")
+        place = folder.resolve()
+        if config.replaces is not None and _beside(Path(config.replaces)) != place:
+            raise CheckpointError(
+                f"{path} says that the run takes the place of {config.replaces!r}, which is not the folder beside it "
+                f"({_beside(place)} would take the place of {place}): write null there to continue the run where it is"
+            )
         return config
 
     def _bounds(self) -> dict[str, bool]:
@@ -112,8 +118,12 @@ def choose_folder(out: str | None, model: str, data: str, overwrite: bool) -> tu
             f"{folder} holds a run that is not finished: add --resume to continue it, --overwrite to start anew, "
             "or name another --out"
         )
-    place = folder.resolve()
-    return place.with_name(f"{place.name}.new"), folder
+    return _beside(folder.resolve()), folder
+
+
+def _beside(place: Path) -> Path:
+    """Where the run is written that takes the place of the one in `place`."""
+    return place.parent / f"{place.name}.new"
 
 
 def take_place(folder: Path, former: Path) -> None:

@@ -133,9 +133,10 @@ def _train(folder: Path, config: Config, args: argparse.Namespace, out: Any) -> 
         made = artifacts.finish(folder, config, model, trainer.history, train, test, out)
         if former is not None:
             replace(config, replaces=None).save(folder)
-            take_place(folder, former)
-            folder = former
-        out.print(f"\nin {folder}: {', '.join(made)}", soft_wrap=True)
+    if former is not None:  # unlocked: Windows renames no folder in which a file is open
+        take_place(folder, former)
+        folder = former
+    out.print(f"\nin {folder}: {', '.join(made)}", soft_wrap=True)
     return 0
 
 
