@@ -44,9 +44,11 @@ ROOMS: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "debug": (("support", "autograd", "ops", "nn", "optim", "viz"), "the stepper, its terminal, its editor protocol"),
     "root": (("support", "autograd", "ops", "tensors", "paths"), "the table of public names, which only `cli` imports"),
+    "compat": (("support",), "PyTorch scripts unchanged: an import finder, and what only `torch` has"),
     "cli": (
         ("support", "kernels", "autograd", "ops", "nn", "optim", "utils", "io", "datasets", "models", "training",
-         "analysis", "viz", "debug", "root"), "the commands: an application of all the others, which nobody imports",
+         "analysis", "viz", "debug", "root", "compat"),
+        "the commands: an application of all the others, which nobody imports",
     ),
 }  # fmt: skip
 

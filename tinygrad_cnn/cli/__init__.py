@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "predict": ("predict", "say what is on an image"),
     "summary": ("summary", "layers, shapes, parameters, multiply-adds and memory of a network"),
     "graph": ("graph", "draw the graph of a network, a script or a run, with its gradients"),
+    "run": ("run", "run a PyTorch script on this engine, unchanged; --check says what it would miss"),
     "debug": ("debug", "run a script and step its backward passes, or replay a recorded one"),
     "dap": ("dap", "let an editor step the backward pass (Debug Adapter Protocol); --install EDITOR"),
     "doctor": ("doctor", "versions, BLAS and its kernels, threads, optional extras"),

@@ -57,9 +57,11 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("expected a script to run, e.g. tinygrad-cnn debug train.py, or --replay FILE")
     if args.anomaly and args.breaks:
         raise UsageError("--anomaly stops where the first nan or infinity is made; give it without --break")
+    from tinygrad_cnn.compat import serving
     from tinygrad_cnn.debug.script import run_script
 
-    return run_script(
-        args.script, args.args, breaks=args.breaks, commands=args.commands, anomaly=args.anomaly,
-        forward=args.forward, module=args.module,
-    )
+    with serving():
+        return run_script(
+            args.script, args.args, breaks=args.breaks, commands=args.commands, anomaly=args.anomaly,
+            forward=args.forward, module=args.module,
+        )

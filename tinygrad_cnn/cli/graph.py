@@ -6,10 +6,6 @@ The ending of ``-o`` chooses the form; without it, a tree of text goes to the te
 from __future__ import annotations
 
 import argparse
-import runpy
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +13,9 @@ from tinygrad_cnn import models, viz
 from tinygrad_cnn.autograd.handle import Handle, wrap
 from tinygrad_cnn.autograd.inspect import BackwardPass, Observer, keep_values, observing
 from tinygrad_cnn.cli.arguments import natural, positive_int, refuse
+from tinygrad_cnn.compat import serving
 from tinygrad_cnn.support.errors import UsageError, UserError
+from tinygrad_cnn.support.script import as_main, read_script
 from tinygrad_cnn.viz.highlight import mark
 
 _EPILOG = """\
@@ -165,10 +163,12 @@ def _of_script(path: Path, own: list[str], chosen: int | None, options: dict[str
     nth = chosen or 1
     drawing = _Nth(nth, options)
     names: dict[str, Any] = {}
-    with _arguments(path, own):
+    _, code = read_script(path)
+    with serving(), as_main(path, own) as main:
         try:
             with keep_values(), observing(drawing):
-                names = runpy.run_path(str(path), run_name="__main__")
+                exec(code, main.__dict__)
+            names = dict(main.__dict__)
         except _Seen:
             assert drawing.found is not None
             return drawing.found
@@ -201,14 +201,3 @@ def _of_script(path: Path, own: list[str], chosen: int | None, options: dict[str
         list(live)[-1],
     )
     return viz.graph(live[name], **options)
-
-
-@contextmanager
-def _arguments(path: Path, own: list[str]) -> Iterator[None]:
-    before = sys.argv, list(sys.path)
-    sys.argv = [str(path), *own]
-    sys.path.insert(0, str(path.resolve().parent))
-    try:
-        yield
-    finally:
-        sys.argv, sys.path[:] = before

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import bdb
 import contextlib
-import importlib.util
 import linecache
 import os
 import signal
 import sys
 import threading
 import traceback
-import types
 from collections.abc import Iterator, Sequence
-from importlib.machinery import ModuleSpec
-from pathlib import Path
-from types import CodeType
 from typing import Any
 
 from tinygrad_cnn.autograd.inspect import calling_stack, keep_values, observing, on_every_pass
@@ -26,6 +21,7 @@ from tinygrad_cnn.debug.backward_session import BackwardSession
 from tinygrad_cnn.debug.forward import ForwardStops
 from tinygrad_cnn.debug.terminal import QuitDebugger, Terminal
 from tinygrad_cnn.support.errors import UsageError, UserError
+from tinygrad_cnn.support.script import as_main, exit_status, find_module, read_script
 
 
 def run_script(
@@ -41,7 +37,7 @@ def run_script(
     in the script where a forward pass made such a node (see `forward`).
     Returns the exit status. Raises UsageError for a script that cannot be read or a selector that is none.
     """
-    path, code, spec = _module(script) if module else (*_script(script), None)
+    path, code, spec = find_module(script) if module else (*read_script(script), None)
     terminal = terminal or Terminal(commands=commands, file=path.name)
     hook = Attached(terminal.interact, stop_next=not breaks and not forward)
     for text in breaks:
@@ -111,33 +107,6 @@ def _stopping_at_ctrl_c(hook: Attached, terminal: Terminal) -> Iterator[None]:
     finally:
         if ours and signal.getsignal(signal.SIGINT) is stop:
             signal.signal(signal.SIGINT, before)
-
-
-def _script(script: str) -> tuple[Path, CodeType]:
-    path = Path(script)
-    try:
-        return path, compile(path.read_bytes(), str(path.resolve()), "exec", dont_inherit=True)
-    except OSError as error:
-        raise UsageError(f"cannot read the script {script}: {error.strerror or error}") from None
-    except (SyntaxError, ValueError) as error:
-        raise UsageError(f"{script} is not a Python script: {error}") from None
-
-
-def _module(name: str) -> tuple[Path, CodeType, ModuleSpec]:
-    """What ``python -m name`` runs: the module, or a package's ``__main__``."""
-    sys.path.insert(0, os.getcwd())
-    try:
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.submodule_search_locations is not None:
-            spec = importlib.util.find_spec(f"{name}.__main__")
-        code = getattr(spec.loader, "get_code")(spec.name) if spec is not None else None  # noqa: B009 - of source loaders
-    except (ImportError, AttributeError, ValueError, SyntaxError) as error:
-        raise UsageError(f"cannot run the module {name}: {error}") from None
-    finally:
-        del sys.path[0]
-    if code is None or spec is None or spec.origin is None:
-        raise UsageError(f"cannot run the module {name}: there is no Python code of that name")
-    return Path(spec.origin), code, spec
 
 
 def _at_anomaly(terminal: Terminal, session: BackwardSession, found: Anomaly) -> None:
@@ -216,23 +185,6 @@ def unset_trace() -> None:
         _trace.clear()
 
 
-@contextlib.contextmanager
-def as_main(path: Path, args: Sequence[str], spec: ModuleSpec | None = None) -> Iterator[types.ModuleType]:
-    """`__main__`, `sys.argv` and `sys.path` as the script (or module) expects them, then as they were."""
-    main = types.ModuleType("__main__")
-    main.__dict__.update(__file__=str(path), __builtins__=__builtins__, __spec__=spec)
-    if spec is not None:
-        main.__dict__.update(__package__=spec.parent, __loader__=spec.loader)
-    before = sys.modules["__main__"], sys.argv, list(sys.path)
-    sys.modules["__main__"] = main
-    sys.argv = [str(path), *args]
-    sys.path.insert(0, str(path.resolve().parent) if spec is None else os.getcwd())
-    try:
-        yield main
-    finally:
-        sys.modules["__main__"], sys.argv, sys.path[:] = before
-
-
 def _failed(error: BaseException, hook: Attached, terminal: Terminal) -> int:
     """The script raised: its traceback without our frames, and the node when it was inside a backward pass."""
     own = os.path.dirname(__file__)
@@ -248,14 +200,4 @@ def _failed(error: BaseException, hook: Attached, terminal: Terminal) -> int:
         session.stop = session.stop._replace(kind="exception", text=f"{type(error).__name__}: {error}")
         with contextlib.suppress(QuitDebugger, UserError):
             terminal.interact(session)
-    return 1
-
-
-def exit_status(leaving: SystemExit) -> int:
-    """The status that a `SystemExit` means; text goes to standard error, as Python does it."""
-    if leaving.code is None:
-        return 0
-    if isinstance(leaving.code, int):
-        return leaving.code
-    print(leaving.code, file=sys.stderr)
     return 1

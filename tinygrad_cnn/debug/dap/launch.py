@@ -21,9 +21,9 @@ from tinygrad_cnn.autograd.inspect import is_engine_file
 from tinygrad_cnn.debug.dap.messages import Arguments, RequestError
 from tinygrad_cnn.debug.dap.output import Sink, captured
 from tinygrad_cnn.debug.dap.program import Program
-from tinygrad_cnn.debug.script import as_main, exit_status
 from tinygrad_cnn.debug.selectors import Query, parse
 from tinygrad_cnn.support.errors import UsageError
+from tinygrad_cnn.support.script import as_main, exit_status
 
 
 @dataclass
