@@ -201,11 +201,11 @@ def test_a_picture_of_any_size_and_mode_is_recognised(trained, known, tmp_path, 
 
 
 def test_a_28_by_28_digit_is_taken_as_it_is(known, tmp_path):
-    from tinygrad_cnn.cli.images import read_image
+    from tinygrad_cnn.datasets import read_handwriting
 
     image.fromarray(known[0]).save(tmp_path / "d.png")
     expected = known[0] / np.float32(known[0].max())
-    np.testing.assert_allclose(read_image(tmp_path / "d.png", "mnist")[0], expected, atol=1e-6)
+    np.testing.assert_allclose(read_handwriting(tmp_path / "d.png", "mnist")[0], expected, atol=1e-6)
 
 
 def test_pictures_that_are_none(trained, tmp_path, cli):

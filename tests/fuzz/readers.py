@@ -14,8 +14,8 @@ import numpy as np
 
 import tinygrad_cnn as tg
 from tinygrad_cnn import nn, viz
-from tinygrad_cnn.cli.images import read_image
 from tinygrad_cnn.cli.runs import CONFIG, Config
+from tinygrad_cnn.datasets import ImageTable, read_handwriting
 from tinygrad_cnn.datasets.idx import read_idx, write_idx
 from tinygrad_cnn.debug import BackwardSession, Replay
 from tinygrad_cnn.io import from_bytes, to_bytes
@@ -45,7 +45,7 @@ class Reader(NamedTuple):
 def readers(folder: Path) -> list[Reader]:
     """All readers; `folder` is where samples are made."""
     return [
-        *_arrays(folder), *_pictures(), *_graphs(folder), *_runs(folder),
+        *_arrays(folder), *_pictures(folder), *_graphs(folder), *_runs(folder),
     ]  # fmt: skip
 
 
@@ -71,13 +71,16 @@ def _arrays(folder: Path) -> list[Reader]:
     ]
 
 
-def _pictures() -> list[Reader]:
+def _pictures(folder: Path) -> list[Reader]:
     from PIL import Image
 
     rng = np.random.default_rng(0)
     drawn = np.zeros((40, 30), np.uint8)
     drawn[8:32, 10:20] = rng.integers(100, 255, (24, 10))
     found = []
+    Image.fromarray(drawn).save(folder / "a.png")
+    table = b'filename,class\na.png,cat\n"a.png",dog\n'
+    found.append(Reader("table", ".csv", table, lambda path: ImageTable(path, folder)[0]))
     for name, ending, mode in (
         ("PNG", ".png", "L"), ("PNG with a palette", ".png", "P"), ("PNG with alpha", ".png", "RGBA"),
         ("JPEG", ".jpg", "RGB"), ("GIF", ".gif", "P"), ("BMP", ".bmp", "RGB"), ("TIFF", ".tiff", "L"),
@@ -85,7 +88,7 @@ def _pictures() -> list[Reader]:
     ):  # fmt: skip
         content = io.BytesIO()
         Image.fromarray(drawn).convert(mode).save(content, name.split()[0])
-        found.append(Reader(name, ending, content.getvalue(), lambda path: read_image(path, "digits")))
+        found.append(Reader(name, ending, content.getvalue(), lambda path: read_handwriting(path, "digits")))
     return found
 
 

@@ -33,7 +33,9 @@ ROOMS: dict[str, tuple[tuple[str, ...], str]] = {
     "utils": (("autograd", "ops", "paths"), "data loading and checkpointed regions, at PyTorch's path"),
     "paths": (("support", "autograd", "ops", "nn"), "PyTorch's other public paths, short re-exports and switches"),
     "io": (("support", "autograd"), "files of arrays: written whole or not at all, and read without running code"),
-    "datasets": (("support",), "readers of published data sets, which give arrays"),
+    "datasets": (
+        ("support", "utils"), "readers of data sets and pictures, which give arrays, and augmentation in data loaders",
+    ),
     "models": (("support", "nn"), "networks by name, written as a user would write them"),
     "training": (
         ("support", "autograd", "ops", "nn", "optim", "utils", "io"), "the training loop, callbacks and checkpoints",

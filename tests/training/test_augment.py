@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_cnn as tg
-from tinygrad_cnn.training import RandomShift
+from tinygrad_cnn.training import RandomShift, fit
 
 
 def test_each_image_is_moved_by_whole_pixels_and_filled_with_zeros():
@@ -41,5 +41,27 @@ def test_the_same_seed_moves_alike_and_the_input_stays():
 def test_misuse_is_explained():
     with pytest.raises(ValueError, match="from 0 up, got -1"):
         RandomShift(-1)
-    with pytest.raises(ValueError, match=r"\(N, C, H, W\), got \(3, 40\)"):
+    with pytest.raises(ValueError, match=r"\(N, C, H, W\).* got \(3, 40\)"):
         RandomShift(1)(tg.zeros(3, 40))
+
+
+def test_a_shift_is_a_transform_of_a_data_set_too():
+    from tinygrad_cnn.datasets import Digits
+
+    tg.manual_seed(0)
+    moved = Digits(train=False, transform=RandomShift(2))
+    images = [moved[0][0] for _ in range(20)]
+    assert all(isinstance(image, np.ndarray) and image.shape == (1, 28, 28) for image in images)
+    assert len({image.tobytes() for image in images}) > 5
+
+
+def test_fit_augments_training_batches_and_not_the_validation():
+    seen = []
+
+    def augment(images):
+        seen.append(len(images))
+        return images
+
+    data = np.zeros((10, 3), np.float32), np.arange(10) % 2
+    fit(tg.nn.Linear(3, 2), data, 1, batch_size=4, validation=data, augment=augment)
+    assert seen == [4, 4, 2]

@@ -8,7 +8,6 @@ import numpy as np
 
 from tinygrad_cnn import datasets, models
 from tinygrad_cnn.cli.console import console, simple_table
-from tinygrad_cnn.cli.images import read_image
 from tinygrad_cnn.cli.runs import load_trained
 from tinygrad_cnn.support.errors import UsageError
 from tinygrad_cnn.training.evaluation import predict
@@ -26,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     if models.entry(config.model).input_size != (1, 28, 28):
         raise UsageError(f"the run in {args.run_folder} learned {config.data}, which are no images")
     classes = _CLASSES.get(config.data, datasets.MNIST.classes)
-    pixels = np.stack([read_image(path, config.data) for path in args.images])
+    pixels = np.stack([datasets.read_handwriting(path, config.data) for path in args.images])
     scores = predict(model, pixels).array.astype(np.float64)
     shares = np.exp(scores - scores.max(1, keepdims=True))
     shares /= shares.sum(1, keepdims=True)

@@ -1,6 +1,9 @@
-"""Data sets: real digits inside the package, MNIST and Fashion-MNIST from files, MNIST-1D generated.
+"""Data sets: digits inside the package, MNIST and Fashion-MNIST from files, MNIST-1D generated, own pictures.
 
-Each serves `(input, label)` pairs to `utils.data.DataLoader` and everything at once by `arrays()`; `load`
+Pictures of one's own lie in folders of classes (`ImageFolder`) or are named by a table (`ImageTable`); an
+`ImageDataGenerator` augments them.
+
+Each published set serves `(input, label)` pairs to `utils.data.DataLoader` and everything at once by `arrays()`; `load`
 finds one by the name the command line uses.
 """
 
@@ -12,8 +15,12 @@ from collections.abc import Callable
 from tinygrad_cnn.datasets import transforms
 from tinygrad_cnn.datasets.base import ArrayDataset
 from tinygrad_cnn.datasets.digits import Digits
+from tinygrad_cnn.datasets.handwriting import read_handwriting
+from tinygrad_cnn.datasets.image_files import ImageFiles, ImageFolder, ImageTable
+from tinygrad_cnn.datasets.image_generator import ImageDataGenerator
 from tinygrad_cnn.datasets.mnist import MNIST, FashionMNIST
 from tinygrad_cnn.datasets.mnist1d import MNIST1D, make_mnist1d
+from tinygrad_cnn.datasets.pictures import read_picture
 from tinygrad_cnn.support.errors import DataError
 
 #: Its lines are shown as where nodes were made: they are written as users write theirs (see `autograd.provenance`).
@@ -26,8 +33,14 @@ __all__ = [
     "ArrayDataset",
     "Digits",
     "FashionMNIST",
+    "ImageDataGenerator",
+    "ImageFiles",
+    "ImageFolder",
+    "ImageTable",
     "load",
     "make_mnist1d",
+    "read_handwriting",
+    "read_picture",
     "transforms",
 ]
 

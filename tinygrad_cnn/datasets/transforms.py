@@ -1,7 +1,8 @@
 """Changes to a single input on its way out of a data set: NumPy arrays in, NumPy arrays out, channels first.
 
-Names are torchvision's. Those that draw random numbers take the `numpy.random.Generator` they draw from, so
-that two runs with the same seed see the same images.
+Names are torchvision's. Those that draw random numbers use the default generator, which `manual_seed` seeds and the
+data loader keeps apart for each batch, so that two runs with the same seed see the same images whatever the number of
+workers; or the generator they are given.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from tinygrad_cnn.utils.data.randomness import numpy_generator
 
 __all__ = ["Compose", "Lambda", "Normalize", "RandomCrop", "RandomHorizontalFlip", "ToTensor"]
 
@@ -96,7 +99,7 @@ class Normalize:
 class RandomHorizontalFlip:
     """Mirror left to right with probability `p`."""
 
-    def __init__(self, p: float = 0.5, *, generator: np.random.Generator) -> None:
+    def __init__(self, p: float = 0.5, *, generator: Any = None) -> None:
         if not 0 <= p <= 1:
             raise ValueError(f"RandomHorizontalFlip expected a probability from 0 to 1, got {p}")
         self.p = p
@@ -104,7 +107,7 @@ class RandomHorizontalFlip:
 
     def __call__(self, image: Array) -> Array:
         # A copy in the flipped case too: negative strides would follow the image into the batch.
-        return np.ascontiguousarray(image[..., ::-1]) if self.generator.random() < self.p else image
+        return np.ascontiguousarray(image[..., ::-1]) if numpy_generator(self.generator).random() < self.p else image
 
     def __repr__(self) -> str:
         return f"RandomHorizontalFlip(p={self.p})"
@@ -117,7 +120,7 @@ class RandomCrop:
     """
 
     def __init__(
-        self, size: int | tuple[int, int], padding: int = 0, *, generator: np.random.Generator
+        self, size: int | tuple[int, int], padding: int = 0, *, generator: Any = None
     ) -> None:
         self.size = (size, size) if isinstance(size, int) else size
         if min(self.size) < 1 or padding < 0:
@@ -137,7 +140,8 @@ class RandomCrop:
             )
         if pad:
             image = np.pad(image, [(0, 0)] * (image.ndim - 2) + [(pad, pad), (pad, pad)])
-        top, left = (int(self.generator.integers(n + 1)) for n in room)
+        rng = numpy_generator(self.generator)
+        top, left = (int(rng.integers(n + 1)) for n in room)
         return np.ascontiguousarray(image[..., top : top + height, left : left + width])
 
     def __repr__(self) -> str:

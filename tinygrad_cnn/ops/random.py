@@ -87,7 +87,55 @@ class Generator:
         return f"<Generator seed={self._seed}>"
 
 
-default_generator = Generator()
+_own = threading.local()
+
+
+class drawing_from:
+    """Inside, whatever this thread draws from the default generator comes from a fresh one, started from `seeds`.
+
+    The data loader loads each batch so: what a batch's samples draw does not depend on who loads them, and when.
+    """
+
+    def __init__(self, *seeds: int) -> None:
+        self.seeds = seeds
+        self._numpy: np.random.Generator | None = None
+
+    def __enter__(self) -> None:
+        self._before = getattr(_own, "source", None)
+        _own.source = self
+
+    def __exit__(self, *_exc: object) -> None:
+        _own.source = self._before
+
+    @property
+    def numpy(self) -> np.random.Generator:
+        if self._numpy is None:  # most batches draw nothing
+            self._numpy = np.random.Generator(np.random.PCG64(np.random.SeedSequence(self.seeds)))
+        return self._numpy
+
+    @numpy.setter
+    def numpy(self, value: np.random.Generator) -> None:
+        self._numpy = value
+
+
+class _Default(Generator):
+    """The default generator: one for all threads, but for those inside `drawing_from`."""
+
+    @property
+    def numpy(self) -> np.random.Generator:
+        own = getattr(_own, "source", None)
+        return self._shared if own is None else own.numpy
+
+    @numpy.setter
+    def numpy(self, value: np.random.Generator) -> None:
+        own = getattr(_own, "source", None)
+        if own is None:
+            self._shared = value
+        else:
+            own.numpy = value
+
+
+default_generator: Generator = _Default()
 
 
 @public

@@ -39,6 +39,7 @@ def fit(
     batch_size: int | None = None,
     scheduler: Any = None,
     schedule_per: str = "epoch",
+    augment: Callable[[Any], Any] | None = None,
     callbacks: Sequence[Any] = (),
     shuffle: bool | None = None,
     generator: Any = None,
@@ -49,6 +50,8 @@ def fit(
     optimizer           an optimiser, or the name of one, with `lr` (its default rate unless given)
     loss                (outputs, targets) -> mean over the batch; cross-entropy unless given
     scheduler           made for the same optimiser; steps once per epoch, or per "batch" (`schedule_per`)
+    augment             changes a training batch's inputs before the network sees them: `RandomShift`, an
+                        `ImageDataGenerator`, or any function
     batch_size (64), shuffle (True), generator   for data that is not a loader already
 
     Raises UsageError for an unknown optimiser and for an option that would not be read (`lr` with an optimiser that has
@@ -60,7 +63,7 @@ def fit(
     loader = as_loader(train, batch_size, shuffle=shuffle, generator=generator, usual=(64, True))
     chosen = make_optimizer(optimizer, model.parameters(), lr) if isinstance(optimizer, str) else optimizer
     trainer = Trainer(
-        model, chosen, loss, scheduler=scheduler, schedule_per=schedule_per, callbacks=callbacks
+        model, chosen, loss, augment=augment, scheduler=scheduler, schedule_per=schedule_per, callbacks=callbacks
     )
     return trainer.fit(loader, epochs, validation)
 

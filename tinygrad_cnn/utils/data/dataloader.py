@@ -8,8 +8,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count, islice
 from typing import Any
 
+from tinygrad_cnn.ops.random import drawing_from
 from tinygrad_cnn.utils.data.collate import default_collate, default_convert
 from tinygrad_cnn.utils.data.dataset import IterableDataset
+from tinygrad_cnn.utils.data.randomness import numpy_generator
 from tinygrad_cnn.utils.data.sampler import BatchSampler, RandomSampler, SequentialSampler
 
 __all__ = ["DataLoader", "get_worker_info"]
@@ -27,6 +29,11 @@ class DataLoader:
     drop_last      leave out a last batch that is shorter
     prefetch_factor    batches that each thread keeps ready, 2 unless told
     worker_init_fn     called in each thread with its number, before it loads
+
+    What a data set's transforms draw at random comes, batch by batch, from a seed that is drawn from `generator` at the
+    start of the epoch: the same whatever the number of workers. (That holds for the default generator, as `tg.rand` and
+    the transforms here use it; a generator of one's own that several threads share is drawn from in their order.)
+    An error says in a note which sample was being loaded.
 
     `pin_memory`, `pin_memory_device`, `timeout`, `multiprocessing_context`, `persistent_workers` and `in_order` exist
     for PyTorch's sake and change nothing. Raises ValueError for options that exclude each other, and for options of
@@ -106,8 +113,10 @@ class DataLoader:
             # What a stream skips must still be read.
             return islice(self._stream(), start, None)
         keys = iter(self.batch_sampler if self.batch_sampler is not None else self.sampler)
-        keys = islice(keys, start, None)
-        return self._ahead(keys) if self.num_workers else map(self._load, keys)
+        # `take` indexes arrays and draws nothing.
+        seed = 0 if self._at_once else int(numpy_generator(self.generator).integers(2**63))
+        tasks = ((seed, number, key) for number, key in islice(enumerate(keys), start, None))
+        return self._ahead(tasks) if self.num_workers else (self._load(*task) for task in tasks)
 
     def __len__(self) -> int:
         if isinstance(self.dataset, IterableDataset):
@@ -119,15 +128,23 @@ class DataLoader:
 
     # ------------------------------------------------------------------------------------------------
 
-    def _load(self, key: Any) -> Any:
-        if not self._batched:
-            return self.collate_fn(self.dataset[key])
+    def _load(self, seed: int, number: int, key: Any) -> Any:
         if self._at_once:
             return self.dataset.take(key)
-        many = getattr(self.dataset, "__getitems__", None)
-        return self.collate_fn(many(key) if many is not None else [self.dataset[i] for i in key])
+        with drawing_from(seed, number):
+            if not self._batched:
+                return self.collate_fn(self._sample(key))
+            many = getattr(self.dataset, "__getitems__", None)
+            return self.collate_fn(many(key) if many is not None else [self._sample(i) for i in key])
 
-    def _ahead(self, keys: Iterator[Any]) -> Iterator[Any]:
+    def _sample(self, index: Any) -> Any:
+        try:
+            return self.dataset[index]
+        except Exception as error:
+            error.add_note(f"while the DataLoader was loading sample {index} of {type(self.dataset).__name__}")
+            raise
+
+    def _ahead(self, tasks: Iterator[tuple[int, int, Any]]) -> Iterator[Any]:
         numbers = count()
         pool = ThreadPoolExecutor(
             self.num_workers,
@@ -136,12 +153,12 @@ class DataLoader:
         )
         waiting: deque[Future[Any]] = deque()
         try:
-            for key in islice(keys, self.num_workers * self.prefetch_factor):
-                waiting.append(pool.submit(self._load, key))
+            for task in islice(tasks, self.num_workers * self.prefetch_factor):
+                waiting.append(pool.submit(self._load, *task))
             while waiting:
                 batch = waiting.popleft().result()
-                for key in islice(keys, 1):
-                    waiting.append(pool.submit(self._load, key))
+                for task in islice(tasks, 1):
+                    waiting.append(pool.submit(self._load, *task))
                 yield batch
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

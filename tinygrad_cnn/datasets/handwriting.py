@@ -1,4 +1,4 @@
-"""A picture of anybody's as the network knows pictures: grey, bright on dark, centred, 28×28.
+"""A picture of anybody's as networks for MNIST know pictures: grey, bright on dark, centred, 28×28.
 
 MNIST's own recipe (yann.lecun.com): the ink scaled to fit 20×20, its centre of mass in the middle of 28×28.
 """
@@ -6,21 +6,18 @@ MNIST's own recipe (yann.lecun.com): the ink scaled to fit 20×20, its centre of
 from __future__ import annotations
 
 import os
-import warnings
 from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.support.errors import DataError, MissingExtraError
+from tinygrad_cnn.datasets.pictures import decode, on_white, unit_values
+from tinygrad_cnn.support.errors import DataError
 from tinygrad_cnn.support.extras import require
 
-__all__ = ["read_image"]
+__all__ = ["read_handwriting"]
 
 Array = np.ndarray[Any, Any]
 
-#: What `predict` reads.
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
-_MOST_PIXELS = 40_000_000
 _DRAFT = 1024
 #: Side of the square that the ink fills: digits leave a border, Fashion-MNIST's clothes do not.
 _INK = {"fashion-mnist": 28}
@@ -29,9 +26,10 @@ _SIDE = 28
 _FAINT = 0.15
 
 
-def read_image(path: str | os.PathLike[str], data: str) -> Array:
+def read_handwriting(path: str | os.PathLike[str], data: str = "mnist") -> Array:
     """The picture in `path`, of any size and mode, as float32 (1, 28, 28) in [0, 1].
 
+    `data` is the data set it shall look like: "fashion-mnist" has clothes without a border, all others digits.
     A 28×28 picture that already is bright on dark stays as it is. Raises DataError when the file is missing,
     no picture, or blank; MissingExtraError without Pillow.
     """
@@ -43,36 +41,13 @@ def read_image(path: str | os.PathLike[str], data: str) -> Array:
 
 def _grey(path: str | os.PathLike[str]) -> Array:
     """(H, W) float32 in [0, 1]; what is transparent becomes white paper."""
-    image_module = require("PIL.Image", extra="images", purpose="reading images")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what Pillow warns of is checked here
-            picture = image_module.open(path, formats=FORMATS)
-        with picture:
-            picture.draft("L", (_DRAFT, _DRAFT))  # a large JPEG is decoded at a fraction of its size
-            if picture.size[0] * picture.size[1] > _MOST_PIXELS:
-                raise DataError(
-                    f"{path} has {picture.size[0]} × {picture.size[1]} pixels; scale it down to at most "
-                    f"{_MOST_PIXELS / 1e6:.0f} million"
-                )
-            picture.load()
-            if picture.mode.startswith("I") or picture.mode == "F":  # 16 and 32 bits: as wide as they are used
-                values = np.asarray(picture, np.float32)
-                top = 65535.0 if picture.mode.startswith("I") and values.max() > 255 else max(float(values.max()), 1.0)
-                return np.clip(values / top, 0, 1)
-            if picture.has_transparency_data:
-                picture = picture.convert("RGBA")
-                paper = image_module.new("RGBA", picture.size, "white")
-                picture = image_module.alpha_composite(paper, picture)
-            return np.asarray(picture.convert("L"), np.float32) / 255
-    except FileNotFoundError as error:
-        raise DataError(f"there is no image {path}") from error
-    except (DataError, MissingExtraError):
-        raise
-    except Exception as error:  # a decoder meets damaged data in many ways
-        raise DataError(
-            f"{path} cannot be read as an image ({' or '.join(FORMATS)}): {type(error).__name__}: {error}"
-        ) from error
+
+    def convert(picture: Any) -> Array:
+        if picture.mode.startswith("I") or picture.mode == "F":
+            return unit_values(picture)
+        return np.asarray(on_white(picture).convert("L"), np.float32) / 255
+
+    return decode(path, convert, ("L", (_DRAFT, _DRAFT)))
 
 
 def _to_bright_on_dark(grey: Array, path: Any) -> Array:
