@@ -150,7 +150,7 @@ def test_a_missing_extra_costs_its_picture_and_nothing_else(digits_folder, tmp_p
 @pytest.fixture(scope="module")
 def known(trained):
     """(the test digit the small perceptron is surest of, as uint8 28×28; what it is)."""
-    from tinygrad_cnn.cli.runs import load_trained
+    from tinygrad_cnn.cli.data import load_trained
     from tinygrad_cnn.training import predict
 
     model, _config, _record = load_trained(trained)

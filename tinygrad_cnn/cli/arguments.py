@@ -9,7 +9,7 @@ from typing import Any
 
 from tinygrad_cnn.support.errors import UsageError
 
-__all__ = ["fraction", "natural", "not_negative", "positive", "positive_int", "refuse"]
+__all__ = ["fraction", "image_size", "natural", "not_negative", "positive", "positive_int", "refuse"]
 
 
 def positive_int(text: str) -> int:
@@ -42,6 +42,14 @@ def not_negative(text: str) -> float:
     if not (value >= 0 and math.isfinite(value)):
         raise argparse.ArgumentTypeError(f"expected a number of at least 0, got {text}")
     return value
+
+
+def image_size(text: str) -> tuple[int, int]:
+    """(height, width) from "64" or "48x64"."""
+    parts = [_whole(part) for part in text.lower().replace("×", "x").split("x")]
+    if len(parts) not in (1, 2) or not all(1 <= n <= 4096 for n in parts):
+        raise argparse.ArgumentTypeError(f"expected a side such as 64, or height and width such as 48x64, got {text}")
+    return parts[0], parts[-1]
 
 
 def fraction(text: str) -> float:

@@ -6,7 +6,8 @@ import argparse
 
 from tinygrad_cnn.cli.artifacts import tell
 from tinygrad_cnn.cli.console import console, simple_table
-from tinygrad_cnn.cli.runs import load_data, load_trained
+from tinygrad_cnn.cli.data import load_parts, load_trained
+from tinygrad_cnn.cli.runs import fingerprint
 from tinygrad_cnn.training.evaluation import evaluate
 from tinygrad_cnn.training.loading import as_dataset
 from tinygrad_cnn.training.metrics import class_report
@@ -14,16 +15,19 @@ from tinygrad_cnn.training.metrics import class_report
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_folder", metavar="RUN", help="folder that `train` wrote")
-    parser.add_argument("--data-dir", metavar="DIR", help="folder of IDX files, if they have moved since")
+    parser.add_argument("--data-dir", metavar="DIR", help="where the data are, if they have moved since")
 
 
 def run(args: argparse.Namespace) -> int:
     model, config, record = load_trained(args.run_folder)
-    _train, test = load_data(config.data, args.data_dir or config.data_dir)
+    parts = load_parts(config, args.data_dir)
+    test = parts.test
     found = evaluate(model, as_dataset(test))
     out = console()
     epoch = f", weights of epoch {record['epoch']}" if "epoch" in record else ""
     out.print(f"{config.model} on the test part of {config.data}{epoch}")
+    if config.classes is not None and fingerprint(parts.train, test)[1] != config.data_hash:
+        out.print("the pictures have changed since the training: some of the test part may have been trained on")
     table = simple_table("class", "precision", "recall", "f1", "samples", right=(1, 2, 3, 4))
     for name, row in zip(test.classes, class_report(found.confusion)):
         table.add_row(

@@ -122,13 +122,12 @@ def _of_model(name: str, options: dict[str, Any]) -> viz.Graph:
 
 def _of_run(folder: Path, options: dict[str, Any]) -> viz.Graph:
     import tinygrad_cnn as tg
-    from tinygrad_cnn.cli.runs import load_data, load_trained
+    from tinygrad_cnn.cli.data import load_parts, load_trained
     from tinygrad_cnn.training.loading import as_dataset
     from tinygrad_cnn.utils.data import DataLoader
 
     model, config, _record = load_trained(folder)
-    _train, test = load_data(config.data, config.data_dir)
-    x, target = next(iter(DataLoader(as_dataset(test), 2)))
+    x, target = next(iter(DataLoader(as_dataset(load_parts(config).test), 2)))
     options["title"] = options["title"] or f"{config.model} trained on {config.data}"
     return viz.graph(tg.nn.functional.cross_entropy(model(x), target), names={"input": x}, **options)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from tinygrad_cnn.optim import Optimizer, lr_scheduler
 
-__all__ = ["RECIPES", "SCHEDULES", "Recipe", "default_model"]
+__all__ = ["OWN_PICTURES", "RECIPES", "SCHEDULES", "Recipe", "default_model"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,10 @@ SCHEDULES: dict[str, Callable[[Optimizer, float, int], Any]] = {
         optimizer, lr, total_steps=total + 1, cycle_momentum=False
     ),
 }
+
+#: Pictures of the user's. On 60 noisy drawings of each of three shapes in random colours: 94 and 100 % of 36 over two
+#: seeds, 81 % without shifts.
+OWN_PICTURES = Recipe("image-cnn", 60, 16, "adamw", 2e-3, "onecycle", 0.15, weight_decay=0.01, shift=3)
 
 
 def default_model(data: str) -> str:

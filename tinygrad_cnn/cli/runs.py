@@ -15,14 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn import datasets, models
 from tinygrad_cnn.io.atomic import PARTIAL, write_atomically
 from tinygrad_cnn.support.errors import CheckpointError, DataError, OutputError, UsageError, brief
 from tinygrad_cnn.support.json_file import read_json
-from tinygrad_cnn.training.checkpoint import BEST, HISTORY, LAST, load_weights
+from tinygrad_cnn.training.checkpoint import BEST, HISTORY, LAST
 from tinygrad_cnn.viz.description import read_record
 
-__all__ = ["CONFIG", "Config", "choose_folder", "fingerprint", "load_trained", "locked", "newest_run", "take_place"]
+__all__ = ["CONFIG", "Config", "choose_folder", "fingerprint", "locked", "newest_run", "take_place"]
 
 CONFIG = "config.json"
 RESULT = "result.json"
@@ -50,6 +49,16 @@ class Config:
     version: str
     weight_decay: float | None = None
     shift: int = 0
+    #: Whether each training image is mirrored left to right every second time.
+    flip: bool = False
+    #: Of pictures in a folder or a table: (height, width), channels and classes the network is made for, and the
+    #: mean and
+    #: the deviation of each channel that its inputs are normalised with.
+    size: list[int] | None = None
+    channels: int | None = None
+    classes: list[str] | None = None
+    mean: list[float] | None = None
+    std: list[float] | None = None
     #: What the data were: samples of the training and of the test part, and a hash of all their numbers.
     samples: list[int] | None = None
     data_hash: str | None = None
@@ -90,7 +99,14 @@ class Config:
             "lr": 0 < self.lr < math.inf, "validation": 0 <= self.validation < 1, "shift": self.shift >= 0,
             "threads": self.threads is None or self.threads >= 1,
             "weight_decay": self.weight_decay is None or 0 <= self.weight_decay < math.inf,
+            "size": self.size is None or (len(self.size) == 2 and 1 <= min(self.size) <= max(self.size) <= 4096),
+            "channels": self.channels in (None, 1, 3, 4), "classes": self.classes is None or len(self.classes) >= 2,
+            "mean": self.mean is None or all(map(math.isfinite, self.mean)) and self._per_channel(self.mean),
+            "std": self.std is None or all(0 < s < math.inf for s in self.std) and self._per_channel(self.std),
         }  # fmt: skip
+
+    def _per_channel(self, values: list[float]) -> bool:
+        return len(values) in (1, self.channels)
 
 
 def choose_folder(out: str | None, model: str, data: str, overwrite: bool) -> tuple[Path, Path | None]:
@@ -197,9 +213,12 @@ def _lock(file: Any) -> None:
 
 
 def fingerprint(train: Any, test: Any) -> tuple[list[int], str]:
-    """(samples of each part, a hash of all numbers) of a data set."""
+    """(samples of each part, a hash of all numbers or files) of a data set."""
     found = hashlib.blake2b(digest_size=16)
     for part in (train, test):
+        if hasattr(part, "digest"):  # pictures in files
+            found.update(part.digest().encode())
+            continue
         for array in part.arrays():
             array = np.ascontiguousarray(array)
             found.update(f"{array.dtype.str}{array.shape}".encode())
@@ -213,17 +232,3 @@ def newest_run() -> Path:
     if not found:
         raise UsageError("there is no run in runs/ to continue; name its folder with --out")
     return found[-1].parent
-
-
-def load_trained(run: str | os.PathLike[str]) -> tuple[Any, Config, dict[str, Any]]:
-    """(network with its best weights, configuration, record of their epoch) of the run folder `run`."""
-    config = Config.load(Path(run))
-    model = models.create(config.model)
-    record = load_weights(model, run)
-    model.eval()
-    return model, config, record
-
-
-def load_data(name: str, data_dir: str | None) -> tuple[Any, Any]:
-    """(training, test) data sets."""
-    return datasets.load(name, data_dir)

@@ -14,14 +14,22 @@ from typing import Any
 
 from tinygrad_cnn import datasets, models
 from tinygrad_cnn.cli import artifacts
-from tinygrad_cnn.cli.arguments import fraction, natural, not_negative, positive, positive_int, refuse
+from tinygrad_cnn.cli.arguments import (
+    fraction,
+    image_size,
+    natural,
+    not_negative,
+    positive,
+    positive_int,
+    refuse,
+)
 from tinygrad_cnn.cli.console import EpochTable, console, human
-from tinygrad_cnn.cli.recipes import RECIPES, SCHEDULES
+from tinygrad_cnn.cli.data import build_model, is_path, load_parts, settle
+from tinygrad_cnn.cli.recipes import OWN_PICTURES, RECIPES, SCHEDULES
 from tinygrad_cnn.cli.runs import (
     Config,
     choose_folder,
     fingerprint,
-    load_data,
     locked,
     newest_run,
     take_place,
@@ -38,7 +46,7 @@ from tinygrad_cnn.utils.data import DataLoader, random_split
 #: Options that decide a run's numbers; `--resume` takes them from the run and refuses others.
 _DECIDING = (
     "model", "data", "data_dir", "epochs", "batch_size", "optimizer", "lr", "weight_decay", "schedule",
-    "validation", "shift", "seed",
+    "validation", "shift", "flip", "size", "channels", "seed",
 )  # fmt: skip
 
 
@@ -46,8 +54,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     # No defaults here: what was not given comes from the data set's recipe, or from the run that is continued.
     add = parser.add_argument
     add("--model", metavar="NAME", help=f"network, one of: {', '.join(models.names())}")
-    add("--data", metavar="NAME", help=f"data set, one of: {', '.join(datasets.NAMES)} (default: digits)")
+    add(
+        "--data",
+        metavar="NAME",
+        help=f"data set, one of: {', '.join(datasets.NAMES)} (default: digits); or a folder of pictures with a "
+        "sub-folder per class, or a table (.csv) with the columns filename and class",
+    )
     add("--data-dir", metavar="DIR", help="folder of IDX files, for mnist and fashion-mnist")
+    add("--size", type=image_size, metavar="HxW", help="of pictures: scale them to this (default: the network's)")
+    add("--channels", type=int, choices=(1, 3), help="of pictures: grey or RGB (default: grey if all are)")
     add("--epochs", type=positive_int, metavar="N")
     add("--batch-size", type=positive_int, metavar="N")
     add("--lr", type=positive, metavar="X", help="learning rate (the highest, for a schedule)")
@@ -66,6 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="share of the training data held out to pick the best",
     )
     add("--shift", type=natural, metavar="N", help="move each training image by up to N pixels (digits: 1)")
+    add("--flip", action="store_true", default=None, help="mirror each training image every second time")
     add("--seed", type=natural, metavar="N", help="decides weights and order (default: 0)")
     add("--threads", type=positive_int, metavar="N", help="threads of the kernels (default: all cores)")
     add("--out", metavar="DIR", help="run folder (default: a new one in runs/)")
@@ -93,10 +109,11 @@ def run(args: argparse.Namespace) -> int:
 def _train(folder: Path, config: Config, args: argparse.Namespace, out: Any) -> int:
     from tinygrad_cnn import manual_seed
 
-    train, test = load_data(config.data, config.data_dir)
+    parts = load_parts(config)
+    train, test = parts.train, parts.test
     config = _with_fingerprint(folder, config, train, test)
     manual_seed(config.seed)
-    model = models.create(config.model)
+    model = build_model(config)
     _check_fit(model, train, config)
     loader, validation = _loaders(train, config)
     decay = {} if config.weight_decay is None else {"weight_decay": config.weight_decay}
@@ -109,7 +126,7 @@ def _train(folder: Path, config: Config, args: argparse.Namespace, out: Any) -> 
         every_batches=args.checkpoint_every,
         every_seconds=None if args.checkpoint_every else 30.0,
     )
-    augment = RandomShift(config.shift) if config.shift else None
+    augment = _augment(config)
     trainer = Trainer(
         model, optimizer, augment=augment, scheduler=schedule, schedule_per="batch" if schedule else "epoch",
         callbacks=[checkpoint, table],
@@ -153,9 +170,17 @@ def _new(args: argparse.Namespace) -> tuple[Path, Config]:
     from tinygrad_cnn.support.version import __version__
 
     data = args.data or _data_for(args.model) or "digits"
-    if data not in RECIPES:
-        raise UsageError(f"unknown data set {data!r}; known: {', '.join(RECIPES)}")
-    recipe = RECIPES[data]
+    own = is_path(data)
+    place: str | None
+    if own:
+        refuse({"--data-dir": args.data_dir}, "is where a known data set's files are, and --data names pictures")
+        data, place = _place(data)
+    else:
+        refuse({"--size": args.size, "--channels": args.channels}, "is for pictures in a folder (--data FOLDER)")
+        place = str(Path(args.data_dir).resolve()) if args.data_dir else None
+        if data not in RECIPES:
+            raise UsageError(f"unknown data set {data!r}; known: {', '.join(RECIPES)}, or a folder of pictures")
+    recipe = OWN_PICTURES if own else RECIPES[data]
     name = args.model or recipe.model
     models.entry(name)  # an unknown name is complained about before any data are read
     # Rate and decay belong to the optimiser: another one than the recipe's gets its own.
@@ -163,7 +188,7 @@ def _new(args: argparse.Namespace) -> tuple[Path, Config]:
     config = Config(
         model=name,
         data=data,
-        data_dir=str(Path(args.data_dir).resolve()) if args.data_dir else None,
+        data_dir=place,
         epochs=args.epochs or recipe.epochs,
         batch_size=args.batch_size or recipe.batch_size,
         optimizer=args.optimizer or recipe.optimizer,
@@ -171,12 +196,15 @@ def _new(args: argparse.Namespace) -> tuple[Path, Config]:
         weight_decay=usual.weight_decay if args.weight_decay is None and usual else args.weight_decay,
         schedule=args.schedule or recipe.schedule,
         shift=recipe.shift if args.shift is None else args.shift,
+        flip=bool(args.flip),
         validation=recipe.validation if args.validation is None else args.validation,
         seed=args.seed or 0,
         threads=args.threads,
         version=__version__,
     )
     _check_names(config)
+    if own:
+        config = settle(config, args.size, args.channels)
     folder, former = choose_folder(args.out, name, data, args.overwrite)
     return folder, config if former is None else replace(config, replaces=str(former.resolve()))
 
@@ -185,6 +213,10 @@ def _continued(args: argparse.Namespace) -> tuple[Path, Config]:
     folder = Path(args.out) if args.out else newest_run()
     config = Config.load(folder)
     given = {name: getattr(args, name) for name in _DECIDING if getattr(args, name) is not None}
+    if "data" in given and config.classes is not None and is_path(given["data"]):
+        given["data"], given["data_dir"] = _place(given["data"])
+    if "size" in given:
+        given["size"] = list(given["size"])
     if "data_dir" in given:  # the same files may have moved
         config = replace(config, data_dir=str(Path(given.pop("data_dir")).resolve()))
     for name, value in given.items():
@@ -215,8 +247,12 @@ def _with_fingerprint(folder: Path, config: Config, train: Any, test: Any) -> Co
 
 
 def _check_names(config: Config) -> None:
-    if config.shift and config.data == "mnist1d":
-        raise UsageError(f"--shift {config.shift} moves images, and the signals of 'mnist1d' are none: leave it out")
+    if config.classes is None and config.data == "mnist1d":
+        if config.shift:
+            raise UsageError(
+                f"--shift {config.shift} moves images, and the signals of 'mnist1d' are none: leave it out"
+            )
+        refuse({"--flip": config.flip}, "mirrors images, and the signals of 'mnist1d' are none")
     if config.optimizer not in OPTIMIZERS and config.optimizer != "momentum":
         raise UsageError(
             f"unknown optimizer {config.optimizer!r}; known: {', '.join([*OPTIMIZERS, 'momentum'])}"
@@ -228,6 +264,19 @@ def _check_names(config: Config) -> None:
 def _data_for(model: str | None) -> str | None:
     """The data set a network that cannot take digits is made for."""
     return "mnist1d" if model is not None and models.entry(model).input_size == (1, 40) else None
+
+
+def _place(data: str) -> tuple[str, str]:
+    """(name, absolute path) of a folder or a table of pictures."""
+    path = Path(data).resolve()
+    return path.stem if path.suffix.lower() == ".csv" else path.name, str(path)
+
+
+def _augment(config: Config) -> Any:
+    """What changes a training batch at random; None for nothing."""
+    shift = RandomShift(config.shift) if config.shift else None
+    flip = datasets.ImageDataGenerator(horizontal_flip=True) if config.flip else None
+    return datasets.transforms.Compose([shift, flip]) if shift and flip else shift or flip
 
 
 def _usual_rate(optimizer: str) -> float:
@@ -269,7 +318,8 @@ def _loaders(train: Any, config: Config) -> tuple[DataLoader, Any]:
             raise UsageError(f"--validation {config.validation} leaves nothing to train on")
         dataset, held_out = random_split(dataset, [len(dataset) - count, count], split)
     order = Generator().manual_seed(config.seed)
-    return DataLoader(dataset, config.batch_size, shuffle=True, generator=order), held_out
+    workers = 2 if config.classes is not None else 0  # pictures are read while the network trains
+    return DataLoader(dataset, config.batch_size, shuffle=True, generator=order, num_workers=workers), held_out
 
 
 def _announce(out: Any, folder: Path, config: Config, model: Any, trainer: Trainer) -> None:

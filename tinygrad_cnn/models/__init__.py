@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinygrad_cnn.models.imagenet import VGG, AlexNet, vgg11
+from tinygrad_cnn.models.images import ImageCNN
 from tinygrad_cnn.models.mnist import MLP, LeNet5, MnistCNN
 from tinygrad_cnn.models.mnist1d import MNIST1DCNN, MNIST1DMLP, UDLCNN, MNIST1DLogistic
 from tinygrad_cnn.models.resnet import BasicBlock, ResNet, resnet18, resnet18_cifar
@@ -31,6 +32,7 @@ __all__ = [
     "AlexNet",
     "BasicBlock",
     "Entry",
+    "ImageCNN",
     "LeNet5",
     "MNIST1DLogistic",
     "MnistCNN",
@@ -55,6 +57,7 @@ class Entry:
 
 _TABLE: dict[str, Entry] = {
     "mnist-cnn": Entry(MnistCNN, (1, 28, 28), "two 5×5 convolutions (32, 64) and a dense layer of 1024"),
+    "image-cnn": Entry(ImageCNN, (3, 64, 64), "four 3×3 convolutions with batch norm, for images of any size"),
     "mlp": Entry(MLP, (1, 28, 28), "one hidden layer of 128, no convolution"),
     "lenet5": Entry(LeNet5, (1, 28, 28), "LeCun et al. 1998, with every map of S2 feeding every map of C3"),
     "alexnet": Entry(AlexNet, (3, 224, 224), "Krizhevsky 2014, the one-tower form"),
