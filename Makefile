@@ -51,6 +51,7 @@ bench: $(VENV)/.bench ## time every workload against every engine that is instal
 oracle: $(VENV)/.oracle ## ask PyTorch again and freeze its answers into tests/
 	$(BIN)/python -m tests.oracle.freeze
 	$(BIN)/python -m tests.compat_models.freeze
+	$(BIN)/python -m tests.io.freeze
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.conformance.freeze
 
 compare: $(VENV)/.oracle ## compare with an installed PyTorch, live

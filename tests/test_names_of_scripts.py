@@ -41,7 +41,7 @@ def test_pretrained_weights_from_the_web_are_refused_with_the_way_out() -> None:
     from tinygrad_cnn.utils.model_zoo import load_url
 
     for refused in (load_state_dict_from_url, load_url):
-        with pytest.raises(UsageError, match=r"https://x/y.pth holds pickled weights.*safetensors"):
+        with pytest.raises(UsageError, match=r"https://x/y.pth is not downloaded.*safetensors"):
             refused("https://x/y.pth", progress=True)
 
 

@@ -1,4 +1,4 @@
-"""`tg.hub`, for model files that offer pretrained weights: those are pickles on the web, which are never read."""
+"""`tg.hub`, for model files that offer pretrained weights: nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tinygrad_cnn.support.errors import UsageError
 def load_state_dict_from_url(url: str, *_args: Any, **_kwargs: Any) -> NoReturn:
     """Raises UsageError, saying how the weights can be brought over."""
     raise UsageError(
-        f"{url} holds pickled weights, which may run code when read, so they are not downloaded. In PyTorch, save them "
-        "with safetensors.torch.save_file(state_dict, 'weights.safetensors'); tg.load reads that file"
+        f"{url} is not downloaded: this package fetches no weights. Get the file yourself; tg.load reads the weights "
+        "in .pt, .pth and .safetensors files, without running code"
     )
 
 

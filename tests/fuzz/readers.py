@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import tinygrad_cnn as tg
+from tests.io.freeze import FILES
 from tinygrad_cnn import nn, viz
 from tinygrad_cnn.cli.runs import CONFIG, Config
 from tinygrad_cnn.datasets import ImageTable, read_handwriting
 from tinygrad_cnn.datasets.idx import read_idx, write_idx
 from tinygrad_cnn.debug import BackwardSession, Replay
 from tinygrad_cnn.io import from_bytes, to_bytes
+from tinygrad_cnn.io.pt import pt_to_bytes
 from tinygrad_cnn.optim import Adam
 from tinygrad_cnn.training import History, Trainer, load_run
 from tinygrad_cnn.viz.description import Description
@@ -66,6 +68,8 @@ def _arrays(folder: Path) -> list[Reader]:
     return [
         Reader("safetensors", ".safetensors", safetensors, tg.load, (safetensors[8 : 8 + size].decode(), with_header)),
         Reader("npz", ".npz", plain.getvalue(), tg.load),
+        Reader("PyTorch's", ".pt", pt_to_bytes({"state": state, "epoch": [1, "x"]}), tg.load),
+        Reader("PyTorch's older", ".pt", (FILES / "state.legacy.pt").read_bytes(), tg.load),
         Reader("IDX", "", idx, read_idx),
         Reader("IDX.gz", ".gz", gzip.compress(idx), read_idx),
     ]

@@ -45,8 +45,8 @@ ROOMS: dict[str, tuple[tuple[str, ...], str]] = {
         ("support", "kernels", "autograd", "io", "analysis"), "the graph as plain data, then as text, picture or page",
     ),
     "debug": (("support", "autograd", "ops", "nn", "optim", "viz"), "the stepper, its terminal, its editor protocol"),
-    "root": (("support", "autograd", "ops", "tensors", "paths"), "the table of public names, which only `cli` imports"),
-    "compat": (("support",), "PyTorch scripts unchanged: an import finder, and what only `torch` has"),
+    "root": (("support", "autograd", "ops", "tensors", "paths"), "the table of public names, for the last two"),
+    "compat": (("support", "nn", "io", "root"), "PyTorch scripts unchanged: a finder, and what only `torch` has"),
     "cli": (
         ("support", "kernels", "autograd", "ops", "nn", "optim", "utils", "io", "datasets", "models", "training",
          "analysis", "viz", "debug", "root", "compat"),

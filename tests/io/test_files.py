@@ -115,7 +115,7 @@ def test_pickles_are_refused(tmp_path):
         archive.writestr("archive/data.pkl", b"cos\nsystem\n")
     (tmp_path / "old.pt").write_bytes(b"\x80\x02cos\nsystem\n")
     for name in ("torch.pt", "old.pt"):
-        with pytest.raises(UsageError, match="pickle"):
+        with pytest.raises(CheckpointError, match="asks for os.system.*Nothing of it was run"):
             io.load(tmp_path / name)
     np.savez(tmp_path / "objects.npz", x=np.array([{}], dtype=object))
     with pytest.raises(CheckpointError, match="cannot be read"):

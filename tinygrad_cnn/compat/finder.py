@@ -73,13 +73,13 @@ def serve(*, announced: bool = False) -> None:
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[None]:
+def serving(*, announced: bool = False) -> Iterator[None]:
     """`serve` for the body of a ``with``; afterwards `sys.modules` is as before (a PyTorch that was in it included)."""
     if _is_served():
         yield
         return
     before = _take_out()
-    serve()
+    serve(announced=announced)
     try:
         yield
     finally:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from tinygrad_cnn.compat.instead import advice
 from tinygrad_cnn.support.errors import UserError
 
-__all__ = ["Missing", "MissingNameError", "importing_frame", "is_guarded", "refuse"]
+__all__ = ["Missing", "MissingNameError", "guarded_lines", "importing_frame", "is_guarded", "refuse"]
 
 #: Files through which an import or an attribute passes before it reaches us: the line that users know is above them.
 _OWN = (str(Path(__file__).parent), "<frozen importlib._bootstrap")
@@ -89,7 +89,23 @@ def is_guarded(frame: FrameType | None) -> bool:
     """
     if frame is None or frame.f_globals.get("__name__", "").partition(".")[0] == "importlib":
         return True
-    return frame.f_lineno in _guarded_lines(frame.f_code.co_filename)
+    return frame.f_lineno in guarded_lines(frame.f_code.co_filename)
+
+
+@functools.lru_cache(maxsize=256)
+def guarded_lines(file: str) -> frozenset[int]:
+    """The lines of a file whose imports may fail: inside ``try`` with ``except ImportError``, or `suppress`."""
+    tree = _tree(file)
+    found: set[int] = set()
+    for node in ast.walk(tree) if tree is not None else ():
+        if (
+            isinstance(node, ast.Try)
+            and any(_catches_imports(handler.type) for handler in node.handlers)
+            or isinstance(node, ast.With)
+            and any("suppress" in ast.dump(item.context_expr) for item in node.items)
+        ):
+            found.update(range(node.body[0].lineno, (node.body[-1].end_lineno or node.lineno) + 1))
+    return frozenset(found)
 
 
 def _is_importing() -> bool:
@@ -117,21 +133,6 @@ def _import_lines(file: str) -> frozenset[int]:
         if isinstance(node, (ast.Import, ast.ImportFrom))
         for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
     )
-
-
-@functools.lru_cache(maxsize=256)
-def _guarded_lines(file: str) -> frozenset[int]:
-    tree = _tree(file)
-    found: set[int] = set()
-    for node in ast.walk(tree) if tree is not None else ():
-        if (
-            isinstance(node, ast.Try)
-            and any(_catches_imports(handler.type) for handler in node.handlers)
-            or isinstance(node, ast.With)
-            and any("suppress" in ast.dump(item.context_expr) for item in node.items)
-        ):
-            found.update(range(node.body[0].lineno, (node.body[-1].end_lineno or node.lineno) + 1))
-    return frozenset(found)
 
 
 def _catches_imports(kind: ast.expr | None) -> bool:

@@ -416,7 +416,7 @@ class Module(HookMixin, StateMixin, ConvertMixin):
         return {**self.__dict__, "_scope": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        self.__dict__.update({"_hooks": None, "_scope": None, **state})  # a state that PyTorch wrote has neither
 
 
 def _indent(text: str) -> str:
