@@ -1,7 +1,7 @@
-"""Write tinygrad_cnn/__init__.pyi: the public names with their signatures, for editors and type checkers.
+"""Write the stubs, signatures for editors and type checkers: of the package, and of a tensor's declared methods.
 
-    python tools/make_stub.py           # write the file
-    python tools/make_stub.py --check   # exit with 1 when the file is not what would be written
+    python tools/make_stub.py           # write tinygrad_cnn/__init__.pyi and tinygrad_cnn/tensors/declared.pyi
+    python tools/make_stub.py --check   # exit with 1 when a file is not what would be written
 
 The functions on tensors come from the declarations beside the ops (`tinygrad_cnn.ops.declare`), the rest from the
 imports of `tinygrad_cnn/__init__.py`.
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-TARGET = ROOT / "tinygrad_cnn" / "__init__.pyi"
+PACKAGE = ROOT / "tinygrad_cnn"
 HEADER = '''"""Written by tools/make_stub.py from the declarations beside the ops; do not edit by hand."""
 
 import builtins
@@ -28,24 +28,37 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy import ndarray
+from tinygrad_cnn.autograd.annotations import *
+from tinygrad_cnn.ops.device import Device
 '''
-#: What stands in signatures for "a Tensor or an array": functions give back the kind they were given.
-ALIASES = '''
-#: What functions on tensors take. On arrays they give arrays back; the signatures state the case of tensors.
-Array = Tensor | ndarray | builtins.float
-'''
+#: The names in `annotations` that `*` brings must not hide the class itself.
+TENSOR = "from tinygrad_cnn.tensors.tensor import Tensor as Tensor"
+METHODS = '''
+from typing import Self
+
+from tinygrad_cnn.autograd.handle import Handle
+from tinygrad_cnn.ops.random import Generator
+from tinygrad_cnn.support.size import Size
+
+def attach() -> None: ...
+
+class DeclaredMethods(Handle):'''
 BUILTINS = ("bool", "float", "int", "complex", "str", "list", "dict", "tuple", "set", "slice", "type", "object")
 
 
-def stub() -> str:
-    """The text of the stub file."""
+def stubs() -> dict[Path, str]:
+    """The texts of the stub files."""
     sys.path.insert(0, str(ROOT))
+    return {PACKAGE / "__init__.pyi": _package(), PACKAGE / "tensors" / "declared.pyi": _methods()}
+
+
+def _package() -> str:
     import tinygrad_cnn
     from tinygrad_cnn.ops.declare import PUBLIC
 
-    source = ast.parse((ROOT / "tinygrad_cnn" / "__init__.py").read_text(encoding="utf-8"))
+    source = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
     shadowed = {name for name, entry in PUBLIC.items() if entry.top_level} | {"bool", "float", "int"}
-    parts = [HEADER, *_imports(source), *_result_types(PUBLIC), ALIASES, *_constants(tinygrad_cnn)]
+    parts = [HEADER, *_imports(source), *_result_types(PUBLIC), *_constants(tinygrad_cnn)]
     for name, entry in PUBLIC.items():
         if entry.top_level:
             parts.append(_function(name, entry.function, shadowed, out=entry.out))
@@ -57,18 +70,20 @@ def stub() -> str:
             parts.append(f"{name}: Any")
     parts += [_function(f.name, getattr(tinygrad_cnn, f.name), shadowed) for f in source.body
               if isinstance(f, ast.FunctionDef) and not f.name.startswith("_")]  # fmt: skip
-    parts.append("\nclass Tensor(_Tensor):")
+    return "\n".join(parts) + "\n"
+
+
+def _methods() -> str:
+    from tinygrad_cnn.ops.declare import PUBLIC
+
+    shadowed = {name for name, entry in PUBLIC.items() if entry.method} | {"bool", "float", "int"}
+    parts = [HEADER, *_result_types(PUBLIC), METHODS]
     for name, entry in PUBLIC.items():
-        if entry.method and name not in vars(_written_out(tinygrad_cnn.Tensor)):
+        if entry.method:
             parts.append("    " + _function(name, entry.function, shadowed, method=True))
         if entry.in_place:
             parts.append("    " + _function(f"{name}_", entry.function, shadowed, method=True))
     return "\n".join(parts) + "\n"
-
-
-def _written_out(tensor: type) -> type:
-    """The class whose methods are written out in Python, which a type checker reads there."""
-    return tensor.__mro__[1]
 
 
 def _imports(source: ast.Module) -> list[str]:
@@ -80,7 +95,7 @@ def _imports(source: ast.Module) -> list[str]:
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("tinygrad_cnn"):
             for alias in node.names:
                 if alias.name == "Tensor":
-                    lines.append(f"from {node.module} import Tensor as _Tensor")
+                    lines.append(TENSOR)
                 elif not (alias.asname or "").startswith("_"):
                     lines.append(f"from {node.module} import {alias.name} as {alias.name}")
     lines += [f"from . import {room} as {room}" for room in sorted(tinygrad_cnn._ROOMS)]
@@ -121,7 +136,7 @@ def _function(name: str, function: object, shadowed: set[str], *, method: bool =
             parameters.append("self")
             continue
         star = {p.VAR_POSITIONAL: "*", p.VAR_KEYWORD: "**"}.get(p.kind, "")
-        text = f"{star}{p.name}: {_annotation(p.annotation, shadowed)}"
+        text = f"{star}{p.name}: " + re.sub(r"\bArrayT\b", "Operand", _annotation(p.annotation, shadowed))
         parameters.append(text if p.default is p.empty else f"{text} = ...")
         if p.kind is p.POSITIONAL_ONLY and (k + 1 == len(kinds) or kinds[k + 1] is not p.kind):
             parameters.append("/")
@@ -131,7 +146,8 @@ def _function(name: str, function: object, shadowed: set[str], *, method: bool =
             parameters.append("*")
         parameters += ["out: Tensor | None = ...", *rest]
     returned = _annotation(signature.return_annotation, shadowed)
-    returned = re.sub(r"\bArray\b", "Tensor", returned)
+    # On arrays the functions give arrays back; the signatures state the case of tensors.
+    returned = re.sub(r"\b(Array|ArrayT|Tensor)\b", "Self" if method else "Tensor", returned)
     return f"def {name}({', '.join(parameters)}) -> {returned}: ..."
 
 
@@ -146,10 +162,12 @@ def _annotation(annotation: object, shadowed: set[str]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    text = stub()
+    texts = stubs()
     if "--check" in arguments:
-        return 0 if TARGET.exists() and TARGET.read_text(encoding="utf-8") == text else 1
-    TARGET.write_text(text, encoding="utf-8")
+        current = [path.exists() and path.read_text(encoding="utf-8") == text for path, text in texts.items()]
+        return 0 if all(current) else 1
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8")
     return 0
 
 

@@ -6,22 +6,21 @@ Special functions (erf) come from `special`; normalisations live elsewhere.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from tinygrad_cnn import kernels
+from tinygrad_cnn.autograd.annotations import AnyFunction, Array, ArrayT, DType
 from tinygrad_cnn.autograd.fast import deferred
 from tinygrad_cnn.autograd.handle import Handle, unwrap
 from tinygrad_cnn.autograd.op import Elementwise, General
 from tinygrad_cnn.ops.arithmetic import mul_op
-from tinygrad_cnn.ops.common import Array, as_float, axis_of, unary
+from tinygrad_cnn.ops.common import as_float, axis_of, unary
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.elementwise import cast, tanh, where
 from tinygrad_cnn.ops.index import split
 from tinygrad_cnn.ops.inplace import replace_by
-from tinygrad_cnn.ops.random import uniform_array
+from tinygrad_cnn.ops.random import Generator, uniform_array
 from tinygrad_cnn.ops.special import erf, erf_array
 
 ndarray = np.ndarray
@@ -30,13 +29,13 @@ E = Elementwise
 # --- rectifiers ------------------------------------------------------------------------------------
 
 
-def _relu_pull(g: Any, y: Any, _x: Any) -> Any:
+def _relu_pull(g: Array, y: Array, _x: Array) -> Array:
     if type(g) is ndarray and type(y) is ndarray:
         return kernels.relu_input(g, y)
     return np.where(y <= 0, g.dtype.type(0), g)
 
 
-def _relu_forward(x: Any) -> Any:
+def _relu_forward(x: ndarray) -> ndarray:
     return kernels.relu(x) if np.ndim(x) and x.dtype.kind == "f" else np.maximum(x, 0)
 
 
@@ -70,24 +69,24 @@ prelu_op = E(
 
 
 @public(method=True, in_place=True)
-def relu(input: Array, inplace: bool = False) -> Array:
+def relu(input: ArrayT, inplace: bool = False) -> ArrayT:
     """max(x, 0). At 0 the gradient is 0."""
     y = deferred.apply(relu_op, input, (), {})[0]
     return input if inplace and deferred.take_over(input, y) else _maybe_inplace(input, y, inplace)
 
 
-def relu6(input: Array, inplace: bool = False) -> Array:
+def relu6(input: ArrayT, inplace: bool = False) -> ArrayT:
     """min(max(x, 0), 6)."""
     return _maybe_inplace(input, relu6_op(input), inplace)
 
 
-def leaky_relu(input: Array, negative_slope: float = 0.01, inplace: bool = False) -> Array:
+def leaky_relu(input: ArrayT, negative_slope: float = 0.01, inplace: bool = False) -> ArrayT:
     """x where positive, else negative_slope · x. Some texts use a slope of 0.1; PyTorch's is 0.01."""
     return _maybe_inplace(input, leaky_relu_op(input, slope=negative_slope), inplace)
 
 
 @public(method=True)
-def prelu(input: Array, weight: Array) -> Array:
+def prelu(input: ArrayT, weight: Array) -> ArrayT:
     """x where positive, else weight · x, with one weight or one per channel (dimension 1)."""
     shape = np.shape(unwrap(weight))
     ndim = np.ndim(unwrap(input))
@@ -105,9 +104,9 @@ def prelu(input: Array, weight: Array) -> Array:
 
 @public
 def rrelu(
-    input: Array, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, inplace: bool = False,
-    *, generator: Any = None,
-) -> Array:  # fmt: skip
+    input: ArrayT, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, inplace: bool = False,
+    *, generator: Generator | None = None,
+) -> ArrayT:  # fmt: skip
     """Leaky ReLU whose slope is drawn from [lower, upper] per entry in training, and their mean otherwise."""
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
@@ -117,7 +116,7 @@ def rrelu(
 
 
 @public
-def threshold(input: Array, threshold: float, value: float, inplace: bool = False) -> Array:
+def threshold(input: ArrayT, threshold: float, value: float, inplace: bool = False) -> ArrayT:
     """x where x > threshold (NaN stays NaN), else `value`."""
     return _maybe_inplace(input, where(unwrap(input) <= threshold, value, input), inplace)
 
@@ -131,17 +130,17 @@ elu_op = E(
 )  # fmt: skip
 
 
-def _elu(x: Any, alpha: float, scale: float, rate: float) -> Any:
+def _elu(x: Array, alpha: float, scale: float, rate: float) -> Array:
     return scale * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0) * rate))
 
 
-def elu(input: Array, alpha: float = 1.0, inplace: bool = False) -> Array:
+def elu(input: ArrayT, alpha: float = 1.0, inplace: bool = False) -> ArrayT:
     """x where positive, else α (eˣ - 1)."""
     return _maybe_inplace(input, elu_op(input, alpha=alpha, scale=1.0, rate=1.0), inplace)
 
 
 @public
-def selu(input: Array, inplace: bool = False) -> Array:
+def selu(input: ArrayT, inplace: bool = False) -> ArrayT:
     """Self-normalising ELU (Klambauer et al. 2017): scale 1.0507…, α 1.6733…."""
     y = elu_op(
         input, alpha=1.6732632423543772848170429916717, scale=1.0507009873554804934193349852946, rate=1.0
@@ -150,7 +149,7 @@ def selu(input: Array, inplace: bool = False) -> Array:
 
 
 @public
-def celu(input: Array, alpha: float = 1.0, inplace: bool = False) -> Array:
+def celu(input: ArrayT, alpha: float = 1.0, inplace: bool = False) -> ArrayT:
     """x where positive, else α (exp(x / α) - 1)."""
     return _maybe_inplace(input, elu_op(input, alpha=alpha, scale=1.0, rate=1.0 / alpha), inplace)
 
@@ -158,7 +157,7 @@ def celu(input: Array, alpha: float = 1.0, inplace: bool = False) -> Array:
 # --- sigmoids and their kin ------------------------------------------------------------------------
 
 
-def _sigmoid(x: Any) -> Any:
+def _sigmoid(x: Array) -> Array:
     # 1 / (1 + exp(-x)) is right at both ends: where exp overflows, its reciprocal is the 0 that is wanted.
     with np.errstate(over="ignore"):
         e = np.exp(np.negative(x))
@@ -168,7 +167,7 @@ def _sigmoid(x: Any) -> Any:
         return np.divide(1, e, out=e)
 
 
-def _softplus(x: Any) -> Any:
+def _softplus(x: Array) -> Array:
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
@@ -210,25 +209,25 @@ softsign_op = E(
 )
 
 
-def _silu_slope(y: Any, s: Any) -> Any:
+def _silu_slope(y: Array, s: Array) -> Array:
     return s + y * (1 - s)
 
 
-def _mish_slope(x: Any, t: Any) -> Any:
+def _mish_slope(x: Array, t: Array) -> Array:
     return t + x * sigmoid(x) * (1 - t * t)
 
 
-def silu(input: Array, inplace: bool = False) -> Array:
+def silu(input: ArrayT, inplace: bool = False) -> ArrayT:
     """x · sigmoid(x), also called Swish."""
     return _maybe_inplace(input, silu_op(input), inplace)
 
 
-def mish(input: Array, inplace: bool = False) -> Array:
+def mish(input: ArrayT, inplace: bool = False) -> ArrayT:
     """x · tanh(softplus(x)) (Misra 2019)."""
     return _maybe_inplace(input, mish_op(input), inplace)
 
 
-def softplus(input: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
+def softplus(input: ArrayT, beta: float = 1.0, threshold: float = 20.0) -> ArrayT:
     """log(1 + exp(βx)) / β; the identity where βx > threshold."""
     return softplus_op(input, beta=beta, threshold=threshold)
 
@@ -247,15 +246,15 @@ gelu_tanh_op = E(
 )  # fmt: skip
 
 
-def _gelu_slope(x: Any) -> Any:
+def _gelu_slope(x: Array) -> Array:
     return 0.5 * (1 + erf(x * math.sqrt(0.5))) + x * np.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
 
 
-def _gelu_tanh_slope(x: Any, t: Any) -> Any:
+def _gelu_tanh_slope(x: Array, t: Array) -> Array:
     return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * _ROOT_2_PI * (1 + 3 * 0.044715 * x * x)
 
 
-def gelu(input: Array, approximate: str = "none") -> Array:
+def gelu(input: ArrayT, approximate: str = "none") -> ArrayT:
     """x · Φ(x), Φ the normal distribution; ``approximate="tanh"`` for the older approximation."""
     if approximate == "none":
         return gelu_op(input)
@@ -292,38 +291,38 @@ hardshrink_op = E(
 )  # fmt: skip
 
 
-def hardtanh(input: Array, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Array:
+def hardtanh(input: ArrayT, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> ArrayT:
     """x clipped to [min_val, max_val]; at the bounds the gradient is 0."""
     return _maybe_inplace(input, hardtanh_op(input, low=min_val, high=max_val), inplace)
 
 
-def hardsigmoid(input: Array, inplace: bool = False) -> Array:
+def hardsigmoid(input: ArrayT, inplace: bool = False) -> ArrayT:
     """(x + 3) / 6 clipped to [0, 1]."""
     return _maybe_inplace(input, hardsigmoid_op(input), inplace)
 
 
-def hardswish(input: Array, inplace: bool = False) -> Array:
+def hardswish(input: ArrayT, inplace: bool = False) -> ArrayT:
     """x · hardsigmoid(x)."""
     return _maybe_inplace(input, hardswish_op(input), inplace)
 
 
-def tanhshrink(input: Array) -> Array:
+def tanhshrink(input: ArrayT) -> ArrayT:
     """x - tanh(x)."""
     return input - tanh(input)
 
 
-def softshrink(input: Array, lambd: float = 0.5) -> Array:
+def softshrink(input: ArrayT, lambd: float = 0.5) -> ArrayT:
     """x moved towards 0 by λ, and 0 where |x| <= λ."""
     return softshrink_op(input, lambd=lambd)
 
 
 @public(method=True)
-def hardshrink(input: Array, lambd: float = 0.5) -> Array:
+def hardshrink(input: ArrayT, lambd: float = 0.5) -> ArrayT:
     """x where |x| > λ, else 0."""
     return hardshrink_op(input, lambd=lambd)
 
 
-def glu(input: Array, dim: int = -1) -> Array:
+def glu(input: ArrayT, dim: int = -1) -> ArrayT:
     """The first half along `dim` times the sigmoid of the second. Raises ValueError for an odd size."""
     size = np.shape(unwrap(input))[axis_of(dim, np.ndim(unwrap(input)))]
     if size % 2:
@@ -335,8 +334,8 @@ def glu(input: Array, dim: int = -1) -> Array:
 # --- softmax ---------------------------------------------------------------------------------------
 
 
-def _over(kernel: Callable[..., Any]) -> Callable[..., Any]:
-    def forward(x: ndarray, axis: int) -> Any:
+def _over(kernel: AnyFunction) -> AnyFunction:
+    def forward(x: ndarray, axis: int) -> Array:
         x = np.asarray(x)
         if not x.ndim:
             return kernel(x.reshape(1), axis=0).reshape(())
@@ -345,11 +344,11 @@ def _over(kernel: Callable[..., Any]) -> Callable[..., Any]:
     return forward
 
 
-def _total(x: Any, axis: int) -> Any:
+def _total(x: Array, axis: int) -> Array:
     return np.sum(x, axis=axis, keepdims=True) if len(x.shape) else x
 
 
-def _shifted(x: Any, axis: int) -> Any:
+def _shifted(x: Array, axis: int) -> Array:
     values = unwrap(x)
     return x - (np.max(values, axis=axis, keepdims=True) if values.ndim and values.size else values)
 
@@ -368,11 +367,11 @@ log_softmax_op = General(
 )  # fmt: skip
 
 
-def _softmax_definition(e: Any, axis: int) -> Any:
+def _softmax_definition(e: Array, axis: int) -> Array:
     return e / _total(e, axis)
 
 
-def _log_softmax_definition(shifted: Any, axis: int) -> Any:
+def _log_softmax_definition(shifted: Array, axis: int) -> Array:
     return shifted - np.log(_total(np.exp(shifted), axis))
 
 
@@ -384,31 +383,31 @@ def _dim(name: str, input: Array, dim: int | None) -> int:
 
 
 @public(method=True, out=True)
-def softmax(input: Array, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Array:
+def softmax(input: ArrayT, dim: int | None = None, _stacklevel: int = 3, dtype: DType = None) -> ArrayT:
     """exp(x) / Σ exp(x) along `dim`."""
     x = _as_dtype(input, dtype if isinstance(_stacklevel, int) else _stacklevel)  # torch.softmax(x, dim, dtype)
     return softmax_op(x, axis=_dim("softmax", x, dim))
 
 
 @public(method=True, out=True)
-def log_softmax(input: Array, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Array:
+def log_softmax(input: ArrayT, dim: int | None = None, _stacklevel: int = 3, dtype: DType = None) -> ArrayT:
     """x - log Σ exp(x) along `dim`."""
     x = _as_dtype(input, dtype if isinstance(_stacklevel, int) else _stacklevel)
     return log_softmax_op(x, axis=_dim("log_softmax", x, dim))
 
 
-def softmin(input: Array, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Array:
+def softmin(input: ArrayT, dim: int | None = None, _stacklevel: int = 3, dtype: DType = None) -> ArrayT:
     """softmax(-x)."""
     return softmax(-_as_dtype(input, dtype), dim)
 
 
-def _as_dtype(input: Array, dtype: Any) -> Array:
+def _as_dtype(input: ArrayT, dtype: DType) -> ArrayT:
     if dtype is None:
         return as_float(input)
     return cast(input, dtype)
 
 
-def _maybe_inplace(input: Array, result: Array, inplace: bool) -> Array:
+def _maybe_inplace(input: ArrayT, result: ArrayT, inplace: bool) -> ArrayT:
     if not inplace or not isinstance(input, Handle):
         return result
     return replace_by(input, result)

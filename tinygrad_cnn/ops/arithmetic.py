@@ -6,14 +6,13 @@ Operators of `tensor.Tensor` call the primitives directly.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import Array, ArrayT, Operand
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.op import Elementwise
-from tinygrad_cnn.ops.common import Array, as_float, is_floating
+from tinygrad_cnn.ops.common import as_float, is_floating
 from tinygrad_cnn.ops.declare import public
 
 # --- the primitives --------------------------------------------------------------------------------
@@ -68,7 +67,7 @@ trunc_divide_op = Elementwise(
 )  # fmt: skip
 
 
-def _trunc_divide(a: Any, b: Any) -> Any:
+def _trunc_divide(a: Array, b: Array) -> Array:
     quotient = np.floor_divide(a, b)
     if quotient.dtype.kind in "iu":  # exact: a float64 has no room for an int64
         return quotient + ((quotient < 0) & (quotient * b != a))
@@ -110,7 +109,7 @@ atan2_op = Elementwise(
 )  # fmt: skip
 
 
-def _length2(a: Any, b: Any) -> Any:
+def _length2(a: Array, b: Array) -> Array:
     """a² + b², and 1 at the origin, where no direction is better than another: the gradient is 0 there."""
     total = a * a + b * b
     return np.where(total == 0, 1.0, total)
@@ -130,31 +129,31 @@ lerp_op = Elementwise(
 
 
 @public(method=True, in_place=True, out=True)
-def add(input: Array, other: Array, *, alpha: float = 1) -> Array:
+def add(input: ArrayT, other: Operand, *, alpha: float = 1) -> ArrayT:
     """input + alpha · other, with broadcasting."""
     return add_op(input, other if alpha == 1 else mul_op(other, alpha))
 
 
 @public(method=True, in_place=True, out=True, aliases=["subtract"])
-def sub(input: Array, other: Array, *, alpha: float = 1) -> Array:
+def sub(input: ArrayT, other: Operand, *, alpha: float = 1) -> ArrayT:
     """input - alpha · other, with broadcasting."""
     return sub_op(input, other if alpha == 1 else mul_op(other, alpha))
 
 
 @public(method=True)
-def rsub(input: Array, other: Array, *, alpha: float = 1) -> Array:
+def rsub(input: ArrayT, other: Operand, *, alpha: float = 1) -> ArrayT:
     """other - alpha · input."""
     return sub(other, input, alpha=alpha)
 
 
 @public(method=True, in_place=True, out=True, aliases=["multiply"])
-def mul(input: Array, other: Array) -> Array:
+def mul(input: ArrayT, other: Operand) -> ArrayT:
     """input · other, with broadcasting."""
     return mul_op(input, other)
 
 
 @public(method=True, in_place=True, out=True, aliases=["divide", "true_divide"])
-def div(input: Array, other: Array, *, rounding_mode: str | None = None) -> Array:
+def div(input: ArrayT, other: Operand, *, rounding_mode: str | None = None) -> ArrayT:
     """input / other; `rounding_mode` 'floor' or 'trunc' rounds the quotient (its gradient is then 0)."""
     if rounding_mode is None:
         return div_op(input, other)
@@ -167,13 +166,13 @@ def div(input: Array, other: Array, *, rounding_mode: str | None = None) -> Arra
 
 
 @public(method=True, in_place=True)
-def floor_divide(input: Array, other: Array) -> Array:
+def floor_divide(input: ArrayT, other: Operand) -> ArrayT:
     """⌊input / other⌋; its gradient is 0. Raises ZeroDivisionError where an integer is divided by 0."""
     _check_divisor("floor_divide", input, other)
     return floor_divide_op(input, other)
 
 
-def _check_divisor(name: str, input: Array, other: Array) -> None:
+def _check_divisor(name: str, input: Array, other: Operand) -> None:
     """Raise ZeroDivisionError for a division of integers by 0, of which NumPy makes a 0."""
     a, b = np.asarray(unwrap(input)), np.asarray(unwrap(other))
     if a.dtype.kind in "biu" and b.dtype.kind in "biu" and not b.all():
@@ -181,7 +180,7 @@ def _check_divisor(name: str, input: Array, other: Array) -> None:
 
 
 @public(method=True, in_place=True, out=True)
-def pow(input: Array, exponent: Array) -> Array:
+def pow(input: ArrayT, exponent: Operand) -> ArrayT:
     """input ** exponent, with broadcasting; a number as the exponent takes a cheaper path."""
     if isinstance(exponent, (int, float)):
         if exponent == 2:
@@ -191,94 +190,94 @@ def pow(input: Array, exponent: Array) -> Array:
 
 
 @public(method=True, in_place=True, out=True, aliases=["negative"])
-def neg(input: Array) -> Array:
+def neg(input: ArrayT) -> ArrayT:
     """-input."""
     return neg_op(input)
 
 
 @public(method=True)
-def positive(input: Array) -> Array:
+def positive(input: ArrayT) -> ArrayT:
     """+input."""
     return positive_op(input)
 
 
 @public(method=True, in_place=True)
-def square(input: Array) -> Array:
+def square(input: ArrayT) -> ArrayT:
     """input²."""
     return square_op(input)
 
 
 @public(method=True, in_place=True)
-def remainder(input: Array, other: Array) -> Array:
+def remainder(input: ArrayT, other: Operand) -> ArrayT:
     """The remainder with the divisor's sign, as Python's %. Raises ZeroDivisionError for integers and a 0."""
     _check_divisor("remainder", input, other)
     return remainder_op(input, other)
 
 
 @public(method=True, in_place=True)
-def fmod(input: Array, other: Array) -> Array:
+def fmod(input: ArrayT, other: Operand) -> ArrayT:
     """The remainder with the dividend's sign, as C's fmod. Raises ZeroDivisionError for integers and a 0."""
     _check_divisor("fmod", input, other)
     return fmod_op(input, other)
 
 
 @public(method=True, out=True)
-def maximum(input: Array, other: Array) -> Array:
+def maximum(input: ArrayT, other: Operand) -> ArrayT:
     """The larger of the two, entry by entry; NaN wins."""
     return maximum_op(input, other)
 
 
 @public(method=True, out=True)
-def minimum(input: Array, other: Array) -> Array:
+def minimum(input: ArrayT, other: Operand) -> ArrayT:
     """The smaller of the two, entry by entry; NaN wins."""
     return minimum_op(input, other)
 
 
 @public(method=True)
-def fmax(input: Array, other: Array) -> Array:
+def fmax(input: ArrayT, other: Operand) -> ArrayT:
     """The larger of the two; a NaN gives way to a number."""
     return fmax_op(input, other)
 
 
 @public(method=True)
-def fmin(input: Array, other: Array) -> Array:
+def fmin(input: ArrayT, other: Operand) -> ArrayT:
     """The smaller of the two; a NaN gives way to a number."""
     return fmin_op(input, other)
 
 
 @public(method=True, in_place=True)
-def hypot(input: Array, other: Array) -> Array:
+def hypot(input: ArrayT, other: Operand) -> ArrayT:
     """√(input² + other²) without overflow."""
     return hypot_op(input, other)
 
 
 @public(method=True, in_place=True, aliases=["arctan2"])
-def atan2(input: Array, other: Array) -> Array:
+def atan2(input: ArrayT, other: Operand) -> ArrayT:
     """The angle of the point (other, input) in (-π, π]."""
     # NumPy computes with half precision for bytes; PyTorch in the default dtype.
     return atan2_op(input if is_floating(input) or is_floating(other) else as_float(input), other)
 
 
 @public(method=True)
-def logaddexp(input: Array, other: Array) -> Array:
+def logaddexp(input: ArrayT, other: Operand) -> ArrayT:
     """log(exp(input) + exp(other)) without overflow."""
     return logaddexp_op(input, other)
 
 
 @public(method=True, in_place=True)
-def lerp(input: Array, end: Array, weight: Array) -> Array:
+def lerp(input: ArrayT, end: Operand, weight: Operand) -> ArrayT:
     """input + weight · (end - input)."""
     return lerp_op(input, end, weight)
 
 
 @public(method=True, in_place=True)
-def addcmul(input: Array, tensor1: Array, tensor2: Array, *, value: float = 1) -> Array:
+def addcmul(input: ArrayT, tensor1: Operand, tensor2: Operand, *, value: float = 1) -> ArrayT:
     """input + value · tensor1 · tensor2."""
     return add(input, mul_op(tensor1, tensor2), alpha=value)
 
 
 @public(method=True, in_place=True)
-def addcdiv(input: Array, tensor1: Array, tensor2: Array, *, value: float = 1) -> Array:
+def addcdiv(input: ArrayT, tensor1: Operand, tensor2: Operand, *, value: float = 1) -> ArrayT:
     """input + value · tensor1 / tensor2."""
     return add(input, div_op(tensor1, tensor2), alpha=value)
 

@@ -5,12 +5,15 @@ Touches arrays and handles only. The families of ops import it; it imports none 
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.annotations import AnyFunction, Array, ArrayT, Axes, Dims, Shaped
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.fast import calls
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
@@ -18,11 +21,11 @@ from tinygrad_cnn.autograd.op import Elementwise, Op
 from tinygrad_cnn.ops.declare import public
 
 ndarray = np.ndarray
-Array = Any  #: a Tensor or an ndarray: functions give back the kind they were given
 _INTEGRAL = "biu"
+F = TypeVar("F", bound=AnyFunction)
 
 
-def unary(op: Op, *numpy: Any, floats: bool = True, declared: bool = True, **forms: Any) -> Callable[[Any], Any]:
+def unary(op: Op, *numpy: Any, floats: bool = True, declared: bool = True, **forms: Any) -> Callable[[ArrayT], ArrayT]:
     """The function of a primitive with one input, taking PyTorch's argument name.
 
     With `floats`, integers are computed in the default floating dtype, as in PyTorch (NumPy would give
@@ -31,7 +34,7 @@ def unary(op: Op, *numpy: Any, floats: bool = True, declared: bool = True, **for
     """
     call = calls.method(op) if isinstance(op, Elementwise) else op
 
-    def function(input: Array) -> Array:
+    def function(input: ArrayT) -> ArrayT:
         if floats and isinstance(input, Handle) and input.array.dtype.kind in _INTEGRAL:
             input = wrap(input.array.astype(modes.get_default_dtype()))
         return call(input)
@@ -65,7 +68,7 @@ def like(result: Any, *inputs: Any) -> Any:
     return result
 
 
-def axes_of(dim: Any, ndim: int) -> tuple[int, ...] | None:
+def axes_of(dim: Dims, ndim: int) -> tuple[int, ...] | None:
     """PyTorch's `dim` (None, a number, or several) as non-negative axes; None means all of them.
 
     Raises IndexError for a dimension that does not exist, ValueError for one named twice.
@@ -110,30 +113,44 @@ def sizes(args: tuple[Any, ...], named: Any = None) -> tuple[int, ...]:
     return tuple([n if type(n) is int else int(np.asarray(unwrap(n)).item()) for n in args])
 
 
-def both_names(dim: Any, axis: Any, keepdim: bool, keepdims: Any) -> tuple[Any, bool]:
-    """PyTorch's `dim`, `keepdim` and NumPy's `axis`, `keepdims` for the same thing."""
-    if axis is not None:
-        if dim is not None:
-            raise TypeError("give dim or axis, not both: they are two names of the same argument")
-        dim = axis
-    return dim, bool(keepdim if keepdims is None else keepdims)
+def numpy_names(function: F) -> F:
+    """Let a reduction's `dim` and `keepdim` also go by NumPy's names `axis` and `keepdims`, as PyTorch does.
+
+    Raises TypeError for `dim` and `axis` together.
+    """
+
+    @functools.wraps(function)
+    def call(*args: Any, axis: Dims = None, keepdims: bool | None = None, **options: Any) -> Any:
+        if axis is not None:
+            if len(args) > 1 and args[1] is not None or options.get("dim") is not None:
+                raise TypeError("give dim or axis, not both: they are two names of the same argument")
+            args, options["dim"] = args[:1], axis
+        if keepdims is not None:
+            options["keepdim"] = bool(keepdims)
+        return function(*args, **options)
+
+    own = inspect.signature(function)
+    names = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+             for name, kind in (("axis", "Dims"), ("keepdims", "bool | None"))]  # fmt: skip
+    call.__signature__ = own.replace(parameters=[*own.parameters.values(), *names])  # type: ignore[attr-defined]
+    return cast(F, call)
 
 
-def reduced_axes(input: Array, dim: Any) -> tuple[int, ...] | None:
+def reduced_axes(input: Array, dim: Dims) -> tuple[int, ...] | None:
     """The axes a reduction goes over; None when it goes over all of them."""
     shape = np.shape(unwrap(input))
     axes = axes_of(dim, len(shape))
     return None if axes is None or not shape or axes == () else axes
 
 
-def spread(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+def spread(g: Array, x: Shaped, axis: Axes, keepdims: bool) -> Array:
     """The transpose of a sum: every entry gets the gradient of the sum it went into."""
     if not keepdims and axis is not None and len(x.shape):
         g = np.reshape(g, kept_shape(x.shape, axis))
     return np.broadcast_to(g, x.shape)
 
 
-def refuse_options(name: str, out: Any, rest: dict[str, Any]) -> None:
+def refuse_options(name: str, out: object, rest: dict[str, Any]) -> None:
     """Raise TypeError for options of a NumPy function that mean nothing here."""
     given = [k for k, v in rest.items() if v is not np._NoValue and v is not True] + (
         ["out"] if out is not None else []

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import AnyFunction, Array, ArrayT, Operand
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.autograd.promotion import explained, settle
-from tinygrad_cnn.ops.common import Array, like
+from tinygrad_cnn.ops.common import like
 from tinygrad_cnn.ops.declare import public
 
+F = TypeVar("F", bound=AnyFunction)
 _BOOL = np.dtype(np.bool_)
 
 
-def _binary(name: str, ufunc: np.ufunc, doc: str, **forms: Any) -> Callable[[Any, Any], Any]:
-    def function(input: Array, other: Array) -> Array:
+def _binary(name: str, ufunc: np.ufunc, doc: str, **forms: Any) -> Callable[[ArrayT, Operand], ArrayT]:
+    def function(input: ArrayT, other: Operand) -> Any:
         tensor = isinstance(input, Handle) or isinstance(other, Handle)
-        a, b = _weak(input), _weak(other)
+        a, b = unwrap(input), unwrap(other)
         try:
             result = ufunc(a, b)
         except ValueError as error:
@@ -31,22 +33,18 @@ def _binary(name: str, ufunc: np.ufunc, doc: str, **forms: Any) -> Callable[[Any
     return _declared(function, name, ufunc, doc, forms)
 
 
-def _unary(name: str, ufunc: np.ufunc, doc: str, **forms: Any) -> Callable[[Any], Any]:
-    def function(input: Array) -> Array:
+def _unary(name: str, ufunc: np.ufunc, doc: str, **forms: Any) -> Callable[[ArrayT], ArrayT]:
+    def function(input: ArrayT) -> ArrayT:
         return like(ufunc(unwrap(input)), input)
 
     return _declared(function, name, ufunc, doc, forms)
 
 
-def _declared(function: Any, name: str, ufunc: np.ufunc, doc: str, forms: dict[str, Any]) -> Callable[..., Any]:
+def _declared(function: F, name: str, ufunc: np.ufunc, doc: str, forms: dict[str, Any]) -> F:
     """Public in every form unless `forms`, arguments of `declare.public`, say otherwise."""
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
     return public(numpy=[ufunc], **{"method": True, "in_place": True, "out": True, **forms})(function)
-
-
-def _weak(x: Any) -> Any:
-    return x.array if isinstance(x, Handle) else x
 
 
 eq = _binary("eq", np.equal, "input == other, entry by entry.")
@@ -72,21 +70,21 @@ signbit = _unary("signbit", np.signbit, "Whether the sign is negative (-0.0 incl
 
 
 @public(method=True)
-def isposinf(input: Array) -> Array:
+def isposinf(input: ArrayT) -> ArrayT:
     """Whether it is +∞."""
     return like(np.isposinf(unwrap(input)), input)
 
 
 @public(method=True)
-def isneginf(input: Array) -> Array:
+def isneginf(input: ArrayT) -> ArrayT:
     """Whether it is -∞."""
     return like(np.isneginf(unwrap(input)), input)
 
 
 @public(method=True)
 def isclose(
-    input: Array, other: Array, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
-) -> Array:
+    input: ArrayT, other: Operand, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> ArrayT:
     """|input - other| <= atol + rtol · |other|, entry by entry."""
     return like(
         np.isclose(unwrap(input), unwrap(other), rtol=rtol, atol=atol, equal_nan=equal_nan), input, other
@@ -95,13 +93,13 @@ def isclose(
 
 @public(method=True)
 def allclose(
-    input: Array, other: Array, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+    input: Array, other: Operand, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
 ) -> bool:
     """Whether |input - other| <= atol + rtol · |other| everywhere."""
     return bool(np.allclose(unwrap(input), unwrap(other), rtol=rtol, atol=atol, equal_nan=equal_nan))
 
 
 @public(method=True)
-def equal(input: Array, other: Array) -> bool:
+def equal(input: Array, other: Operand) -> bool:
     """Whether shapes and all values are the same."""
     return bool(np.array_equal(unwrap(input), unwrap(other)))

@@ -13,11 +13,10 @@ Params of all: stride, dilation (ints per dimension), padding ((low, high) pairs
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tinygrad_cnn import kernels
+from tinygrad_cnn.autograd.annotations import Array
 from tinygrad_cnn.autograd.op import Multilinear
 
 correlate = Multilinear(
@@ -48,13 +47,13 @@ correlate_weight: Multilinear = Multilinear(
 )  # fmt: skip
 
 
-def _sum_to_channels(g: Any) -> Any:
+def _sum_to_channels(g: Array) -> Array:
     if type(g) is np.ndarray:
         return kernels.channel_sums(g)
     return np.sum(g, axis=(0, *range(2, len(g.shape))))
 
 
-def _handed_on(g: Any) -> Any:
+def _handed_on(g: Array) -> Array:
     # Both gradients of the convolution below read it: one change of memory order instead of two.
     return kernels.channels_last(g) if type(g) is np.ndarray and g.ndim > 2 else g
 

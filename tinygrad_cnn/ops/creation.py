@@ -5,23 +5,23 @@ Everything goes out through `finish`, which gives a dtype and, when asked, a lea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.annotations import Array, DType, Operand, Params, Sizes, Tensor
 from tinygrad_cnn.autograd.handle import Handle, make_leaf, unwrap, wrap
 from tinygrad_cnn.ops.common import sizes
 from tinygrad_cnn.ops.declare import public
-from tinygrad_cnn.ops.device import check_device
+from tinygrad_cnn.ops.device import Device, check_device
 from tinygrad_cnn.ops.shape import meshgrid, reshape, stack
 from tinygrad_cnn.ops.views import keep_layout
 
 ndarray = np.ndarray
 
 
-def finish(array: ndarray, device: Any, requires_grad: bool) -> Any:
+def finish(array: ndarray, device: Device, requires_grad: bool) -> Tensor:
     if device is not None:
         check_device(device)
     t = wrap(native(array))
@@ -37,20 +37,20 @@ def native(array: ndarray) -> ndarray:
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def _bare(data: Any) -> Any:
+def _bare(data: object) -> object:
     """Nested lists without tensors in them."""
     if isinstance(data, (list, tuple)):
         return [_bare(x) for x in data]
     return unwrap(data)
 
 
-def _has_arrays(data: Any) -> bool:
+def _has_arrays(data: object) -> bool:
     if isinstance(data, (list, tuple)):
         return bool(data) and _has_arrays(data[0])
     return isinstance(data, (ndarray, np.generic, Handle))
 
 
-def array_of(data: Any, dtype: Any, copy: bool | None) -> ndarray:
+def array_of(data: Any, dtype: DType, copy: bool | None) -> ndarray:
     if isinstance(data, Handle):
         data = data.array
     typed = isinstance(data, (ndarray, np.generic)) or hasattr(data, "__array__") or _has_arrays(data)
@@ -84,9 +84,9 @@ def sizes_or_data(given: tuple[Any, ...]) -> ndarray:
 
 @public
 def tensor(
-    data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
+    data: object, *, dtype: DType = None, device: Device = None, requires_grad: bool = False, pin_memory: bool = False,
     name: str | None = None,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """A tensor with a copy of `data`: numbers, nested lists, an array or a tensor.
 
     Python floats become the default dtype (float32), integers int64; arrays keep theirs. `name` labels it in
@@ -101,7 +101,7 @@ def tensor(
 
 
 @public(aliases=["asarray"])
-def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
+def as_tensor(data: object, dtype: DType = None, device: Device = None) -> Tensor:
     """`data` as a tensor, sharing memory where it can; a tensor of the right dtype comes back as it is."""
     if device is not None:
         check_device(device)
@@ -110,10 +110,8 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
     return wrap(array_of(data, dtype, None))
 
 
-
-
 @public
-def from_numpy(ndarray: np.ndarray) -> Any:
+def from_numpy(ndarray: np.ndarray) -> Tensor:
     """A tensor on the memory of a NumPy array; on a copy where its numbers are not in this machine's byte order."""
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"from_numpy expected a NumPy array, got {type(ndarray).__name__}")
@@ -126,19 +124,19 @@ def from_numpy(ndarray: np.ndarray) -> Any:
 
 
 @public
-def from_dlpack(ext_tensor: Any) -> Any:
+def from_dlpack(ext_tensor: Any) -> Tensor:
     """A tensor on the memory of any CPU array that speaks DLPack."""
     return wrap(np.from_dlpack(ext_tensor))
 
 
 @public
-def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0) -> Any:
+def frombuffer(buffer: bytes | bytearray | memoryview, *, dtype: DType, count: int = -1, offset: int = 0) -> Tensor:
     """A 1-d tensor on the memory of a buffer; `offset` in bytes."""
     return wrap(native(np.frombuffer(buffer, dtype=dtype, count=count, offset=offset)))
 
 
 @public
-def scalar_tensor(s: float, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def scalar_tensor(s: float, *, dtype: DType = None, device: Device = None, requires_grad: bool = False) -> Tensor:
     """A 0-d tensor of the default dtype."""
     return finish(np.asarray(s, dtype=dtype or modes.get_default_dtype()), device, requires_grad)
 
@@ -148,29 +146,29 @@ def scalar_tensor(s: float, *, dtype: Any = None, device: Any = None, requires_g
 
 @public
 def zeros(
-    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any
-) -> Any:
+    *size: Sizes, dtype: DType = None, device: Device = None, requires_grad: bool = False, **_layout: object
+) -> Tensor:
     """Zeros, float32 by default."""
     return finish(np.zeros(shape_from(size, _layout), dtype or modes.get_default_dtype()), device, requires_grad)
 
 
 @public
 def ones(
-    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any
-) -> Any:
+    *size: Sizes, dtype: DType = None, device: Device = None, requires_grad: bool = False, **_layout: object
+) -> Tensor:
     """Ones, float32 by default."""
     return finish(np.ones(shape_from(size, _layout), dtype or modes.get_default_dtype()), device, requires_grad)
 
 
 @public
 def empty(
-    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any
-) -> Any:
+    *size: Sizes, dtype: DType = None, device: Device = None, requires_grad: bool = False, **_layout: object
+) -> Tensor:
     """Uninitialised memory, float32 by default."""
     return finish(np.empty(shape_from(size, _layout), dtype or modes.get_default_dtype()), device, requires_grad)
 
 
-def shape_from(size: tuple[Any, ...], named: dict[str, Any]) -> tuple[int, ...]:
+def shape_from(size: tuple[Sizes, ...], named: Params) -> tuple[int, ...]:
     if not size and "size" in named:
         size = (named["size"],)
     unknown = set(named) - {"size", "layout", "pin_memory", "memory_format"}
@@ -184,8 +182,8 @@ def shape_from(size: tuple[Any, ...], named: dict[str, Any]) -> tuple[int, ...]:
 
 @public
 def full(
-    size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Any:
+    size: Sizes, fill_value: Operand, *, dtype: DType = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
     """`fill_value` everywhere; its kind decides the dtype (float32, int64 or bool)."""
     fill_value = unwrap(fill_value)
     if dtype is None and not isinstance(fill_value, (ndarray, np.generic)):
@@ -193,7 +191,7 @@ def full(
     return finish(np.full(sizes((size,)), fill_value, dtype=dtype), device, requires_grad)
 
 
-def _dtype_of_number(value: Any) -> Any:
+def _dtype_of_number(value: object) -> DType:
     if isinstance(value, bool):
         return np.bool_
     return np.int64 if isinstance(value, int) else modes.get_default_dtype()
@@ -201,46 +199,46 @@ def _dtype_of_number(value: Any) -> Any:
 
 @public
 def eye(
-    n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Any:
+    n: int, m: int | None = None, *, dtype: DType = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
     """Ones on the diagonal, zeros elsewhere."""
     return finish(np.eye(n, m, dtype=dtype or modes.get_default_dtype()), device, requires_grad)
 
 
 @public
 def zeros_like(
-    input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any
-) -> Any:
+    input: Array, *, dtype: DType = None, device: Device = None, requires_grad: bool = False, **_layout: object
+) -> Tensor:
     """Zeros of the same shape and dtype."""
     return finish(np.zeros_like(unwrap(input), dtype=dtype), device, requires_grad)
 
 
 @public
 def ones_like(
-    input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any
-) -> Any:
+    input: Array, *, dtype: DType = None, device: Device = None, requires_grad: bool = False, **_layout: object
+) -> Tensor:
     """Ones of the same shape and dtype."""
     return finish(np.ones_like(unwrap(input), dtype=dtype), device, requires_grad)
 
 
 @public
 def empty_like(
-    input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_layout: Any
-) -> Any:
+    input: Array, *, dtype: DType = None, device: Device = None, requires_grad: bool = False, **_layout: object
+) -> Tensor:
     """Uninitialised memory of the same shape and dtype."""
     return finish(np.empty_like(unwrap(input), dtype=dtype), device, requires_grad)
 
 
 @public
 def full_like(
-    input: Any,
-    fill_value: Any,
+    input: Array,
+    fill_value: Operand,
     *,
-    dtype: Any = None,
-    device: Any = None,
+    dtype: DType = None,
+    device: Device = None,
     requires_grad: bool = False,
-    **_layout: Any,
-) -> Any:
+    **_layout: object,
+) -> Tensor:
     """`fill_value` in the same shape and dtype."""
     return finish(np.full_like(unwrap(input), unwrap(fill_value), dtype=dtype), device, requires_grad)
 
@@ -248,7 +246,7 @@ def full_like(
 # --- ranges ----------------------------------------------------------------------------------------
 
 
-def _number(value: Any) -> Any:
+def _number(value: Operand | None) -> Any:
     """A bound given as a 0-d tensor, as a Python number: a small dtype of its own limits nothing that is computed."""
     value = unwrap(value)
     return value.item() if isinstance(value, (ndarray, np.generic)) else value
@@ -256,33 +254,33 @@ def _number(value: Any) -> Any:
 
 @public
 def arange(
-    start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None,
+    start: Operand = 0, end: Operand | None = None, step: Operand = 1, *, dtype: DType = None, device: Device = None,
     requires_grad: bool = False,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """start, start + step, … below `end`; ``arange(n)`` counts from 0. Integers give int64."""
-    start, end, step = _number(start), _number(end), _number(step)
-    if end is None:
-        start, end = 0, start
-    if step == 0:
+    first, last, by = _number(start), _number(end), _number(step)
+    if last is None:
+        first, last = 0, first
+    if by == 0:
         raise ValueError("arange expected a step that is not 0")
-    if (end - start) * step < 0:
-        raise ValueError(f"arange expected a step towards its end, got {start} to {end} in steps of {step}")
+    if (last - first) * by < 0:
+        raise ValueError(f"arange expected a step towards its end, got {first} to {last} in steps of {by}")
     if dtype is None:
-        numbers = [np.asarray(v) for v in (start, end, step)]
+        numbers = [np.asarray(v) for v in (first, last, by)]
         dtype = modes.get_default_dtype() if any(v.dtype.kind == "f" for v in numbers) else np.int64
     # Computed wide and rounded once, so that float32 ranges do not drift.
     wide = (
         np.int64
-        if np.dtype(dtype).kind in "iu" and all(isinstance(v, (int, np.integer)) for v in (start, end, step))
+        if np.dtype(dtype).kind in "iu" and all(isinstance(v, (int, np.integer)) for v in (first, last, by))
         else np.float64
     )
-    return finish(np.arange(start, end, step, dtype=wide).astype(dtype, copy=False), device, requires_grad)
+    return finish(np.arange(first, last, by, dtype=wide).astype(dtype, copy=False), device, requires_grad)
 
 
 @public
 def linspace(
-    start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Any:
+    start: Operand, end: Operand, steps: int, *, dtype: DType = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
     """`steps` numbers at equal distances from `start` to `end`, both included."""
     array = np.linspace(_number(start), _number(end), int(steps), dtype=np.float64)
     return finish(array.astype(dtype or modes.get_default_dtype(), copy=False), device, requires_grad)
@@ -290,34 +288,34 @@ def linspace(
 
 @public
 def logspace(
-    start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None, device: Any = None,
+    start: Operand, end: Operand, steps: int, base: float = 10.0, *, dtype: DType = None, device: Device = None,
     requires_grad: bool = False,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """`steps` powers of `base`, the exponents at equal distances from `start` to `end`."""
     array = np.power(float(_number(base)), np.linspace(_number(start), _number(end), int(steps), dtype=np.float64))
     return finish(array.astype(dtype or modes.get_default_dtype(), copy=False), device, requires_grad)
 
 
 @public
-def tril_indices(row: int, col: int, offset: int = 0) -> Any:
+def tril_indices(row: int, col: int, offset: int = 0) -> Tensor:
     """(2, n) row and column numbers of the lower triangle."""
     return wrap(np.stack(np.tril_indices(row, offset, col)).astype(np.int64))
 
 
 @public
-def triu_indices(row: int, col: int, offset: int = 0) -> Any:
+def triu_indices(row: int, col: int, offset: int = 0) -> Tensor:
     """(2, n) row and column numbers of the upper triangle."""
     return wrap(np.stack(np.triu_indices(row, offset, col)).astype(np.int64))
 
 
 @public
-def is_tensor(obj: Any) -> bool:
+def is_tensor(obj: object) -> bool:
     """Whether it is a tensor."""
     return isinstance(obj, Handle)
 
 
 @public
-def cartesian_prod(*tensors: Any) -> Any:
+def cartesian_prod(*tensors: Array) -> Tensor:
     """All combinations of the entries of 1-d tensors, one per row."""
-    grids: Sequence[Any] = meshgrid(*tensors, indexing="ij")
+    grids = meshgrid(*tensors, indexing="ij")
     return reshape(grids[0], (-1,)) if len(grids) == 1 else stack([reshape(g, (-1,)) for g in grids], 1)

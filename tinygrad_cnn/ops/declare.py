@@ -4,8 +4,9 @@
     def clamp(input, min=None, max=None): ...
 
 makes it ``tg.clamp`` and ``tg.clip``, ``t.clamp(…)``, ``t.clamp_(…)``, ``tg.clamp(…, out=t)``, and what
-``np.clip`` does on tensors. The package's root and `tensors.methods` read the table that this fills, and
-`tools/make_stub.py` writes ``tinygrad_cnn/__init__.pyi`` from it, so that editors complete the names.
+``np.clip`` does on tensors. The package's root and `tensors.declared` read the table that this fills, and
+`tools/make_stub.py` writes ``tinygrad_cnn/__init__.pyi`` and ``tensors/declared.pyi`` from it, so that editors
+complete the names.
 """
 
 from __future__ import annotations

@@ -17,11 +17,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import Array, ArrayT, Operand
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.modes import is_grad_enabled
 from tinygrad_cnn.autograd.op import General
-from tinygrad_cnn.ops.common import Array, like
+from tinygrad_cnn.ops.common import like
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.linalg import matmul
@@ -33,46 +34,47 @@ Shape = tuple[int, ...]
 
 
 class LinalgSVD(NamedTuple):
-    U: Any
-    S: Any
-    Vh: Any
+    U: Array
+    S: Array
+    Vh: Array
 
 
 class SVD(NamedTuple):
-    U: Any
-    S: Any
-    V: Any
+    U: Array
+    S: Array
+    V: Array
 
 
 class Eigh(NamedTuple):
-    eigenvalues: Any
-    eigenvectors: Any
+    eigenvalues: Array
+    eigenvectors: Array
 
 
 class QR(NamedTuple):
-    Q: Any
-    R: Any
+    Q: Array
+    R: Array
 
 
 class LeastSquares(NamedTuple):
-    solution: Any
-    residuals: Any
-    rank: Any
-    singular_values: Any
+    solution: Array
+    residuals: Array
+    rank: Array
+    singular_values: Array
 
 
 # --- several results in one array -------------------------------------------------------------------
 
 
-def _packed(parts: Sequence[Any], batch: int) -> Any:
+def _packed(parts: Sequence[Array], batch: int) -> Array:
     rows = [np.reshape(part, (*part.shape[:batch], math.prod(part.shape[batch:]))) for part in parts]
     return np.concatenate(rows, axis=-1)
 
 
-def _parts(packed: Any, shapes: Sequence[Shape]) -> list[Any]:
+def _parts(packed: Array, shapes: Sequence[Shape]) -> list[Array]:
     """The arrays of the given shapes (without the batch's) that stand end to end along the last axis."""
     lead = tuple(packed.shape[:-1])
-    found, start = [], 0
+    found: list[Array] = []
+    start = 0
     for shape in shapes:
         stop = start + math.prod(shape)
         found.append(np.reshape(packed[..., start:stop], (*lead, *shape)))
@@ -84,20 +86,20 @@ def _t(x: Any) -> Any:
     return np.swapaxes(x, -1, -2)
 
 
-def _diagonal(values: Any) -> Any:
+def _diagonal(values: Array) -> Array:
     """(…, k) -> (…, k, k) with the values on the diagonal."""
     k = values.shape[-1]
     return np.reshape(values, (*values.shape, 1)) * np.eye(k, dtype=unwrap(values).dtype)
 
 
-def _gaps(values: Any) -> Any:
+def _gaps(values: Array) -> Array:
     """values_j - values_i, and 1 on the diagonal."""
     k = values.shape[-1]
     apart = np.reshape(values, (*values.shape[:-1], 1, k)) - np.reshape(values, (*values.shape, 1))
     return apart + np.eye(k, dtype=unwrap(values).dtype)
 
 
-def _over(g: Any, divisor: Any) -> Any:
+def _over(g: Array, divisor: Array) -> Array:
     """g / divisor, and 0 where both are 0: equal or vanishing values matter only to who asks for their vectors."""
     return g / np.where((g == 0) & (divisor == 0), 1, divisor)
 
@@ -119,7 +121,7 @@ def _svd_shapes(m: int, n: int, full: bool) -> list[Shape]:
     return [(m, m), (k,), (n, n)] if full else [(m, k), (k,), (k, n)]
 
 
-def _svd_vjp(g: Any, y: Any, x: Any, full: bool) -> Any:
+def _svd_vjp(g: Array, y: Array, x: Array, full: bool) -> tuple[Array]:
     m, n = x.shape[-2:]
     k = min(m, n)
     u, s, vh = _parts(y, _svd_shapes(m, n, full))
@@ -152,7 +154,7 @@ svdvals_op = General(
 )  # fmt: skip
 
 
-def _svdvals_pull(g: Any, u: Any, _s: Any, vh: Any) -> Any:
+def _svdvals_pull(g: Array, u: Array, _s: Array, vh: Array) -> Array:
     return np.matmul(u * np.reshape(g, (*g.shape[:-1], 1, g.shape[-1])), vh)
 
 
@@ -167,7 +169,7 @@ def linalg_svd(A: Array, full_matrices: bool = True, *, driver: str | None = Non
     return LinalgSVD(*_parts(svd_op(A, full=full), _svd_shapes(m, n, full)))
 
 
-def svdvals(A: Array, *, driver: str | None = None) -> Array:
+def svdvals(A: ArrayT, *, driver: str | None = None) -> ArrayT:
     """The singular values (…, min(m, n)) in falling order; `driver` changes nothing."""
     _matrices("svdvals", A)
     return svdvals_op(A)
@@ -184,7 +186,7 @@ def svd(input: Array, some: bool = True, compute_uv: bool = True) -> SVD:
     return SVD(u, s, _t(vh))
 
 
-def _bound(s: Any, shape: Shape, atol: Any, rtol: Any) -> Any:
+def _bound(s: np.ndarray, shape: Shape, atol: Operand | None, rtol: Operand | None) -> np.ndarray:
     """The size up to which a singular value counts as 0, (…, 1): max(atol, rtol · the largest one).
 
     Numbers, or one for each matrix. Without both, rtol is max(m, n) · ε, as in NumPy and PyTorch.
@@ -196,8 +198,9 @@ def _bound(s: Any, shape: Shape, atol: Any, rtol: Any) -> Any:
 
 
 def matrix_rank(
-    A: Array, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None
-) -> Array:
+    A: ArrayT, tol: Operand | None = None, hermitian: bool = False, *, atol: Operand | None = None,
+    rtol: Operand | None = None,
+) -> ArrayT:  # fmt: skip
     """How many singular values are above max(atol, rtol · the largest one); by default rtol is max(m, n) · ε.
 
     `tol` is PyTorch's older name of `atol`. With `hermitian` the matrices are symmetric, and one triangle is read.
@@ -216,7 +219,7 @@ def _eigh_shapes(n: int) -> list[Shape]:
     return [(n,), (n, n)]
 
 
-def _eigh_vjp(g: Any, y: Any, x: Any, lower: bool) -> Any:
+def _eigh_vjp(g: Array, y: Array, x: Array, lower: bool) -> tuple[Array]:
     values, v = _parts(y, _eigh_shapes(x.shape[-1]))
     gvalues, gv = _parts(g, _eigh_shapes(x.shape[-1]))
     inner = np.matmul(_t(v), gv)
@@ -235,7 +238,7 @@ eigvalsh_op = General(
 )  # fmt: skip
 
 
-def _eigvalsh_pull(g: Any, v: Any) -> Any:
+def _eigvalsh_pull(g: Array, v: Array) -> Array:
     return np.matmul(v * np.reshape(g, (*g.shape[:-1], 1, g.shape[-1])), _t(v))
 
 
@@ -245,7 +248,7 @@ def eigh(A: Array, UPLO: str = "L") -> Eigh:
     return Eigh(*_parts(eigh_op(A, lower=_lower("eigh", UPLO)), _eigh_shapes(n)))
 
 
-def eigvalsh(A: Array, UPLO: str = "L") -> Array:
+def eigvalsh(A: ArrayT, UPLO: str = "L") -> ArrayT:
     """The eigenvalues of `eigh`."""
     square("eigvalsh", A)
     return eigvalsh_op(A, lower=_lower("eigvalsh", UPLO))
@@ -265,7 +268,7 @@ def _qr_shapes(m: int, n: int) -> list[Shape]:
     return [(m, k), (k, n)]
 
 
-def _qr_vjp(g: Any, y: Any, x: Any) -> Any:
+def _qr_vjp(g: Array, y: Array, x: Array) -> tuple[Array]:
     m, n = x.shape[-2:]
     q, r = _parts(y, _qr_shapes(m, n))
     gq, gr = _parts(g, _qr_shapes(m, n))
@@ -276,7 +279,7 @@ def _qr_vjp(g: Any, y: Any, x: Any) -> Any:
     return (np.concatenate([found, np.matmul(q, gr[..., m:])], axis=-1),)
 
 
-def _qr_pull(q: Any, r: Any, gq: Any, gr: Any) -> Any:
+def _qr_pull(q: Array, r: Array, gq: Array, gr: Array) -> Array:
     inner = np.triu(np.matmul(gr, _t(r)) - np.matmul(_t(q), gq))
     k = inner.shape[-1]
     symmetric = (inner + _t(inner)) * (1 - 0.5 * np.eye(k, dtype=unwrap(inner).dtype))
@@ -313,7 +316,7 @@ def qr(input: Array, some: bool = True) -> QR:
     return linalg_qr(input, "reduced" if some else "complete")
 
 
-def _cholesky_vjp(g: Any, y: Any, _x: Any) -> Any:
+def _cholesky_vjp(g: Array, y: Array, _x: Array) -> tuple[Array]:
     inverse = np.linalg.inv(y)
     inner = np.tril(np.matmul(_t(y), g))
     symmetric = 0.5 * (inner + _t(np.tril(inner, -1)))
@@ -326,7 +329,7 @@ cholesky_op = General(
 )  # fmt: skip
 
 
-def linalg_cholesky(A: Array, *, upper: bool = False) -> Array:
+def linalg_cholesky(A: ArrayT, *, upper: bool = False) -> ArrayT:
     """The lower triangle L with A = L · Lᵀ of symmetric positive definite matrices; its transpose with `upper`.
 
     Raises RuntimeError for matrices that are not positive definite.
@@ -340,7 +343,7 @@ def linalg_cholesky(A: Array, *, upper: bool = False) -> Array:
 
 
 @public(method=True)
-def cholesky(input: Array, upper: bool = False) -> Array:
+def cholesky(input: ArrayT, upper: bool = False) -> ArrayT:
     """PyTorch's older name of `linalg.cholesky`."""
     return linalg_cholesky(input, upper=upper)
 
@@ -348,7 +351,7 @@ def cholesky(input: Array, upper: bool = False) -> Array:
 # --- inverses -----------------------------------------------------------------------------------------
 
 
-def _pinv(x: Any, atol: Any, rtol: Any, hermitian: bool) -> Any:
+def _pinv(x: np.ndarray, atol: Operand | None, rtol: Operand | None, hermitian: bool) -> Array:
     if hermitian:
         values, v = np.linalg.eigh(x)
         u, vh = v, _t(v)
@@ -360,7 +363,7 @@ def _pinv(x: Any, atol: Any, rtol: Any, hermitian: bool) -> Any:
     return np.matmul(_t(vh) * inverse[..., None, :], _t(u))
 
 
-def _pinv_vjp(g: Any, y: Any, x: Any, **_: Any) -> Any:
+def _pinv_vjp(g: Array, y: Array, x: Array, **_: object) -> tuple[Array]:
     gt, yt = _t(g), _t(y)
     if x.shape[-2] <= x.shape[-1]:
         k = np.matmul(gt, y)
@@ -379,7 +382,10 @@ pinv_op = General(
 )  # fmt: skip
 
 
-def pinv(A: Array, rcond: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None) -> Array:
+def pinv(
+    A: ArrayT, rcond: Operand | None = None, hermitian: bool = False, *, atol: Operand | None = None,
+    rtol: Operand | None = None,
+) -> ArrayT:  # fmt: skip
     """The pseudo-inverses (…, n, m).
 
     Singular values up to max(atol, rtol · the largest one) count as 0; by default rtol is max(m, n) · ε. `rcond` is
@@ -394,7 +400,7 @@ def pinv(A: Array, rcond: Any = None, hermitian: bool = False, *, atol: Any = No
 
 
 @public(method=True)
-def pinverse(input: Array, rcond: float = 1e-15) -> Array:
+def pinverse(input: ArrayT, rcond: float = 1e-15) -> ArrayT:
     """PyTorch's older name of `linalg.pinv`."""
     return pinv(input, rtol=rcond)
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import Array
 from tinygrad_cnn.autograd.op import Multilinear
 from tinygrad_cnn.ops.linalg import as_rows, product
 
 
-def _rows(x: Any) -> Any:
+def _rows(x: Array) -> Any:
     return x if len(x.shape) == 2 else as_rows(x)
 
 
@@ -27,7 +28,7 @@ linear = Multilinear(
 )  # fmt: skip
 
 
-def _add_rows(g: Any, *, indices: Any, rows: int) -> Any:
+def _add_rows(g: np.ndarray, *, indices: np.ndarray, rows: int) -> np.ndarray:
     table = np.zeros((rows, g.shape[-1]), g.dtype)
     np.add.at(table, indices.reshape(-1), as_rows(g))
     return table

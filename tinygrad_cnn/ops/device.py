@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import builtins
+from typing import TypeAlias
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import DType, Operand
 from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.promotion import promoted
+
+#: What a `device=` argument may be. Below, `int`, `float` and `bool` are PyTorch's dtypes.
+Device: TypeAlias = "str | device | None"
 
 float16 = half = np.dtype(np.float16)
 float32 = float = np.dtype(np.float32)
@@ -31,7 +36,7 @@ class device:
 
     __slots__ = ("index", "type")
 
-    def __init__(self, type: Any = "cpu", index: Any = None) -> None:
+    def __init__(self, type: Device = "cpu", index: builtins.int | None = None) -> None:
         name, _, number = str(type).partition(":")
         if name != "cpu":
             raise RuntimeError(
@@ -47,12 +52,12 @@ class device:
     def __str__(self) -> str:
         return self.type
 
-    def __eq__(self, other: object) -> Any:
+    def __eq__(self, other: object) -> builtins.bool:
         return (
             str(other).partition(":")[0] == self.type if isinstance(other, (str, device)) else NotImplemented
         )
 
-    def __hash__(self) -> Any:
+    def __hash__(self) -> builtins.int:
         return hash(self.type)
 
     def __enter__(self) -> device:
@@ -65,7 +70,7 @@ class device:
 CPU = device("cpu")
 
 
-def check_device(wanted: Any) -> device:
+def check_device(wanted: Device) -> device:
     """The device itself, or RuntimeError for one that does not exist here."""
     return wanted if isinstance(wanted, device) else device(wanted)
 
@@ -73,7 +78,7 @@ def check_device(wanted: Any) -> device:
 class finfo:
     """Limits of a floating dtype: eps, tiny, smallest_normal, min, max, resolution, bits."""
 
-    def __init__(self, dtype: Any = float32) -> None:
+    def __init__(self, dtype: DType = float32) -> None:
         limits = np.finfo(dtype)
         for name in ("eps", "tiny", "smallest_normal", "min", "max", "resolution", "bits"):
             setattr(self, name, np.float64(getattr(limits, name)).item() if name != "bits" else limits.bits)
@@ -82,22 +87,22 @@ class finfo:
 class iinfo:
     """Limits of an integer dtype: min, max, bits."""
 
-    def __init__(self, dtype: Any) -> None:
+    def __init__(self, dtype: DType) -> None:
         limits = np.iinfo(dtype)
         self.min, self.max, self.bits = limits.min, limits.max, limits.bits
 
 
-def result_type(tensor1: Any, tensor2: Any) -> np.dtype:
+def result_type(tensor1: Operand, tensor2: Operand) -> np.dtype:
     """The dtype of what two tensors or numbers give together."""
     return promoted((unwrap(tensor1), unwrap(tensor2)))
 
 
-def promote_types(type1: Any, type2: Any) -> np.dtype:
+def promote_types(type1: DType, type2: DType) -> np.dtype:
     """The smallest dtype that both fit into."""
     return promoted((np.empty(1, type1), np.empty(1, type2)))
 
 
-def can_cast(from_: Any, to: Any) -> Any:
+def can_cast(from_: DType, to: DType) -> builtins.bool:
     """Whether values of one dtype may be put into tensors of the other: not from floats to integers to booleans."""
     ranks = {"b": 0, "i": 1, "u": 1, "f": 2}
     return ranks[np.dtype(from_).kind] <= ranks[np.dtype(to).kind]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinygrad_cnn.ops.common import Array
+from tinygrad_cnn.autograd.annotations import Array, ArrayT
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.elementwise import in_float32
 from tinygrad_cnn.ops.expect import ShapeError
@@ -12,14 +12,14 @@ from tinygrad_cnn.ops.shape import unsqueeze
 
 @public(method=True)
 @in_float32
-def dist(input: Array, other: Array, p: float = 2) -> Array:
+def dist(input: ArrayT, other: Array, p: float = 2) -> ArrayT:
     """‖input − other‖ₚ over all entries."""
     return vector_norm(input - other, p)
 
 
 @public
 @in_float32
-def cdist(x1: Array, x2: Array, p: float = 2.0, compute_mode: str | None = None) -> Array:
+def cdist(x1: ArrayT, x2: Array, p: float = 2.0, compute_mode: str | None = None) -> ArrayT:
     """(…, P, M) and (…, R, M) -> (…, P, R): the p-norm distance of each row of x1 to each row of x2."""
     if x1.shape[-1] != x2.shape[-1]:
         raise ShapeError(f"cdist expected rows of one length, got {tuple(x1.shape)} and {tuple(x2.shape)}")

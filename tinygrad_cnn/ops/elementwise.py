@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import AnyFunction, Array, ArrayT, DType, Operand
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.autograd.op import Elementwise, Multilinear, unbroadcast
 from tinygrad_cnn.autograd.promotion import explained, promoted
-from tinygrad_cnn.ops.common import Array, as_float, is_floating, like, unary
+from tinygrad_cnn.ops.common import as_float, is_floating, like, unary
 from tinygrad_cnn.ops.declare import public
 
 E = Elementwise
@@ -138,12 +138,12 @@ abs = unary(
 # --- flat almost everywhere: their gradient is 0 ---------------------------------------------------
 
 
-def _flat(name: str, forward: Any, *numpy: Any, formula: str, **forms: Any) -> Any:
+def _flat(name: str, forward: AnyFunction, *numpy: AnyFunction, formula: str, **forms: Any) -> Any:
     op = Elementwise(name, forward, lambda _y, x: np.zeros_like(x), formula=formula, local=("0",))
     return unary(op, *numpy, floats=False, **forms)
 
 
-def _whole(forward: Any) -> Any:
+def _whole(forward: AnyFunction) -> AnyFunction:
     return lambda x: x if np.asarray(x).dtype.kind in "biu" else forward(x)
 
 
@@ -162,7 +162,7 @@ frac = unary(E("frac", lambda x: x - np.trunc(x), 1, formula="x - trunc(x)", loc
 
 
 @public(method=True, in_place=True, out=True)
-def round(input: Array, *, decimals: int = 0) -> Array:
+def round(input: ArrayT, *, decimals: int = 0) -> ArrayT:
     """To `decimals` digits behind the point, halves to even; its gradient is 0."""
     return rint(input) if decimals == 0 else _round_op(input, decimals=decimals)
 
@@ -183,7 +183,7 @@ _clamp_op = E(
 
 
 @public(method=True, in_place=True, out=True, aliases=["clip"])
-def clamp(input: Array, min: Array | None = None, max: Array | None = None) -> Array:
+def clamp(input: ArrayT, min: Operand | None = None, max: Operand | None = None) -> ArrayT:
     """`input` limited to [min, max]; either bound may be missing, a number or a tensor (which gets gradients).
 
     Raises ValueError when both are missing.
@@ -204,19 +204,22 @@ def clamp(input: Array, min: Array | None = None, max: Array | None = None) -> A
 
 
 @public(method=True, in_place=True)
-def clamp_min(input: Array, min: Array) -> Array:
+def clamp_min(input: ArrayT, min: Operand) -> ArrayT:
     """`input`, but at least `min`."""
     return clamp(input, min=min)
 
 
 @public(method=True, in_place=True)
-def clamp_max(input: Array, max: Array) -> Array:
+def clamp_max(input: ArrayT, max: Operand) -> ArrayT:
     """`input`, but at most `max`."""
     return clamp(input, max=max)
 
 
 @implements(np.clip)
-def _np_clip(a: Array, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Array:
+def _np_clip(
+    a: Array, a_min: Operand | None = None, a_max: Operand | None = None, *, min: Operand | None = None,
+    max: Operand | None = None,
+) -> Array:  # fmt: skip
     return clamp(a, a_min if min is None else min, a_max if max is None else max)
 
 
@@ -230,7 +233,7 @@ _where_op = Multilinear(
 
 
 @public(out=True)
-def where(condition: Array, input: Array = None, other: Array = None) -> Array:
+def where(condition: Array, input: Operand | None = None, other: Operand | None = None) -> Any:
     """`input` where `condition` holds, else `other`; with the condition alone, the indices where it holds."""
     chosen = unwrap(condition)
     if input is None and other is None:
@@ -256,11 +259,11 @@ cast_op = Multilinear(
 )  # fmt: skip
 
 
-def _cast_back(g: Any, dtype: Any) -> Any:
+def _cast_back(g: np.ndarray | Handle, dtype: DType) -> Array:
     return cast_op(g, dtype=dtype) if isinstance(g, Handle) else g.astype(dtype, copy=False)
 
 
-def cast(input: Array, dtype: Any) -> Array:
+def cast(input: Array | Handle | float, dtype: DType) -> Any:
     """In another dtype; itself when that is its dtype already."""
     dtype = np.dtype(dtype)
     if not isinstance(input, Handle):
@@ -268,7 +271,7 @@ def cast(input: Array, dtype: Any) -> Array:
     return input if input.array.dtype == dtype else cast_op(input, dtype=dtype)
 
 
-def in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
+def in_float32(function: AnyFunction) -> AnyFunction:
     """`function` of one or more tensors, computed in float32 where they are float16, as PyTorch's reductions are.
 
     The results are float16 again, unless the caller asked for a dtype.
@@ -296,15 +299,15 @@ _nan_to_num_op = E(
 
 @public(method=True, in_place=True)
 def nan_to_num(
-    input: Array, nan: float | None = 0.0, posinf: float | None = None, neginf: float | None = None
-) -> Array:
+    input: ArrayT, nan: float | None = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> ArrayT:
     """NaN and infinities replaced by numbers (the dtype's largest and smallest by default)."""
     return _nan_to_num_op(input, nan=0.0 if nan is None else nan, posinf=posinf, neginf=neginf)
 
 
 @implements(np.nan_to_num)
 def _np_nan_to_num(
-    x: Array, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None
+    x: Array, copy: bool = True, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
 ) -> Array:
     return nan_to_num(x, nan, posinf, neginf)
 
@@ -324,13 +327,13 @@ _nextafter_op = E(
 
 
 @public(method=True, in_place=True)
-def nextafter(input: Array, other: Array) -> Array:
+def nextafter(input: ArrayT, other: Operand) -> ArrayT:
     """The next number after `input` in the direction of `other`; as in PyTorch, its slope is 0 where they are equal."""
     return _nextafter_op(input, other)
 
 
 @public(method=True, in_place=True)
-def copysign(input: Array, other: Array) -> Array:
+def copysign(input: ArrayT, other: Operand) -> ArrayT:
     """|input| with the sign of `other`."""
     return _copysign_op(input if is_floating(other) else as_float(input), other)
 

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import AnyFunction, Array, ArrayT, Axes, Dims
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import Handle, unwrap
 from tinygrad_cnn.autograd.op import Multilinear
 from tinygrad_cnn.ops.arithmetic import maximum, minimum
-from tinygrad_cnn.ops.common import Array, axis_of, both_names, like, reduced_axes, refuse_options, spread
+from tinygrad_cnn.ops.common import axis_of, like, numpy_names, reduced_axes, refuse_options, spread
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.index import scatter_along
@@ -27,12 +28,12 @@ _total: Callable[..., Any] = np.add.reduce
 class values_indices(NamedTuple):
     """What reductions that choose an entry give: the values, and where along `dim` they were."""
 
-    values: Any
-    indices: Any
+    values: Array
+    indices: Array
 
 
-def _extreme(reduce: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
-    def forward(x: ndarray, axis: Any, keepdims: bool, share: Any = None) -> tuple[Any, Any]:
+def _extreme(reduce: AnyFunction) -> Callable[..., tuple[ndarray, ndarray]]:
+    def forward(x: ndarray, axis: Axes, keepdims: bool, share: ndarray | None = None) -> tuple[ndarray, ndarray]:
         x = np.asarray(x)
         if share is None:
             y = reduce(x, axis=axis, keepdims=True)
@@ -46,32 +47,22 @@ def _extreme(reduce: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
     return forward
 
 
-def _shared(g: Any, x: Any, axis: Any, keepdims: bool, share: Any) -> Any:
+def _shared(g: Array, x: Array, axis: Axes, keepdims: bool, share: Array) -> Array:
     return spread(g, x, axis, keepdims) * share
 
 
 amax_op = Multilinear(
-    "amax",
-    _extreme(np.max),
-    _shared,
-    joint=True,
-    choice=("share",),
-    formula="max x",
-    local=("1 at the maximum, shared at ties",),
-)
+    "amax", _extreme(np.max), _shared, joint=True, choice=("share",),
+    formula="max x", local=("1 at the maximum, shared at ties",),
+)  # fmt: skip
 amin_op = Multilinear(
-    "amin",
-    _extreme(np.min),
-    _shared,
-    joint=True,
-    choice=("share",),
-    formula="min x",
-    local=("1 at the minimum, shared at ties",),
-)
+    "amin", _extreme(np.min), _shared, joint=True, choice=("share",),
+    formula="min x", local=("1 at the minimum, shared at ties",),
+)  # fmt: skip
 
 
-def _picked(pick: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
-    def forward(x: ndarray, axis: int, keepdims: bool, indices: Any = None) -> tuple[Any, Any]:
+def _picked(pick: AnyFunction) -> Callable[..., tuple[ndarray, ndarray]]:
+    def forward(x: ndarray, axis: int, keepdims: bool, indices: ndarray | None = None) -> tuple[ndarray, ndarray]:
         x = np.asarray(x)
         if not x.ndim:
             return x.copy(), np.zeros((), np.int64)
@@ -83,7 +74,7 @@ def _picked(pick: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
     return forward
 
 
-def _at_pick(g: Any, x: Any, axis: int, keepdims: bool, indices: Any) -> Any:
+def _at_pick(g: Array, x: Array, axis: int, keepdims: bool, indices: Array) -> Array:
     if not len(x.shape):
         return g
     if not keepdims:
@@ -92,40 +83,26 @@ def _at_pick(g: Any, x: Any, axis: int, keepdims: bool, indices: Any) -> Any:
 
 
 max_op = Multilinear(
-    "max",
-    _picked(np.argmax),
-    _at_pick,
-    joint=True,
-    choice=("indices",),
-    formula="max x",
-    local=("1 at the first maximum",),
-)
+    "max", _picked(np.argmax), _at_pick, joint=True, choice=("indices",),
+    formula="max x", local=("1 at the first maximum",),
+)  # fmt: skip
 min_op = Multilinear(
-    "min",
-    _picked(np.argmin),
-    _at_pick,
-    joint=True,
-    choice=("indices",),
-    formula="min x",
-    local=("1 at the first minimum",),
-)
+    "min", _picked(np.argmin), _at_pick, joint=True, choice=("indices",),
+    formula="min x", local=("1 at the first minimum",),
+)  # fmt: skip
 
 
 @public(method=True)
-def amax(
-    input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
-) -> Array:
+@numpy_names
+def amax(input: ArrayT, dim: Dims = None, keepdim: bool = False) -> ArrayT:
     """The largest value over `dim`; ties share the gradient. Raises ValueError when there is none."""
-    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
     return amax_op(input, axis=_of_something("max", input, reduced_axes(input, dim)), keepdims=keepdim)
 
 
 @public(method=True)
-def amin(
-    input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
-) -> Array:
+@numpy_names
+def amin(input: ArrayT, dim: Dims = None, keepdim: bool = False) -> ArrayT:
     """The smallest value over `dim`; ties share the gradient. Raises ValueError when there is none."""
-    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
     return amin_op(input, axis=_of_something("min", input, reduced_axes(input, dim)), keepdims=keepdim)
 
 
@@ -138,12 +115,14 @@ def _of_something(name: str, input: Array, axes: tuple[int, ...] | None) -> tupl
 
 
 @public(method=True)
-def aminmax(input: Array, *, dim: Any = None, keepdim: bool = False) -> tuple[Array, Array]:
+def aminmax(input: ArrayT, *, dim: Dims = None, keepdim: bool = False) -> tuple[ArrayT, ArrayT]:
     """(smallest, largest)."""
     return amin(input, dim, keepdim), amax(input, dim, keepdim)
 
 
-def _extremes(input: Array, dim: Any, keepdim: bool, along: Any, over_all: Any, pairwise: Any) -> Any:
+def _extremes(
+    input: ArrayT, dim: Dims | Array, keepdim: bool, along: Multilinear, over_all: AnyFunction, pairwise: AnyFunction
+) -> ArrayT | values_indices:
     if dim is None:
         return over_all(input)
     if isinstance(dim, (Handle, ndarray)):
@@ -157,42 +136,38 @@ def _extremes(input: Array, dim: Any, keepdim: bool, along: Any, over_all: Any, 
 
 
 @public(method=True)
+@numpy_names
 def max(
-    input: Array, dim: Any = None, keepdim: bool = False, *, other: Any = None, axis: Any = None, keepdims: Any = None
-) -> Any:
+    input: ArrayT, dim: Dims | Array = None, keepdim: bool = False, *, other: Array | None = None
+) -> ArrayT | values_indices:
     """The largest value; with `dim`, (values, indices); with a second tensor in its place, `maximum`."""
-    dim, keepdim = both_names(dim if other is None else other, axis, keepdim, keepdims)
-    return _extremes(input, dim, keepdim, max_op, amax, maximum)
+    return _extremes(input, dim if other is None else other, keepdim, max_op, amax, maximum)
 
 
 @public(method=True)
+@numpy_names
 def min(
-    input: Array, dim: Any = None, keepdim: bool = False, *, other: Any = None, axis: Any = None, keepdims: Any = None
-) -> Any:
+    input: ArrayT, dim: Dims | Array = None, keepdim: bool = False, *, other: Array | None = None
+) -> ArrayT | values_indices:
     """The smallest value; with `dim`, (values, indices); with a second tensor in its place, `minimum`."""
-    dim, keepdim = both_names(dim if other is None else other, axis, keepdim, keepdims)
-    return _extremes(input, dim, keepdim, min_op, amin, minimum)
+    return _extremes(input, dim if other is None else other, keepdim, min_op, amin, minimum)
 
 
 @public(method=True)
-def argmax(
-    input: Array, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
-) -> Array:
+@numpy_names
+def argmax(input: ArrayT, dim: int | None = None, keepdim: bool = False) -> ArrayT:
     """Where the (first) maximum is along `dim`, or in the flattened tensor; int64."""
-    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
     return _place("argmax", np.argmax, input, dim, keepdim)
 
 
 @public(method=True)
-def argmin(
-    input: Array, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
-) -> Array:
+@numpy_names
+def argmin(input: ArrayT, dim: int | None = None, keepdim: bool = False) -> ArrayT:
     """Where the (first) minimum is along `dim`, or in the flattened tensor; int64."""
-    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
     return _place("argmin", np.argmin, input, dim, keepdim)
 
 
-def _place(name: str, find: Callable[..., Any], input: Array, dim: Any, keepdim: bool) -> Array:
+def _place(name: str, find: AnyFunction, input: ArrayT, dim: Dims, keepdim: bool) -> ArrayT:
     x = np.asarray(unwrap(input))
     axis = None if dim is None else axis_of(dim, x.ndim)
     if not (x.size if axis is None or not x.ndim else x.shape[axis]):
@@ -201,44 +176,41 @@ def _place(name: str, find: Callable[..., Any], input: Array, dim: Any, keepdim:
 
 
 @public(method=True)
-def any(
-    input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
-) -> Array:
+@numpy_names
+def any(input: ArrayT, dim: Dims = None, keepdim: bool = False) -> ArrayT:
     """Whether something is non-zero over `dim`."""
-    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
     return _truth(np.any, input, dim, keepdim)
 
 
 @public(method=True)
-def all(
-    input: Array, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
-) -> Array:
+@numpy_names
+def all(input: ArrayT, dim: Dims = None, keepdim: bool = False) -> ArrayT:
     """Whether everything is non-zero over `dim`."""
-    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
     return _truth(np.all, input, dim, keepdim)
 
 
-def _truth(judge: Callable[..., Any], input: Array, dim: Any, keepdim: bool) -> Array:
+def _truth(judge: AnyFunction, input: ArrayT, dim: Dims, keepdim: bool) -> ArrayT:
     x = np.asarray(unwrap(input))
-    # No dimensions are all of them in a sum, and none in a judgement: PyTorch's rules, both.
+    # PyTorch reduces everything for sum(dim=()), but nothing for any(dim=()) and all(dim=()); so do we.
     axes = () if isinstance(dim, (tuple, list)) and not dim and x.ndim else reduced_axes(input, dim)
     truth = judge(x, axis=axes, keepdims=keepdim)
     return like(np.asarray(truth, x.dtype) if x.dtype == np.uint8 else truth, input)
 
 
 @public(method=True)
-def count_nonzero(input: Array, dim: Any = None) -> Array:
+def count_nonzero(input: ArrayT, dim: Dims = None) -> ArrayT:
     """How many entries are non-zero over `dim`."""
     return like(np.count_nonzero(unwrap(input), axis=reduced_axes(input, dim)), input)
 
 
-@implements(np.max)
-def _np_max(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, **rest: Any) -> Any:
-    refuse_options("max", out, rest)
-    return amax(a, axis, bool(keepdims))
+def _numpy_form(own: AnyFunction, theirs: AnyFunction) -> None:
+    @implements(theirs)
+    def adapter(
+        a: Array, axis: Dims = None, out: object = None, keepdims: bool = False, **rest: object
+    ) -> Array:
+        refuse_options(theirs.__name__, out, rest)
+        return own(a, axis, bool(keepdims))
 
 
-@implements(np.min)
-def _np_min(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, **rest: Any) -> Any:
-    refuse_options("min", out, rest)
-    return amin(a, axis, bool(keepdims))
+_numpy_form(amax, np.max)
+_numpy_form(amin, np.min)

@@ -15,6 +15,7 @@ import numpy as np
 
 from tinygrad_cnn import kernels
 from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.annotations import Array
 from tinygrad_cnn.autograd.fast import deferred
 from tinygrad_cnn.autograd.fast.deferred import Recipe
 from tinygrad_cnn.autograd.graph import Node
@@ -161,7 +162,7 @@ def _copy(v: ndarray | None) -> ndarray | None:
     return None if v is None else v.copy()
 
 
-def _fits(bias: Any, z: ndarray) -> bool:
+def _fits(bias: Array, z: ndarray) -> bool:
     return isinstance(bias, Handle) and bias.array.dtype == z.dtype
 
 

@@ -8,21 +8,24 @@ of one tensor cost a thousand small additions and not a thousand full-size array
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import Array, ArrayT, Operand
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.fast.lazy import Lazy
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.autograd.op import Multilinear, unbroadcast
-from tinygrad_cnn.ops.common import Array, axis_of, like
+from tinygrad_cnn.ops.common import axis_of, like
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.shape import expand, movedim, ravel, reshape
 from tinygrad_cnn.ops.views import PUT_BACK, view_of
 
 ndarray = np.ndarray
+#: What NumPy takes as an index: an int, a slice, an array, None, an Ellipsis, or a tuple of these.
+Place: TypeAlias = Any
 ALL = slice(None)
 
 
@@ -31,7 +34,7 @@ class Scattered(Lazy):
 
     __slots__ = ("dtype", "g", "index", "shape", "unique")
 
-    def __init__(self, g: ndarray, index: Any, shape: tuple[int, ...], unique: bool) -> None:
+    def __init__(self, g: ndarray, index: Place, shape: tuple[int, ...], unique: bool) -> None:
         self.g, self.index, self.shape, self.unique = g, index, shape, unique
         self.dtype = g.dtype
 
@@ -45,7 +48,7 @@ class Scattered(Lazy):
             _add_at(total, self.index, self.g)
 
 
-def scattered(g: ndarray, index: Any, shape: tuple[int, ...], unique: bool) -> ndarray:
+def scattered(g: ndarray, index: Place, shape: tuple[int, ...], unique: bool) -> ndarray:
     """g added at the index into zeros; assigned where no place is named twice, which is faster."""
     total = np.zeros(shape, g.dtype)
     if unique:
@@ -55,7 +58,7 @@ def scattered(g: ndarray, index: Any, shape: tuple[int, ...], unique: bool) -> n
     return total
 
 
-def _add_at(total: ndarray, index: Any, g: ndarray) -> None:
+def _add_at(total: ndarray, index: Place, g: ndarray) -> None:
     """total[index] += g, where a place may be named more than once."""
     rows = index[0]
     if (
@@ -76,7 +79,7 @@ def _add_at(total: ndarray, index: Any, g: ndarray) -> None:
         np.add.at(total, index, g)
 
 
-def _lazily(g: Any, x: Any, index: Any, unique: bool) -> Any:
+def _lazily(g: ndarray | Handle, x: Array, index: Place, unique: bool) -> Array | Scattered:
     if isinstance(g, Handle):
         return scatter_op(g, index=index, shape=tuple(x.shape), unique=unique)
     return Scattered(g, index, tuple(x.shape), unique)
@@ -107,11 +110,11 @@ setitem_op: Multilinear = Multilinear(
 PUT_BACK[getitem_op] = lambda x, new, index, unique: setitem_op(x, new, index=index)
 
 
-def _at(g: Any, index: Any) -> Any:
+def _at(g: Array, index: Place) -> Array:
     return getitem(g, index) if isinstance(g, Handle) else np.asarray(g[index])
 
 
-def _with(x: ndarray, value: Any, index: Any) -> ndarray:
+def _with(x: ndarray, value: ndarray | float, index: Place) -> ndarray:
     y = np.array(x)
     y[index] = value
     return y
@@ -121,8 +124,8 @@ class Index(NamedTuple):
     """An index in the two steps that PyTorch takes: first all that gives a view (integers, slices, None, …), then, in
     what that leaves, the index arrays and masks. `unique`: the arrays name no place twice."""
 
-    view: tuple[Any, ...] | None
-    arrays: tuple[Any, ...] | None
+    view: tuple[Place, ...] | None
+    arrays: tuple[Place, ...] | None
     unique: bool = True
 
 
@@ -130,7 +133,7 @@ _BOUND = (int, type(None))
 _IN_TUPLE = (Handle, ndarray, list, tuple, slice, type(None), type(Ellipsis))
 
 
-def steps_of(index: Any, shape: tuple[int, ...]) -> Index:
+def steps_of(index: Place, shape: tuple[int, ...]) -> Index:
     """An index as Python gives it, sorted into `Index`'s two steps, for a tensor of `shape`.
 
     NumPy would treat an integer beside an index array as one more array, and so move the arrays' dimensions to the
@@ -140,7 +143,7 @@ def steps_of(index: Any, shape: tuple[int, ...]) -> Index:
     if isinstance(index, list) and len(index) < 32 and any(isinstance(p, _IN_TUPLE) for p in index):
         index = tuple(index)  # as PyTorch reads a list that holds more than numbers
     parts = index if isinstance(index, tuple) else (index,)
-    plain: list[Any] = []
+    plain: list[Place] = []
     arrays = False
     for part in parts:
         kind = type(part)
@@ -158,7 +161,7 @@ def steps_of(index: Any, shape: tuple[int, ...]) -> Index:
     return Index(tuple(plain), None)
 
 
-def _plain_part(part: Any) -> Any:
+def _plain_part(part: Place) -> Place:
     """One part of an index as an int, a slice or an array of integers or booleans."""
     if isinstance(part, slice):
         return part
@@ -178,18 +181,18 @@ def _plain_part(part: Any) -> Any:
     return int(part) if part.ndim == 0 and part.dtype.kind in "iu" else part
 
 
-def _nested(values: Any) -> Any:
+def _nested(values: Place) -> Place:
     return [_nested(v) for v in values] if isinstance(values, (list, tuple)) else unwrap(values)
 
 
-def _taken(part: Any) -> int:
+def _taken(part: Place) -> int:
     """How many of the tensor's dimensions a part of an index speaks of."""
     if part is None or part is Ellipsis:
         return 0
     return part.ndim if isinstance(part, ndarray) and part.dtype == bool else 1
 
 
-def _two_steps(plain: list[Any], shape: tuple[int, ...]) -> Index:
+def _two_steps(plain: list[Place], shape: tuple[int, ...]) -> Index:
     ndim = len(shape)
     taken = sum([_taken(p) for p in plain])
     if taken > ndim:
@@ -209,8 +212,8 @@ def _two_steps(plain: list[Any], shape: tuple[int, ...]) -> Index:
     masks = [p.dtype == bool for p in plain if isinstance(p, ndarray)]
     if not any(type(p) is int or isinstance(p, ndarray) and not p.ndim for p in plain):
         return Index(None, tuple(plain), all(masks))
-    view: list[Any] = []
-    arrays: list[Any] = []
+    view: list[Place] = []
+    arrays: list[Place] = []
     for part in plain:
         if not isinstance(part, ndarray):
             view.append(part)
@@ -225,7 +228,7 @@ def _two_steps(plain: list[Any], shape: tuple[int, ...]) -> Index:
     return Index((*view, Ellipsis), tuple(arrays), all(masks))
 
 
-def getitem(input: Array, index: Any) -> Array:
+def getitem(input: ArrayT, index: Place) -> ArrayT:
     """input[index] with PyTorch's meaning (and negative steps, as in NumPy); slices are views."""
     view, arrays, unique = steps_of(index, np.shape(unwrap(input)))
     if view is not None:
@@ -233,7 +236,7 @@ def getitem(input: Array, index: Any) -> Array:
     return input if arrays is None else take_op.apply((input,), {"index": arrays, "unique": unique})[0]
 
 
-def setitem(input: Array, index: Any, value: Any) -> Array:
+def setitem(input: ArrayT, index: Place, value: Operand | Handle) -> ArrayT:
     """A copy of `input` with input[index] = value: what `t[index] = value` records."""
     view, arrays, _unique = steps_of(index, np.shape(unwrap(input)))
     if view is None:
@@ -246,7 +249,7 @@ def setitem(input: Array, index: Any, value: Any) -> Array:
     return setitem_op(input, changed, index=view)
 
 
-def _fitting(value: Any, shape: tuple[int, ...]) -> Any:
+def _fitting(value: Operand | Handle, shape: tuple[int, ...]) -> Operand | Handle:
     """Leading dimensions of size 1 may be more than the place has."""
     if isinstance(value, Handle) and value.array.ndim > len(shape):
         return reshape(value, value.array.shape[value.array.ndim - len(shape) :])
@@ -256,11 +259,11 @@ def _fitting(value: Any, shape: tuple[int, ...]) -> Any:
 # --- along one dimension ---------------------------------------------------------------------------
 
 
-def along(index: ndarray, axis: int) -> tuple[Any, ...]:
+def along(index: ndarray, axis: int) -> tuple[ndarray, ...]:
     """The index arrays of ``y[i, j, k] = x[i, index[i, j, k], k]`` (for axis 1)."""
     if not index.ndim:
         return (index.reshape(1),)
-    grid: list[Any] = [
+    grid = [
         np.arange(n).reshape([-1 if j == k else 1 for j in range(index.ndim)])
         for k, n in enumerate(index.shape)
     ]
@@ -268,7 +271,7 @@ def along(index: ndarray, axis: int) -> tuple[Any, ...]:
     return tuple(grid)
 
 
-def scatter_along(g: Any, indices: Any, axis: int, shape: tuple[int, ...]) -> Any:
+def scatter_along(g: Any, indices: Array, axis: int, shape: tuple[int, ...]) -> Any:
     """The transpose of taking one entry along `axis`: each place is named at most once."""
     index = along(np.asarray(unwrap(indices)), axis)
     if isinstance(g, Handle):
@@ -276,7 +279,7 @@ def scatter_along(g: Any, indices: Any, axis: int, shape: tuple[int, ...]) -> An
     return Scattered(g, index, tuple(shape), True)
 
 
-def checked_integers(name: str, index: Any) -> ndarray:
+def checked_integers(name: str, index: object) -> ndarray:
     """An index as an array. Raises TypeError when it is not of integers."""
     array = np.asarray(unwrap(index))
     if array.dtype.kind not in "iu":
@@ -292,7 +295,7 @@ def checked_within(name: str, index: ndarray, size: int, axis: int) -> None:
 
 
 @public(method=True)
-def gather(input: Array, dim: int, index: Array) -> Array:
+def gather(input: ArrayT, dim: int, index: Array) -> ArrayT:
     """y[i, j, k] = input[i, index[i, j, k], k] for dim 1. `index` may be smaller in the other dimensions."""
     array = unwrap(input)
     places = checked_integers("gather", index)
@@ -308,7 +311,7 @@ def gather(input: Array, dim: int, index: Array) -> Array:
 
 
 @public(method=True)
-def take_along_dim(input: Array, indices: Array, dim: int | None = None) -> Array:
+def take_along_dim(input: ArrayT, indices: Array, dim: int | None = None) -> ArrayT:
     """As `gather`, with broadcasting in the other dimensions; without `dim`, of the flat tensor."""
     places = checked_integers("take_along_dim", indices)
     if dim is None:
@@ -326,7 +329,7 @@ def take_along_dim(input: Array, indices: Array, dim: int | None = None) -> Arra
 
 
 @public(method=True)
-def index_select(input: Array, dim: int, index: Array) -> Array:
+def index_select(input: ArrayT, dim: int, index: Array) -> ArrayT:
     """The entries of `dim` that `index` (1-d integers) names, in its order."""
     places = checked_integers("index_select", index).reshape(-1)
     vector = input if np.ndim(unwrap(input)) else reshape(input, (1,))
@@ -337,13 +340,13 @@ def index_select(input: Array, dim: int, index: Array) -> Array:
 
 
 @public(method=True)
-def take(input: Array, index: Array) -> Array:
+def take(input: ArrayT, index: Array) -> ArrayT:
     """The entries of the flat tensor that `index` names, in the index's shape."""
     return take_op(ravel(input), index=(checked_integers("take", index),), unique=False)
 
 
 @public(method=True)
-def masked_select(input: Array, mask: Array) -> Array:
+def masked_select(input: ArrayT, mask: Array) -> ArrayT:
     """The entries where `mask` holds, in one dimension."""
     chosen = np.asarray(unwrap(mask), dtype=bool)
     shape = np.broadcast_shapes(np.shape(unwrap(input)), chosen.shape)
@@ -353,13 +356,13 @@ def masked_select(input: Array, mask: Array) -> Array:
 
 
 @public(method=True)
-def select(input: Array, dim: int, index: int) -> Array:
+def select(input: ArrayT, dim: int, index: int) -> ArrayT:
     """Entry `index` of dimension `dim`, without that dimension."""
     return getitem(input, (slice(None),) * axis_of(dim, np.ndim(unwrap(input))) + (int(unwrap(index)),))
 
 
 @public(method=True)
-def narrow(input: Array, dim: int, start: int, length: int) -> Array:
+def narrow(input: ArrayT, dim: int, start: int, length: int) -> ArrayT:
     """Entries start to start + length of dimension `dim`."""
     array = unwrap(input)
     axis = axis_of(dim, array.ndim)
@@ -373,7 +376,7 @@ def narrow(input: Array, dim: int, start: int, length: int) -> Array:
 
 
 @public(method=True)
-def split(tensor: Array, split_size_or_sections: Any, dim: int = 0) -> tuple[Array, ...]:
+def split(tensor: ArrayT, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[ArrayT, ...]:
     """Parts of the given size (the last may be smaller), or of the given sizes, along `dim`; views."""
     total = np.shape(unwrap(tensor))[axis_of(dim, np.ndim(unwrap(tensor)))]
     if isinstance(split_size_or_sections, (int, np.integer)):
@@ -393,7 +396,7 @@ def split(tensor: Array, split_size_or_sections: Any, dim: int = 0) -> tuple[Arr
 
 
 @public(method=True)
-def chunk(input: Array, chunks: int, dim: int = 0) -> tuple[Array, ...]:
+def chunk(input: ArrayT, chunks: int, dim: int = 0) -> tuple[ArrayT, ...]:
     """At most `chunks` parts of equal size (the last may be smaller) along `dim`; views."""
     if chunks <= 0:
         raise ShapeError(f"chunk expected a positive number of chunks, got {chunks}")
@@ -402,13 +405,13 @@ def chunk(input: Array, chunks: int, dim: int = 0) -> tuple[Array, ...]:
 
 
 @public(method=True)
-def split_with_sizes(input: Array, split_sizes: Sequence[int], dim: int = 0) -> tuple[Array, ...]:
+def split_with_sizes(input: ArrayT, split_sizes: Sequence[int], dim: int = 0) -> tuple[ArrayT, ...]:
     """Parts of the given sizes along `dim`; views."""
     return split(input, list(split_sizes), dim)
 
 
 @public(top_level=False, method=True)
-def unfold(input: Array, dimension: int, size: int, step: int) -> Array:
+def unfold(input: ArrayT, dimension: int, size: int, step: int) -> ArrayT:
     """All windows of `size` along `dimension`, `step` apart; the window becomes the last dimension."""
     if not np.ndim(unwrap(input)):
         return getitem(unfold(reshape(input, (1,)), dimension, size, step), 0)
@@ -424,7 +427,7 @@ def unfold(input: Array, dimension: int, size: int, step: int) -> Array:
 
 
 @public(method=True)
-def tensor_split(input: Array, indices_or_sections: Any, dim: int = 0) -> tuple[Array, ...]:
+def tensor_split(input: ArrayT, indices_or_sections: Any, dim: int = 0) -> tuple[ArrayT, ...]:
     """Parts of as equal size as possible, or cut at the given places; either may be a tensor of integers."""
     total = np.shape(unwrap(input))[axis_of(dim, np.ndim(unwrap(input)))]
     if isinstance(indices_or_sections, (Handle, ndarray)):
@@ -444,7 +447,7 @@ def tensor_split(input: Array, indices_or_sections: Any, dim: int = 0) -> tuple[
 
 
 @public(method=True)
-def unbind(input: Array, dim: int = 0) -> tuple[Array, ...]:
+def unbind(input: ArrayT, dim: int = 0) -> tuple[ArrayT, ...]:
     """The entries of dimension `dim`, one tensor each."""
     if not np.ndim(unwrap(input)):
         raise ShapeError("unbind expected at least one dimension, got a 0-d tensor")
@@ -453,7 +456,7 @@ def unbind(input: Array, dim: int = 0) -> tuple[Array, ...]:
 
 
 @public(method=True)
-def diagonal(input: Array, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Array:
+def diagonal(input: ArrayT, offset: int = 0, dim1: int = 0, dim2: int = 1) -> ArrayT:
     """The diagonal of two dimensions, as the last dimension."""
     array = unwrap(input)
     a, b = axis_of(dim1, array.ndim), axis_of(dim2, array.ndim)
@@ -465,27 +468,30 @@ def diagonal(input: Array, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Arr
     return move_first_to_last(taken)
 
 
-def transpose_to_front(x: Array, a: int, b: int) -> Array:
+def transpose_to_front(x: ArrayT, a: int, b: int) -> ArrayT:
     return movedim(x, (a, b), (0, 1))
 
 
-def move_first_to_last(x: Array) -> Array:
+def move_first_to_last(x: ArrayT) -> ArrayT:
     return movedim(x, 0, -1) if np.ndim(unwrap(x)) > 1 else x
 
 
+_of_matrix = diagonal  # `diag` has an argument of that name, as in PyTorch
+
+
 @public(method=True)
-def diag(input: Array, diagonal: int = 0) -> Array:
+def diag(input: ArrayT, diagonal: int = 0) -> ArrayT:
     """The diagonal of a matrix, or the matrix with the given diagonal."""
     ndim = np.ndim(unwrap(input))
     if ndim == 1:
         return diag_embed(input, diagonal)
     if ndim == 2:
-        return globals()["diagonal"](input, diagonal)
+        return _of_matrix(input, diagonal)
     raise ShapeError(f"diag expected 1 or 2 dimensions, got {ndim}; use diagonal or diag_embed")
 
 
 @public(method=True)
-def diag_embed(input: Array, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Array:
+def diag_embed(input: ArrayT, offset: int = 0, dim1: int = -2, dim2: int = -1) -> ArrayT:
     """Matrices, in dimensions `dim1` and `dim2` of the result, with the last dimension of `input` on their diagonal."""
     shape = np.shape(unwrap(input))
     size = shape[-1] + abs(offset)
@@ -498,7 +504,7 @@ def diag_embed(input: Array, offset: int = 0, dim1: int = -2, dim2: int = -1) ->
     return movedim(result, (-2, -1), (first, second))
 
 
-def one_hot(tensor: Array, num_classes: int = -1) -> Array:
+def one_hot(tensor: ArrayT, num_classes: int = -1) -> ArrayT:
     """int64 rows with a 1 at each class. Raises ValueError for negative or too large classes."""
     classes = checked_integers("one_hot", tensor)
     if classes.size and classes.min() < 0:
@@ -510,7 +516,7 @@ def one_hot(tensor: Array, num_classes: int = -1) -> Array:
 
 
 @public(method=True, aliases=["argwhere"])
-def nonzero(input: Array, *, as_tuple: bool = False) -> Any:
+def nonzero(input: ArrayT, *, as_tuple: bool = False) -> ArrayT | tuple[ArrayT, ...]:
     """Where it is non-zero: one row of indices per entry, or with `as_tuple` one tensor per dimension."""
     found = np.nonzero(np.atleast_1d(unwrap(input)))
     if as_tuple:
@@ -520,13 +526,11 @@ def nonzero(input: Array, *, as_tuple: bool = False) -> Any:
     )
 
 
-
-
 # --- under NumPy's names ---------------------------------------------------------------------------
 
 
 @implements(np.take)
-def _np_take(a: Any, indices: Any, axis: Any = None, **_: Any) -> Any:
+def _np_take(a: Array, indices: Array, axis: int | None = None, **_: object) -> Array:
     if axis is None:
         return take(a, indices)
     places = np.asarray(unwrap(indices))
@@ -539,12 +543,12 @@ implements(np.diag)(lambda v, k=0: diag(v, k))
 
 
 @implements(np.split, np.array_split)
-def _np_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+def _np_split(ary: Array, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Array]:
     return list(tensor_split(ary, indices_or_sections, axis))
 
 
 @public
-def unravel_index(indices: Array, shape: Sequence[int]) -> tuple[Array, ...]:
+def unravel_index(indices: ArrayT, shape: Sequence[int]) -> tuple[ArrayT, ...]:
     """Flat positions as one index per dimension."""
     return tuple(
         [
@@ -556,8 +560,8 @@ def unravel_index(indices: Array, shape: Sequence[int]) -> tuple[Array, ...]:
 
 @public(method=True)
 def repeat_interleave(
-    input: Array, repeats: Any, dim: int | None = None, *, output_size: int | None = None
-) -> Array:
+    input: ArrayT, repeats: int | Array, dim: int | None = None, *, output_size: int | None = None
+) -> ArrayT:
     """Each entry along `dim` repeated in place; `repeats` is one number or one per entry."""
     if dim is None:
         input, dim = ravel(input), 0

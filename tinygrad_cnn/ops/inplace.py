@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd import modes, versions
+from tinygrad_cnn.autograd.annotations import AnyFunction
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.ops import views
 from tinygrad_cnn.ops.elementwise import cast_op
@@ -111,7 +112,7 @@ def _fits(found: np.dtype, wanted: np.dtype) -> bool:
     return np.can_cast(found, wanted, "same_kind") or (found.kind in "iu" and wanted.kind in "iu")
 
 
-def in_place(fn: Callable[..., Any], name: str | None = None) -> Callable[..., Any]:
+def in_place(fn: AnyFunction, name: str | None = None) -> AnyFunction:
     """The in-place form of a function: computes it, then puts the result into its first argument."""
     label = name or f"{fn.__name__}_"
 

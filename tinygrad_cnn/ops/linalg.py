@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import builtins
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_cnn import kernels
+from tinygrad_cnn.autograd.annotations import Array, ArrayT
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.op import Multilinear, unbroadcast
 from tinygrad_cnn.ops.arithmetic import add_op, mul_op
-from tinygrad_cnn.ops.common import Array, axes_of
+from tinygrad_cnn.ops.common import axes_of
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.index import diagonal
@@ -25,7 +27,7 @@ ndarray = np.ndarray
 # --- matrix products -------------------------------------------------------------------------------
 
 
-def as_rows(a: Any) -> Any:
+def as_rows(a: Array) -> Any:
     """(…, n) as (rows, n); a size of 0 leaves nothing from which NumPy could tell how many rows there are."""
     return np.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
 
@@ -40,7 +42,7 @@ def product(a: Any, b: Any) -> Any:
     return np.matmul(a, b)
 
 
-def _to_left(g: Any, a: Any, b: Any) -> Any:
+def _to_left(g: Array, a: Array, b: Array) -> Array:
     if len(b.shape) == 1:
         return g * b if len(a.shape) == 1 else np.expand_dims(g, -1) * b
     if len(a.shape) == 1:
@@ -49,7 +51,7 @@ def _to_left(g: Any, a: Any, b: Any) -> Any:
     return unbroadcast(product(g, np.swapaxes(b, -1, -2)), a.shape)
 
 
-def _to_right(g: Any, a: Any, b: Any) -> Any:
+def _to_right(g: Array, a: Array, b: Array) -> Array:
     if len(a.shape) == 1:
         if len(b.shape) == 1:
             return g * a
@@ -65,7 +67,7 @@ matmul_op = Multilinear("matmul", product, _to_left, _to_right, formula="A · B"
 
 
 @public(method=True, out=True)
-def matmul(input: Array, other: Array) -> Array:
+def matmul(input: ArrayT, other: Array) -> ArrayT:
     """The matrix product of the last two dimensions, broadcast over the others; 1-d tensors count as vectors.
 
     Raises ValueError when the inner sizes differ, and for 0-d tensors.
@@ -97,14 +99,14 @@ def _exactly(name: str, ndims: tuple[int, ...], *tensors: Array) -> None:
 
 
 @public(method=True, out=True)
-def mm(input: Array, mat2: Array) -> Array:
+def mm(input: ArrayT, mat2: Array) -> ArrayT:
     """The product of two matrices."""
     _exactly("mm", (2, 2), input, mat2)
     return matmul(input, mat2)
 
 
 @public(method=True, out=True)
-def bmm(input: Array, mat2: Array) -> Array:
+def bmm(input: ArrayT, mat2: Array) -> ArrayT:
     """The products of two stacks of matrices, (B, n, k) and (B, k, m)."""
     _exactly("bmm", (3, 3), input, mat2)
     if np.shape(unwrap(input))[0] != np.shape(unwrap(mat2))[0]:
@@ -115,21 +117,21 @@ def bmm(input: Array, mat2: Array) -> Array:
 
 
 @public(method=True, out=True)
-def mv(input: Array, vec: Array) -> Array:
+def mv(input: ArrayT, vec: Array) -> ArrayT:
     """A matrix times a vector."""
     _exactly("mv", (2, 1), input, vec)
     return matmul(input, vec)
 
 
 @public(method=True)
-def dot(input: Array, tensor: Array) -> Array:
+def dot(input: ArrayT, tensor: Array) -> ArrayT:
     """The inner product of two vectors."""
     _exactly("dot", (1, 1), input, tensor)
     return matmul(input, tensor)
 
 
 @public(method=True)
-def inner(input: Array, other: Array) -> Array:
+def inner(input: ArrayT, other: Array) -> ArrayT:
     """Products summed over the last dimension of both."""
     if not np.ndim(unwrap(input)) or not np.ndim(unwrap(other)):
         return mul_op(input, other)
@@ -137,7 +139,7 @@ def inner(input: Array, other: Array) -> Array:
 
 
 @public(method=True)
-def kron(input: Array, other: Array) -> Array:
+def kron(input: ArrayT, other: Array) -> ArrayT:
     """The Kronecker product."""
     ndim = max(np.ndim(unwrap(input)), np.ndim(unwrap(other)))
     a = (1,) * (ndim - np.ndim(unwrap(input))) + np.shape(unwrap(input))
@@ -148,7 +150,7 @@ def kron(input: Array, other: Array) -> Array:
 
 
 @public(method=True)
-def cross(input: Array, other: Array, dim: int = -1) -> Array:
+def cross(input: ArrayT, other: Array, dim: int = -1) -> ArrayT:
     """The cross product of vectors of length 3 along `dim`."""
     if np.shape(unwrap(input))[dim] != 3 or np.shape(unwrap(other))[dim] != 3:
         raise ShapeError(
@@ -170,39 +172,37 @@ def block_diag(*tensors: Array) -> Array:
 
 
 @public(method=True, aliases=["ger"])
-def outer(input: Array, vec2: Array) -> Array:
+def outer(input: ArrayT, vec2: Array) -> ArrayT:
     """y[i, j] = input[i] · vec2[j]."""
     _exactly("outer", (1, 1), input, vec2)
     return mul_op(reshape(input, (-1, 1)), vec2)
 
 
-
-
 @public(method=True, in_place=True, out=True)
-def addmm(input: Array, mat1: Array, mat2: Array, *, beta: float = 1, alpha: float = 1) -> Array:
+def addmm(input: ArrayT, mat1: Array, mat2: Array, *, beta: float = 1, alpha: float = 1) -> ArrayT:
     """beta · input + alpha · (mat1 @ mat2)."""
     return _plus(input, mm(mat1, mat2), beta, alpha)
 
 
 @public(method=True, in_place=True, out=True)
-def baddbmm(input: Array, batch1: Array, batch2: Array, *, beta: float = 1, alpha: float = 1) -> Array:
+def baddbmm(input: ArrayT, batch1: Array, batch2: Array, *, beta: float = 1, alpha: float = 1) -> ArrayT:
     """beta · input + alpha · (batch1 @ batch2), for stacks of matrices."""
     return _plus(input, bmm(batch1, batch2), beta, alpha)
 
 
 @public(method=True, in_place=True)
-def addmv(input: Array, mat: Array, vec: Array, *, beta: float = 1, alpha: float = 1) -> Array:
+def addmv(input: ArrayT, mat: Array, vec: Array, *, beta: float = 1, alpha: float = 1) -> ArrayT:
     """beta · input + alpha · (mat @ vec)."""
     return _plus(input, mv(mat, vec), beta, alpha)
 
 
 @public(method=True, in_place=True)
-def addr(input: Array, vec1: Array, vec2: Array, *, beta: float = 1, alpha: float = 1) -> Array:
+def addr(input: ArrayT, vec1: Array, vec2: Array, *, beta: float = 1, alpha: float = 1) -> ArrayT:
     """beta · input + alpha · outer(vec1, vec2)."""
     return _plus(input, outer(vec1, vec2), beta, alpha)
 
 
-def _plus(input: Array, product: Array, beta: float, alpha: float) -> Array:
+def _plus(input: ArrayT, product: Any, beta: float, alpha: float) -> ArrayT:
     product = product if alpha == 1 else mul_op(product, alpha)
     if beta == 0:  # PyTorch ignores the input then, NaN included
         return product
@@ -221,11 +221,11 @@ def chain_matmul(*matrices: Array) -> Array:
 # --- sums over named dimensions --------------------------------------------------------------------
 
 
-def _einsum(*xs: ndarray, subscripts: tuple[str, ...], result: str) -> Any:
+def _einsum(*xs: ndarray, subscripts: tuple[str, ...], result: str) -> ndarray:
     return np.einsum(f"{','.join(subscripts)}->{result}", *xs, optimize=len(xs) > 1)
 
 
-def _einsum_transpose(i: int, g: Any, *xs: Any, subscripts: tuple[str, ...], result: str) -> Any:
+def _einsum_transpose(i: int, g: Array, *xs: Array, subscripts: tuple[str, ...], result: str) -> Array:
     own = subscripts[i]
     others = [k for k in range(len(subscripts)) if k != i]
     known = set(result).union(*[subscripts[k] for k in others])
@@ -249,7 +249,7 @@ einsum_op = Multilinear(
 
 
 @public
-def einsum(equation: str, *operands: Any) -> Array:
+def einsum(equation: str, *operands: Array) -> Array:
     """Sums of products by Einstein's convention, e.g. ``einsum("bij,bjk->bik", a, b)``.
 
     Raises ValueError for an equation that does not fit the operands.
@@ -322,12 +322,12 @@ def _without_repeats(x: Array, letters: str) -> tuple[Array, str]:
 
 
 @implements(np.einsum)
-def _np_einsum(equation: str, *operands: Any, **_: Any) -> Any:
+def _np_einsum(equation: str, *operands: Array, **_: object) -> Array:
     return einsum(equation, *operands)
 
 
 @public
-def tensordot(a: Array, b: Array, dims: Any = 2) -> Array:
+def tensordot(a: ArrayT, b: Array, dims: int | Sequence[Sequence[int]] = 2) -> ArrayT:
     """Sums over the last `dims` dimensions of a and the first of b, or over ``dims=(those of a, those of b)``."""
     na, nb = np.ndim(unwrap(a)), np.ndim(unwrap(b))
     if isinstance(dims, (int, np.integer)):
@@ -359,7 +359,7 @@ implements(np.outer)(lambda a, b: outer(reshape(a, (-1,)), reshape(b, (-1,))))
 
 
 @implements(np.dot)
-def _np_dot(a: Any, b: Any) -> Any:
+def _np_dot(a: Array, b: Array) -> Array:
     na, nb = np.ndim(unwrap(a)), np.ndim(unwrap(b))
     if na == 0 or nb == 0:
         return mul_op(a, b)

@@ -8,8 +8,6 @@ probabilities that may be 0.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tinygrad_cnn import kernels
@@ -29,13 +27,13 @@ cross_entropy_rows = General(
 )  # fmt: skip
 
 
-def _pick(x: Any, *, target: Any, ignore_index: int) -> Any:
+def _pick(x: np.ndarray, *, target: np.ndarray, ignore_index: int) -> np.ndarray:
     counted = target != ignore_index
     picked = np.take_along_axis(x, np.where(counted, target, 0)[:, None], axis=1)[:, 0]
     return np.where(counted, picked, x.dtype.type(0))
 
 
-def _place(g: Any, *, target: Any, ignore_index: int, classes: int) -> Any:
+def _place(g: np.ndarray, *, target: np.ndarray, ignore_index: int, classes: int) -> np.ndarray:
     out = np.zeros((len(target), classes), g.dtype)
     counted = target != ignore_index
     out[np.flatnonzero(counted), target[counted]] = g[counted]

@@ -5,14 +5,13 @@ The rules are in NumPy's own functions, which tensors answer again, so that they
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import Array, ArrayT
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import unwrap
-from tinygrad_cnn.autograd.op import General
-from tinygrad_cnn.ops.common import Array, like
+from tinygrad_cnn.autograd.op import General, Op
+from tinygrad_cnn.ops.common import like
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.elementwise import where
 from tinygrad_cnn.ops.expect import ShapeError
@@ -24,7 +23,7 @@ from tinygrad_cnn.ops.shape import broadcast_to, squeeze, unsqueeze
 ndarray = np.ndarray
 
 
-def _t(x: Any) -> Any:
+def _t(x: Array) -> Array:
     return np.swapaxes(x, -1, -2)
 
 
@@ -44,7 +43,7 @@ logabsdet_op = General(
 )  # fmt: skip
 
 
-def _solve_vjp(g: Any, y: Any, a: Any, _b: Any) -> Any:
+def _solve_vjp(g: Array, y: Array, a: Array, _b: Array) -> tuple[Array, Array]:
     back = np.linalg.solve(_t(a), g)
     return -np.matmul(back, _t(y)), back
 
@@ -65,7 +64,7 @@ def square(name: str, x: Array) -> tuple[int, ...]:
     return shape
 
 
-def _regular(name: str, op: Any, *inputs: Any) -> Any:
+def _regular(name: str, op: Op, *inputs: ArrayT) -> ArrayT:
     try:
         return op(*inputs)
     except np.linalg.LinAlgError as error:
@@ -73,34 +72,34 @@ def _regular(name: str, op: Any, *inputs: Any) -> Any:
 
 
 @public(method=True)
-def inverse(input: Array) -> Array:
+def inverse(input: ArrayT) -> ArrayT:
     """x⁻¹ of square matrices (…, n, n). Raises ValueError for others, and for singular ones."""
     square("inverse", input)
     return _regular("inverse", inverse_op, input)
 
 
 @public(method=True)
-def det(input: Array) -> Array:
+def det(input: ArrayT) -> ArrayT:
     """The determinants (…) of square matrices (…, n, n); its gradient needs matrices that can be inverted."""
     square("det", input)
     return det_op(input)
 
 
 @public(method=True)
-def slogdet(input: Array) -> tuple[Array, Array]:
+def slogdet(input: ArrayT) -> tuple[ArrayT, ArrayT]:
     """(sign, log |det x|) of square matrices (…, n, n), without overflow."""
     square("slogdet", input)
     return like(np.linalg.slogdet(unwrap(input))[0].astype(unwrap(input).dtype), input), logabsdet_op(input)
 
 
 @public(method=True)
-def logdet(input: Array) -> Array:
+def logdet(input: ArrayT) -> ArrayT:
     """log det x of square matrices; NaN where the determinant is negative."""
     sign, log = slogdet(input)
     return where(unwrap(sign) < 0, np.nan, log)
 
 
-def solve(A: Array, B: Array) -> Array:
+def solve(A: ArrayT, B: Array) -> ArrayT:
     """The X with A · X = B, for matrices A (…, n, n) and B (…, n, k), or vectors B.
 
     B is vectors where it has one dimension, or is (…, n) with the leading dimensions of A. Raises ValueError where
@@ -119,7 +118,7 @@ def solve(A: Array, B: Array) -> Array:
 
 
 @public(method=True)
-def matrix_power(input: Array, n: int) -> Array:
+def matrix_power(input: ArrayT, n: int) -> ArrayT:
     """x · x · … n times; negative n of the inverse, 0 gives the identity."""
     square("matrix_power", input)
     if n < 0:
@@ -127,13 +126,14 @@ def matrix_power(input: Array, n: int) -> Array:
     if n == 0:
         x = unwrap(input)
         return like(np.broadcast_to(np.eye(x.shape[-1], dtype=x.dtype), x.shape).copy(), input)
-    result = None
+    result: ArrayT | None = None
     while n:  # by the binary digits of n
         if n & 1:
             result = input if result is None else matmul(result, input)
         n >>= 1
         if n:
             input = matmul(input, input)
+    assert result is not None  # n has a digit
     return result
 
 
@@ -144,7 +144,7 @@ implements(np.linalg.matrix_power)(matrix_power)
 
 
 @public(method=True)
-def trace(input: Array) -> Array:
+def trace(input: ArrayT) -> ArrayT:
     """The sum of the diagonal."""
     return sum(diagonal(input))
 

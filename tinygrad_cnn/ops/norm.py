@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import ArrayT, Dims, DType
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import unwrap
-from tinygrad_cnn.ops.common import Array, axes_of
+from tinygrad_cnn.ops.common import axes_of
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.decompose import svdvals
 from tinygrad_cnn.ops.elementwise import cast
@@ -19,7 +20,7 @@ from tinygrad_cnn.ops.shape import movedim, reshape
 
 
 @public(method=True)
-def norm(input: Array, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Array:
+def norm(input: ArrayT, p: Any = "fro", dim: Dims = None, keepdim: bool = False, dtype: DType = None) -> ArrayT:
     """The p-norm over `dim`; 'fro' (the default) is p = 2 over all of it, 'nuc' a matrix's nuclear norm."""
     if p == "nuc":
         return matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
@@ -27,8 +28,8 @@ def norm(input: Array, p: Any = "fro", dim: Any = None, keepdim: bool = False, d
 
 
 def linalg_norm(
-    A: Array, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
-) -> Array:
+    A: ArrayT, ord: Any = None, dim: Dims = None, keepdim: bool = False, *, dtype: DType = None
+) -> ArrayT:
     """A vector norm over one dimension (or all, flattened, without `ord`); a matrix norm over two.
 
     `matrix_norm` lists the matrix norms.
@@ -42,8 +43,8 @@ def linalg_norm(
 
 
 def matrix_norm(
-    A: Array, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
-) -> Array:
+    A: ArrayT, ord: Any = "fro", dim: Dims = (-2, -1), keepdim: bool = False, *, dtype: DType = None
+) -> ArrayT:
     """A norm of the matrices in the two dimensions `dim`.
 
     'fro' is √Σ x², 1 the largest column sum and ∞ the largest row sum of absolute values, 2 the largest singular value,

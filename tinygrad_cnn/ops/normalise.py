@@ -10,17 +10,17 @@ averages are kept by `nn.functional.batch_norm`.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tinygrad_cnn import kernels
+from tinygrad_cnn.autograd.annotations import Array
 from tinygrad_cnn.autograd.op import General
 
-Grads = tuple[Any, Any, Any]
+Grads = tuple[Array | None, Array | None, Array | None]
+ndarray = np.ndarray
 
 
-def per_channel(v: Any, ndim: int) -> Any:
+def per_channel(v: Array, ndim: int) -> Array:
     """v (C,) in a shape that broadcasts against (N, C, …)."""
     return np.reshape(v, (1, -1, *(1,) * (ndim - 2)))
 
@@ -29,20 +29,22 @@ def per_channel(v: Any, ndim: int) -> Any:
 
 
 def _batch_norm(
-    x: Any, weight: Any, bias: Any, *, eps: float, mean: Any = None, var: Any = None
-) -> tuple[Any, Any, Any]:
-    if mean is None:
+    x: ndarray, weight: ndarray | None, bias: ndarray | None, *, eps: float, mean: ndarray | None = None,
+    var: ndarray | None = None,
+) -> tuple[ndarray, ndarray, ndarray]:  # fmt: skip
+    if mean is None or var is None:
         mean, var = kernels.batch_statistics(x)
     return kernels.batch_norm_forward(x, weight, bias, mean, inverse_std(var, eps)), mean, var
 
 
 def _batch_norm_vjp(
-    g: Any, _y: Any, x: Any, weight: Any, _bias: Any, *, eps: float, mean: Any, var: Any
+    g: ndarray, _y: ndarray, x: ndarray, weight: ndarray | None, _bias: ndarray, *, eps: float, mean: ndarray,
+    var: ndarray,
 ) -> Grads:
     return kernels.batch_norm_backward(g, x, weight, mean, inverse_std(var, eps))
 
 
-def _batch_norm_definition(x: Any, weight: Any, bias: Any, *, eps: float) -> Any:
+def _batch_norm_definition(x: Array, weight: Array | None, bias: Array | None, *, eps: float) -> Array:
     axes = (0, *range(2, len(x.shape)))
     return _affine(_standardize_definition(x, axes=axes, eps=eps), weight, bias)
 
@@ -58,12 +60,15 @@ batch_norm = General(
 # --- with given statistics ----------------------------------------------------------------------------
 
 
-def _fixed_norm(x: Any, weight: Any, bias: Any, *, mean: Any, var: Any, eps: float) -> Any:
+def _fixed_norm(
+    x: ndarray, weight: ndarray | None, bias: ndarray | None, *, mean: ndarray, var: ndarray, eps: float
+) -> ndarray:
     return kernels.batch_norm_forward(x, weight, bias, mean, inverse_std(var, eps))
 
 
 def _fixed_norm_vjp(
-    g: Any, _y: Any, x: Any, weight: Any, _bias: Any, *, mean: Any, var: Any, eps: float
+    g: ndarray, _y: ndarray, x: ndarray, weight: ndarray | None, _bias: ndarray, *, mean: ndarray, var: ndarray,
+    eps: float,
 ) -> Grads:
     axes = (0, *range(2, x.ndim))
     invstd = inverse_std(var, eps)
@@ -73,7 +78,9 @@ def _fixed_norm_vjp(
     return dx, np.sum(g * xhat, axis=axes), np.sum(g, axis=axes)
 
 
-def _fixed_norm_definition(x: Any, weight: Any, bias: Any, *, mean: Any, var: Any, eps: float) -> Any:
+def _fixed_norm_definition(
+    x: Array, weight: Array | None, bias: Array | None, *, mean: ndarray, var: ndarray, eps: float
+) -> Array:
     n = len(x.shape)
     return _affine((x - per_channel(mean, n)) * per_channel(inverse_std(var, eps), n), weight, bias)
 
@@ -89,7 +96,7 @@ fixed_norm = General(
 # --- over any axes ------------------------------------------------------------------------------------
 
 
-def _standardize(x: Any, *, axes: tuple[int, ...], eps: float) -> Any:
+def _standardize(x: ndarray, *, axes: tuple[int, ...], eps: float) -> ndarray:
     wide = x.astype(np.float32) if x.dtype == np.float16 else x
     centred = wide - wide.mean(axis=axes, keepdims=True)
     var = np.mean(centred * centred, axis=axes, keepdims=True)
@@ -97,14 +104,14 @@ def _standardize(x: Any, *, axes: tuple[int, ...], eps: float) -> Any:
     return centred.astype(x.dtype, copy=False)
 
 
-def _standardize_vjp(g: Any, y: Any, x: Any, *, axes: tuple[int, ...], eps: float) -> tuple[Any]:
+def _standardize_vjp(g: ndarray, y: ndarray, x: ndarray, *, axes: tuple[int, ...], eps: float) -> tuple[ndarray]:
     wide = x.astype(np.float32) if x.dtype == np.float16 else x
     invstd = 1 / np.sqrt(wide.var(axis=axes, keepdims=True) + eps)
     inner = g - g.mean(axis=axes, keepdims=True) - y * np.mean(g * y, axis=axes, keepdims=True)
     return (inner * invstd,)
 
 
-def _standardize_definition(x: Any, *, axes: tuple[int, ...], eps: float) -> Any:
+def _standardize_definition(x: Array, *, axes: tuple[int, ...], eps: float) -> Array:
     centred = x - np.mean(x, axis=axes, keepdims=True)
     return centred / np.sqrt(np.mean(centred * centred, axis=axes, keepdims=True) + eps)
 
@@ -116,14 +123,14 @@ standardize = General(
 )  # fmt: skip
 
 
-def _affine(xhat: Any, weight: Any, bias: Any) -> Any:
+def _affine(xhat: Array, weight: Array | None, bias: Array | None) -> Array:
     n = len(xhat.shape)
     if weight is not None:
         xhat = xhat * per_channel(weight, n)
     return xhat if bias is None else xhat + per_channel(bias, n)
 
 
-def inverse_std(var: Any, eps: float) -> Any:
+def inverse_std(var: ndarray, eps: float) -> ndarray:
     return 1 / np.sqrt(var + var.dtype.type(eps))
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import Array, ArrayT, DType, Operand
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import Handle, unwrap
 from tinygrad_cnn.autograd.op import General, Multilinear
-from tinygrad_cnn.ops.common import Array, axis_of, is_floating, like
+from tinygrad_cnn.ops.common import axis_of, is_floating, like
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.elementwise import cast, where
 from tinygrad_cnn.ops.expect import ShapeError
@@ -24,7 +25,7 @@ from tinygrad_cnn.ops.shape import cat, expand, movedim, ravel, reshape, squeeze
 ndarray = np.ndarray
 
 
-def _accumulate(ufunc: np.ufunc, x: ndarray, axis: int) -> Any:
+def _accumulate(ufunc: np.ufunc, x: ndarray, axis: int) -> ndarray:
     if not x.ndim:
         return x.copy()
     if x.dtype == np.float16:  # the running total has float32's digits
@@ -32,14 +33,14 @@ def _accumulate(ufunc: np.ufunc, x: ndarray, axis: int) -> Any:
     return ufunc.accumulate(x, axis=axis)
 
 
-def _cumsum(x: ndarray, axis: int) -> Any:
+def _cumsum(x: ndarray, axis: int) -> Array:
     x = np.asarray(x)
     if x.dtype.kind in "biu":
         x = x.astype(np.int64)
     return _accumulate(np.add, x, axis)
 
 
-def _from_behind(g: Any, _x: Any, axis: int) -> Any:
+def _from_behind(g: Array, _x: Array, axis: int) -> Array:
     """Every entry went into all later totals."""
     if not len(g.shape):
         return g
@@ -52,20 +53,20 @@ cumsum_op: Multilinear = Multilinear(
 
 
 @public(method=True, in_place=True, out=True)
-def cumsum(input: Array, dim: int, *, dtype: Any = None) -> Array:
+def cumsum(input: ArrayT, dim: int, *, dtype: DType = None) -> ArrayT:
     """Running sums along `dim`; integers add up as int64."""
     input = input if dtype is None else cast(input, dtype)
     return cumsum_op(input, axis=axis_of(dim, np.ndim(unwrap(input))))
 
 
-def _cumprod(x: ndarray, axis: int) -> Any:
+def _cumprod(x: ndarray, axis: int) -> Array:
     x = np.asarray(x)
     if x.dtype.kind in "biu":
         x = x.astype(np.int64)
     return _accumulate(np.multiply, x, axis)
 
 
-def _cumprod_vjp(g: ndarray, _y: Any, x: ndarray, axis: int) -> Any:
+def _cumprod_vjp(g: ndarray, _y: Array, x: ndarray, axis: int) -> Array:
     """Horner's scheme from behind, r_k = g_k + x_{k+1} r_{k+1}, times the product of all before: no division."""
     if not x.ndim or not x.size:
         return g
@@ -78,7 +79,7 @@ def _cumprod_vjp(g: ndarray, _y: Any, x: ndarray, axis: int) -> Any:
     return np.moveaxis(before * rest, 0, axis)
 
 
-def _cumprod_definition(x: Any, axis: int) -> Any:
+def _cumprod_definition(x: Array, axis: int) -> Array:
     if not len(x.shape) or not x.shape[axis]:
         return x * 1
     lead = (slice(None),) * axis
@@ -99,13 +100,13 @@ cumprod_op = General(
 
 
 @public(method=True, in_place=True)
-def cumprod(input: Array, dim: int, *, dtype: Any = None) -> Array:
+def cumprod(input: ArrayT, dim: int, *, dtype: DType = None) -> ArrayT:
     """Running products along `dim`."""
     input = input if dtype is None else cast(input, dtype)
     return cumprod_op(input, axis=axis_of(dim, np.ndim(unwrap(input))))
 
 
-def _running(input: Array, dim: int, better: Any) -> values_indices:
+def _running(input: Array, dim: int, better: np.ufunc) -> values_indices:
     x = unwrap(input)
     axis = axis_of(dim, np.ndim(x))
     if not np.ndim(x):
@@ -133,7 +134,7 @@ def cummin(input: Array, dim: int) -> values_indices:
 
 
 @public(method=True)
-def argsort(input: Array, dim: int = -1, descending: bool = False, stable: bool = True) -> Array:
+def argsort(input: ArrayT, dim: int = -1, descending: bool = False, stable: bool = True) -> ArrayT:
     """The indices that sort along `dim`; equal values keep their order."""
     x = unwrap(input)
     dim = axis_of(dim, np.ndim(x))
@@ -154,7 +155,7 @@ def sort(input: Array, dim: int = -1, descending: bool = False, stable: bool = T
 
 
 @public(method=True)
-def msort(input: Array) -> Array:
+def msort(input: ArrayT) -> ArrayT:
     """Sorted along dimension 0."""
     return sort(input, 0).values
 
@@ -226,8 +227,8 @@ def median(input: Array, dim: int | None = None, keepdim: bool = False) -> Any:
 
 @public(method=True)
 def quantile(
-    input: Array, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
-) -> Array:
+    input: ArrayT, q: Operand, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
+) -> ArrayT:
     """The values below which a share `q` (a number, or several in 1-d) of the entries lies, along `dim` or of all.
 
     Between two entries `interpolation` is linear, lower, higher, nearest or midpoint. Several q give a first
@@ -239,13 +240,13 @@ def quantile(
 
 @public(method=True)
 def nanquantile(
-    input: Array, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
-) -> Array:
+    input: ArrayT, q: Operand, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
+) -> ArrayT:
     """`quantile` of the entries that are not NaN; NaN where there are none."""
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation)
 
 
-def _quantile(name: str, input: Array, q: Any, dim: int | None, keepdim: bool, interpolation: str) -> Array:
+def _quantile(name: str, input: ArrayT, q: Operand, dim: int | None, keepdim: bool, interpolation: str) -> ArrayT:
     shares = np.asarray(unwrap(q), np.float64)
     if not ((shares >= 0) & (shares <= 1)).all() or shares.ndim > 1:
         raise ShapeError(f"{name} expected q between 0 and 1, a number or 1-d, got {q}")
@@ -269,7 +270,7 @@ def _quantile(name: str, input: Array, q: Any, dim: int | None, keepdim: bool, i
     parts = {
         "lower": 0 * places, "higher": low < places, "midpoint": (low < places) / 2, "nearest": np.rint(places) - low,
     }  # fmt: skip
-    part: Any = np.asarray(parts.get(interpolation, places - low), values.dtype)
+    part: Array = np.asarray(parts.get(interpolation, places - low), values.dtype)
     if interpolation == "linear" and isinstance(q, Handle) and q.node is not None:
         part = cast(reshape(q, (-1,)) * (count - 1) - low, values.dtype)
     # From the nearer end, so that an infinite one at the other side counts only where it has a share.
@@ -285,8 +286,8 @@ def _quantile(name: str, input: Array, q: Any, dim: int | None, keepdim: bool, i
 
 @public(method=True)
 def diff(
-    input: Array, n: int = 1, dim: int = -1, prepend: Array | None = None, append: Array | None = None
-) -> Array:
+    input: ArrayT, n: int = 1, dim: int = -1, prepend: Array | None = None, append: Array | None = None
+) -> ArrayT:
     """Differences of neighbours along `dim`, n times, of `prepend`, `input` and `append` one after the other."""
     if not np.ndim(unwrap(input)):
         raise ShapeError("diff expected a tensor of at least one dimension, got a 0-d tensor")
@@ -342,13 +343,13 @@ def unique_consecutive(
 
 
 @public
-def isin(elements: Array, test_elements: Array, *, invert: bool = False) -> Array:
+def isin(elements: ArrayT, test_elements: Array, *, invert: bool = False) -> ArrayT:
     """Whether each entry is among `test_elements`."""
     return like(np.isin(unwrap(elements), unwrap(test_elements), invert=invert), elements, test_elements)
 
 
 @public
-def bucketize(input: Array, boundaries: Array, *, out_int32: bool = False, right: bool = False) -> Array:
+def bucketize(input: ArrayT, boundaries: Array, *, out_int32: bool = False, right: bool = False) -> ArrayT:
     """Into which interval between sorted boundaries each value falls."""
     if np.ndim(unwrap(boundaries)) != 1:
         raise ShapeError(f"bucketize expected boundaries of one dimension, got shape {np.shape(unwrap(boundaries))}")
@@ -356,7 +357,7 @@ def bucketize(input: Array, boundaries: Array, *, out_int32: bool = False, right
 
 
 @public(method=True)
-def bincount(input: Array, weights: Array | None = None, minlength: int = 0) -> Array:
+def bincount(input: ArrayT, weights: Array | None = None, minlength: int = 0) -> ArrayT:
     """How often each number from 0 on occurs."""
     if weights is None:
         return like(np.bincount(unwrap(input), minlength=minlength), input)
@@ -367,9 +368,9 @@ def bincount(input: Array, weights: Array | None = None, minlength: int = 0) -> 
 
 @public
 def searchsorted(
-    sorted_sequence: Array, input: Array, *, out_int32: bool = False, right: bool = False, side: str | None = None,
+    sorted_sequence: ArrayT, input: Array, *, out_int32: bool = False, right: bool = False, side: str | None = None,
     sorter: Array | None = None,
-) -> Array:  # fmt: skip
+) -> ArrayT:  # fmt: skip
     """Where each value would be put into a sorted sequence: one of 1 dimension, or one for each row of values.
 
     `side="right"` is `right=True`; `sorter` holds the indices that sort the sequence along its last dimension.
@@ -400,7 +401,7 @@ def searchsorted(
 
 
 @public(method=True)
-def histc(input: Array, bins: int = 100, min: float = 0, max: float = 0) -> Array:
+def histc(input: ArrayT, bins: int = 100, min: float = 0, max: float = 0) -> ArrayT:
     """How many values fall into each of `bins` equal intervals of [min, max] (of the data's, when both are 0)."""
     x = np.asarray(unwrap(input))
     low, high = (float(x.min()), float(x.max())) if min == max == 0 and x.size else (min, max)

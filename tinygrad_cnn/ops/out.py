@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tinygrad_cnn.autograd import modes, versions
+from tinygrad_cnn.autograd.annotations import AnyFunction
 from tinygrad_cnn.autograd.handle import Handle
 
 
-def with_out(function: Callable[..., Any]) -> Callable[..., Any]:
+def with_out(function: AnyFunction) -> AnyFunction:
     """`function` with a further keyword `out`.
 
     An `out` of another shape is given the result's, as in PyTorch. Raises RuntimeError when gradients would be
@@ -20,14 +20,14 @@ def with_out(function: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @functools.wraps(function)
-    def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+    def call(*args: Any, out: object | None = None, **kwargs: Any) -> Any:
         result = function(*args, **kwargs)
         return result if out is None else _write(function.__name__, result, out)
 
     return call
 
 
-def _write(name: str, result: Any, out: Any) -> Any:
+def _write(name: str, result: Any, out: object) -> Any:
     if not isinstance(out, Handle):
         raise TypeError(f"{name}(out=…) expected a tensor, got {type(out).__name__}")
     live = isinstance(result, Handle) and result.node is not None

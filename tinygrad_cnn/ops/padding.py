@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from tinygrad_cnn.autograd.annotations import Array, ArrayT
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import Handle, unwrap
 from tinygrad_cnn.autograd.op import Multilinear
-from tinygrad_cnn.ops.common import Array
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.index import getitem, take_op
@@ -37,7 +37,7 @@ pad_op = Multilinear(
 
 
 @public(top_level=False, method=True)
-def pad(input: Array, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Array:
+def pad(input: ArrayT, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> ArrayT:
     """Padded at the ends of the last dimensions; `pad` counts (low, high) pairs from the last dimension back.
 
     `mode`: constant (negative numbers crop), reflect, replicate or circular. Raises ValueError for a list of
@@ -70,7 +70,7 @@ def _check_crop(shape: Sequence[int], pairs: list[tuple[int, int]]) -> None:
         raise ShapeError(f"pad cannot crop more than there is: shape {tuple(shape)}, padding {pairs}")
 
 
-def _pad_constant(input: Array, shape: Sequence[int], pairs: list[tuple[int, int]], value: float) -> Array:
+def _pad_constant(input: ArrayT, shape: Sequence[int], pairs: list[tuple[int, int]], value: float) -> ArrayT:
     _check_crop(shape, pairs)
     if any(low < 0 or high < 0 for low, high in pairs):
         cut = tuple([slice(max(-low, 0), n - max(-high, 0)) for n, (low, high) in zip(shape, pairs)])
@@ -117,7 +117,7 @@ _SOURCES = {"reflect": _reflected, "replicate": _replicated, "circular": _circle
 
 
 @implements(np.pad)
-def _np_pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> Any:
+def _np_pad(array: Array, pad_width: npt.ArrayLike, mode: str = "constant", constant_values: float = 0) -> Array:
     pairs = np.broadcast_to(np.asarray(pad_width), (np.ndim(unwrap(array)), 2))
     flat = [int(n) for low_high in reversed(pairs.tolist()) for n in low_high]
     names = {"edge": "replicate", "wrap": "circular"}

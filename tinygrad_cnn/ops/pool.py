@@ -7,10 +7,9 @@ two are one small matrix per spatial dimension (`resample`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import product
+from collections.abc import Callable
 from math import prod
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -19,11 +18,12 @@ from tinygrad_cnn.autograd.op import Multilinear
 from tinygrad_cnn.ops import pooled
 
 Ints = tuple[int, ...]
+ndarray = np.ndarray
 
 # --- choosing ---------------------------------------------------------------------------------------
 
 
-def _max_pool(x: Any, *, indices: Any = None, **geometry: Any) -> tuple[Any, Any]:
+def _max_pool(x: ndarray, *, indices: ndarray | None = None, **geometry: Any) -> tuple[ndarray, ndarray]:
     if indices is not None:
         return kernels.take_windows(x, indices), indices
     return kernels.max_pool(x, **geometry)
@@ -39,17 +39,17 @@ max_pool = Multilinear(
 )  # fmt: skip
 
 
-def _adaptive_max_pool(x: Any, *, size: Ints, indices: Any = None) -> tuple[Any, Any]:
+def _adaptive_max_pool(x: ndarray, *, size: Ints, indices: ndarray | None = None) -> tuple[ndarray, ndarray]:
     if indices is None:
         indices = np.empty((*x.shape[:2], *size), np.int32)
         spatial = x.shape[2:]
         cells = [adaptive_windows(n, m) for n, m in zip(spatial, size, strict=True)]
-        for at in product(*map(range, size)):
-            low, high = zip(*(window[i] for window, i in zip(cells, at, strict=True)), strict=True)
-            part = x[(slice(None), slice(None), *map(slice, low, high))]
+        for at in np.ndindex(*size):
+            windows = [window[i] for window, i in zip(cells, at, strict=True)]
+            part = x[:, :, *[slice(low, high) for low, high in windows]]
             best = np.unravel_index(part.reshape(*x.shape[:2], prod(part.shape[2:])).argmax(axis=2), part.shape[2:])
-            inside = [b + lo for b, lo in zip(best, low, strict=True)]
-            indices[(slice(None), slice(None), *at)] = np.ravel_multi_index(inside, spatial)
+            inside = [b + low for b, (low, _high) in zip(best, windows, strict=True)]
+            indices[:, :, *at] = np.ravel_multi_index(inside, spatial)
     return kernels.take_windows(x, indices), indices
 
 
@@ -79,7 +79,7 @@ scatter_windows: Multilinear = Multilinear(
 )  # fmt: skip
 
 
-def _max_unpool(x: Any, *, indices: Any, shape: Ints) -> Any:
+def _max_unpool(x: ndarray, *, indices: ndarray, shape: Ints) -> ndarray:
     # Written, not added: where windows overlapped and chose the same position, the last one wins (as in PyTorch).
     plane = int(np.prod(shape[2:], dtype=np.int64))
     if indices.size and not 0 <= indices.min() <= indices.max() < plane:
@@ -99,6 +99,9 @@ max_unpool = Multilinear(
     doc="The partial inverse of `max_pool`: x goes back to where the maxima were.",
 )  # fmt: skip
 
+#: One matrix per trailing dimension; None leaves it as it is.
+Matrices: TypeAlias = tuple[ndarray | None, ...]
+
 # --- averaging --------------------------------------------------------------------------------------
 
 avg_pool = Multilinear(
@@ -115,7 +118,7 @@ avg_pool_input: Multilinear = Multilinear(
 )  # fmt: skip
 
 
-def _resample(x: Any, *, matrices: Sequence[Any]) -> Any:
+def _resample(x: ndarray, *, matrices: Matrices) -> ndarray:
     spatial = len(matrices)
     for k, matrix in enumerate(matrices):
         if matrix is not None:
@@ -141,7 +144,7 @@ def _weighted(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return y
 
 
-def _transposed(matrices: Sequence[Any]) -> tuple[Any, ...]:
+def _transposed(matrices: Matrices) -> Matrices:
     return tuple(None if matrix is None else matrix.T for matrix in matrices)
 
 
@@ -153,14 +156,14 @@ resample: Multilinear = Multilinear(
 )  # fmt: skip
 
 
-def _repeat(x: Any, *, factors: Ints) -> Any:
+def _repeat(x: ndarray, *, factors: Ints) -> ndarray:
     for k, factor in enumerate(factors):
         if factor != 1:
             x = np.repeat(x, factor, axis=x.ndim - len(factors) + k)
     return x
 
 
-def _block_sum(x: Any, *, factors: Ints) -> Any:
+def _block_sum(x: ndarray, *, factors: Ints) -> ndarray:
     lead = x.ndim - len(factors)
     blocks: list[int] = []
     for n, factor in zip(x.shape[lead:], factors, strict=True):
@@ -242,11 +245,11 @@ def _stretched_filter(n: int, m: int, step: float, mode: str) -> np.ndarray:
     return weights / weights.sum(1, keepdims=True)
 
 
-def linear_weights(t: Any) -> list[tuple[int, Any]]:
+def linear_weights(t: ndarray) -> list[tuple[int, ndarray]]:
     return [(0, 1 - t), (1, t)]
 
 
-def cubic_weights(t: Any, a: float = -0.75) -> list[tuple[int, Any]]:
+def cubic_weights(t: ndarray, a: float = -0.75) -> list[tuple[int, ndarray]]:
     """Keys' cubic convolution (1981) with a = -0.75, as PyTorch and OpenCV use it."""
     near = lambda s: ((a + 2) * s - (a + 3)) * s * s + 1
     far = lambda s: ((a * s - 5 * a) * s + 8 * a) * s - 4 * a

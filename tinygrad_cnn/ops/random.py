@@ -10,16 +10,16 @@ import json
 import math
 import os
 import threading
-from typing import Any
 
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
-from tinygrad_cnn.autograd.handle import unwrap, wrap
+from tinygrad_cnn.autograd.annotations import Array, DType, Operand, Sizes, Tensor
+from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.ops.common import sizes
 from tinygrad_cnn.ops.creation import finish, shape_from
 from tinygrad_cnn.ops.declare import public
-from tinygrad_cnn.ops.device import check_device
+from tinygrad_cnn.ops.device import Device, check_device
 from tinygrad_cnn.ops.inplace import replace_by
 from tinygrad_cnn.ops.special import erfinv_array
 
@@ -32,7 +32,7 @@ class Generator:
     `numpy` is the underlying np.random.Generator; hold `lock` while drawing from it directly.
     """
 
-    def __init__(self, device: Any = "cpu") -> None:
+    def __init__(self, device: Device = "cpu") -> None:
         check_device(device)
         self.device = check_device(device)
         self.lock = threading.RLock()
@@ -54,13 +54,13 @@ class Generator:
         """The seed it was last started from."""
         return self._seed
 
-    def get_state(self) -> Any:
+    def get_state(self) -> Tensor:
         """The state as a uint8 tensor, for `set_state`."""
         with self.lock:
             text = json.dumps({"seed": self._seed, "state": self.numpy.bit_generator.state})
         return wrap(np.frombuffer(text.encode(), dtype=np.uint8).copy())
 
-    def set_state(self, new_state: Any) -> Generator:
+    def set_state(self, new_state: Array) -> Generator:
         """Go on from a state that `get_state` gave. Raises ValueError for anything else."""
         try:
             found = json.loads(np.asarray(unwrap(new_state), dtype=np.uint8).tobytes())
@@ -157,13 +157,13 @@ def initial_seed() -> int:
 
 
 @public
-def get_rng_state() -> Any:
+def get_rng_state() -> Tensor:
     """The default generator's state as a uint8 tensor."""
     return default_generator.get_state()
 
 
 @public
-def set_rng_state(new_state: Any) -> None:
+def set_rng_state(new_state: Array) -> None:
     """Put the default generator into a state that `get_rng_state` gave."""
     default_generator.set_state(new_state)
 
@@ -171,7 +171,7 @@ def set_rng_state(new_state: Any) -> None:
 class fork_rng:
     """Inside, draw as one likes; behind, the default generator goes on as if nothing was drawn."""
 
-    def __init__(self, devices: Any = None, enabled: bool = True) -> None:
+    def __init__(self, devices: object = None, enabled: bool = True) -> None:
         self.enabled = enabled
 
     def __enter__(self) -> None:
@@ -185,13 +185,13 @@ class fork_rng:
 # --- arrays: what other rooms draw -----------------------------------------------------------------
 
 
-def _narrow(dtype: Any) -> Any:
+def _narrow(dtype: DType) -> type[np.floating]:
     """The dtype NumPy draws in: it knows float32 and float64."""
     return np.float32 if np.dtype(dtype).itemsize <= 4 else np.float64
 
 
 def uniform_array(
-    shape: Any, dtype: Any = None, low: float = 0.0, high: float = 1.0, generator: Generator | None = None
+    shape: Sizes, dtype: DType = None, low: float = 0.0, high: float = 1.0, generator: Generator | None = None
 ) -> ndarray:
     """Uniform numbers of [low, high) as an array."""
     dtype = np.dtype(dtype or modes.get_default_dtype())
@@ -204,7 +204,7 @@ def uniform_array(
 
 
 def normal_array(
-    shape: Any, dtype: Any = None, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
+    shape: Sizes, dtype: DType = None, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
 ) -> ndarray:
     """Normal numbers as an array."""
     dtype = np.dtype(dtype or modes.get_default_dtype())
@@ -228,27 +228,27 @@ def permutation_array(n: int, generator: Generator | None = None) -> ndarray:
 
 @public
 def rand(
-    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
-    **_layout: Any,
-) -> Any:  # fmt: skip
+    *size: Sizes, generator: Generator | None = None, dtype: DType = None, device: Device = None,
+    requires_grad: bool = False, **_layout: object,
+) -> Tensor:  # fmt: skip
     """Uniform numbers of [0, 1)."""
     return finish(uniform_array(shape_from(size, _layout), dtype, generator=generator), device, requires_grad)
 
 
 @public
 def randn(
-    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
-    **_layout: Any,
-) -> Any:  # fmt: skip
+    *size: Sizes, generator: Generator | None = None, dtype: DType = None, device: Device = None,
+    requires_grad: bool = False, **_layout: object,
+) -> Tensor:  # fmt: skip
     """Standard normal numbers."""
     return finish(normal_array(shape_from(size, _layout), dtype, generator=generator), device, requires_grad)
 
 
 @public
 def randint(
-    low: int = 0, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = None,
-    device: Any = None, requires_grad: bool = False,
-) -> Any:  # fmt: skip
+    low: int = 0, high: int | Sizes | None = None, size: Sizes | None = None, *, generator: Generator | None = None,
+    dtype: DType = None, device: Device = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Integers of [low, high), or of [0, high) as ``randint(high, size)`` or ``randint(high=…, size=…)``."""
     if size is None:
         low, high, size = 0, low, high
@@ -265,20 +265,20 @@ def randint(
 
 
 @public
-def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Any:
+def randperm(n: int, *, generator: Generator | None = None, dtype: DType = None, device: Device = None) -> Tensor:
     """0 to n - 1 in random order."""
     return finish(permutation_array(int(n), generator).astype(dtype or np.int64, copy=False), device, False)
 
 
 @public
 def rand_like(
-    input: Any,
+    input: Array,
     *,
     generator: Generator | None = None,
-    dtype: Any = None,
+    dtype: DType = None,
     requires_grad: bool = False,
-    **_: Any,
-) -> Any:
+    **_: object,
+) -> Tensor:
     """Uniform numbers of [0, 1) in the same shape and dtype."""
     array = unwrap(input)
     return finish(uniform_array(array.shape, dtype or array.dtype, generator=generator), None, requires_grad)
@@ -286,13 +286,13 @@ def rand_like(
 
 @public
 def randn_like(
-    input: Any,
+    input: Array,
     *,
     generator: Generator | None = None,
-    dtype: Any = None,
+    dtype: DType = None,
     requires_grad: bool = False,
-    **_: Any,
-) -> Any:
+    **_: object,
+) -> Tensor:
     """Standard normal numbers in the same shape and dtype."""
     array = unwrap(input)
     return finish(normal_array(array.shape, dtype or array.dtype, generator=generator), None, requires_grad)
@@ -300,8 +300,8 @@ def randn_like(
 
 @public
 def randint_like(
-    input: Any, low: int, high: int | None = None, *, generator: Generator | None = None, dtype: Any = None
-) -> Any:
+    input: Array, low: int, high: int | None = None, *, generator: Generator | None = None, dtype: DType = None
+) -> Tensor:
     """Integers of [low, high) in the same shape and dtype."""
     array = unwrap(input)
     if high is None:
@@ -311,13 +311,13 @@ def randint_like(
 
 @public
 def normal(
-    mean: Any = 0.0,
-    std: Any = 1.0,
-    size: Any = None,
+    mean: Operand = 0.0,
+    std: Operand = 1.0,
+    size: Sizes | None = None,
     *,
     generator: Generator | None = None,
-    dtype: Any = None,
-) -> Any:
+    dtype: DType = None,
+) -> Tensor:
     """Normal numbers; mean and std are numbers (with `size`) or tensors that broadcast."""
     m, s = unwrap(mean), unwrap(std)
     if np.any(np.less(s, 0)):
@@ -330,7 +330,7 @@ def normal(
 
 
 @public(method=True)
-def bernoulli(input: Any, p: float | None = None, *, generator: Generator | None = None) -> Any:
+def bernoulli(input: Array, p: float | None = None, *, generator: Generator | None = None) -> Tensor:
     """1 with the probability each entry states (or `p` everywhere), else 0."""
     probabilities = unwrap(input)
     u = uniform_array(probabilities.shape, np.float64, generator=generator)
@@ -342,8 +342,8 @@ def bernoulli(input: Any, p: float | None = None, *, generator: Generator | None
 
 @public(method=True)
 def multinomial(
-    input: Any, num_samples: int, replacement: bool = False, *, generator: Generator | None = None
-) -> Any:
+    input: Array, num_samples: int, replacement: bool = False, *, generator: Generator | None = None
+) -> Tensor:
     """Positions drawn with probabilities proportional to each row (1-d or 2-d); int64.
 
     Raises ValueError for negative or all-zero weights, and for more samples than non-zero weights without
@@ -385,33 +385,33 @@ def multinomial(
 
 
 @public(top_level=False, method=True)
-def uniform_(self: Any, a: float = 0.0, b: float = 1.0, *, generator: Generator | None = None) -> Any:
+def uniform_(self: Handle, a: float = 0.0, b: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Filled with uniform numbers of [a, b)."""
     return replace_by(self, uniform_array(self.array.shape, self.array.dtype, a, b, generator), "uniform_")
 
 
 @public(top_level=False, method=True)
-def normal_(self: Any, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Any:
+def normal_(self: Handle, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Filled with normal numbers."""
     return replace_by(self, normal_array(self.array.shape, self.array.dtype, mean, std, generator), "normal_")
 
 
 @public(top_level=False, method=True)
-def bernoulli_(self: Any, p: Any = 0.5, *, generator: Generator | None = None) -> Any:
+def bernoulli_(self: Handle, p: Operand = 0.5, *, generator: Generator | None = None) -> Tensor:
     """Filled with 1 (probability p) and 0."""
     u = uniform_array(self.array.shape, np.float64, generator=generator)
     return replace_by(self, (u < unwrap(p)).astype(self.array.dtype), "bernoulli_")
 
 
 @public(top_level=False, method=True)
-def exponential_(self: Any, lambd: float = 1.0, *, generator: Generator | None = None) -> Any:
+def exponential_(self: Handle, lambd: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Filled with exponentially distributed numbers of rate `lambd`."""
     u = uniform_array(self.array.shape, np.float64, generator=generator)
     return replace_by(self, (-np.log1p(-u) / lambd).astype(self.array.dtype), "exponential_")
 
 
 @public(top_level=False, method=True)
-def random_(self: Any, low: int = 0, high: int | None = None, *, generator: Generator | None = None) -> Any:
+def random_(self: Handle, low: int = 0, high: int | None = None, *, generator: Generator | None = None) -> Tensor:
     """Filled with integers of [low, high), or of [0, low)."""
     if high is None:
         low, high = 0, low or _largest_integer(self.array.dtype)
@@ -428,7 +428,7 @@ def _largest_integer(dtype: np.dtype) -> int:
 
 
 def trunc_normal_array(
-    shape: Any, dtype: Any, mean: float, std: float, a: float, b: float, generator: Generator | None = None
+    shape: Sizes, dtype: DType, mean: float, std: float, a: float, b: float, generator: Generator | None = None
 ) -> ndarray:
     """Normal numbers that fall into [a, b], by inverting the distribution function."""
     low, high = (math.erf((edge - mean) / (std * math.sqrt(2))) for edge in (a, b))

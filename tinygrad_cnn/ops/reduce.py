@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import AnyFunction, Array, ArrayT, Axes, Dims, DType
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.op import Elementwise, General, Multilinear
 from tinygrad_cnn.ops.common import (
-    Array,
     as_float,
-    both_names,
     is_floating,
     kept_shape,
     like,
+    numpy_names,
     reduced_axes,
     refuse_options,
     spread,
@@ -28,6 +28,7 @@ from tinygrad_cnn.ops.common import (
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.elementwise import abs, cast, in_float32, where
 from tinygrad_cnn.ops.extreme import amax, amin
+from tinygrad_cnn.ops.shape import reshape
 
 ndarray = np.ndarray
 #: The sum of an array over axes: what np.sum calls, without its detour through Python.
@@ -37,7 +38,7 @@ _total: Callable[..., Any] = np.add.reduce
 # --- sum, mean, prod -------------------------------------------------------------------------------
 
 
-def _sum(x: ndarray, axis: Any, keepdims: bool) -> Any:
+def _sum(x: ndarray, axis: Axes, keepdims: bool) -> Array:
     x = np.asarray(x)
     if x.dtype.kind in "biu":
         return _total(x, axis=axis, keepdims=keepdims, dtype=np.int64)
@@ -53,7 +54,7 @@ def _count(shape: tuple[int, ...], axis: tuple[int, ...] | None) -> int:
     return count
 
 
-def _mean(x: ndarray, axis: Any, keepdims: bool) -> Any:
+def _mean(x: ndarray, axis: Axes, keepdims: bool) -> Array | np.floating:
     x = np.asarray(x)
     if x.dtype == np.float16:
         return np.mean(x, axis=axis, keepdims=keepdims, dtype=np.float32).astype(np.float16)
@@ -70,36 +71,18 @@ mean_op = Multilinear(
 
 
 @public(method=True, out=True)
-def sum(
-    input: Array,
-    dim: Any = None,
-    keepdim: bool = False,
-    *,
-    dtype: Any = None,
-    axis: Any = None,
-    keepdims: Any = None,
-) -> Array:
+@numpy_names
+def sum(input: ArrayT, dim: Dims = None, keepdim: bool = False, *, dtype: DType = None) -> ArrayT:
     """The sum over `dim` (a number, several, or None for all); integers and booleans add up as int64."""
-    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
     if dtype is not None:
         input = cast(input, dtype)
-    if dim is None and not keepdim:
-        return sum_op(input, axis=None, keepdims=False)
     return sum_op(input, axis=reduced_axes(input, dim), keepdims=keepdim)
 
 
 @public(method=True, out=True)
-def mean(
-    input: Array,
-    dim: Any = None,
-    keepdim: bool = False,
-    *,
-    dtype: Any = None,
-    axis: Any = None,
-    keepdims: Any = None,
-) -> Array:
+@numpy_names
+def mean(input: ArrayT, dim: Dims = None, keepdim: bool = False, *, dtype: DType = None) -> ArrayT:
     """The mean over `dim`. Raises TypeError for integers: give dtype=float32 or convert, as in PyTorch."""
-    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
     if dtype is not None:
         input = cast(input, dtype)
     if not is_floating(input):
@@ -107,36 +90,34 @@ def mean(
             f"mean expected a floating dtype, got {getattr(input, 'dtype', type(input).__name__)}; "
             "convert first: x.float().mean()"
         )
-    if dim is None and not keepdim:
-        return mean_op(input, axis=None, keepdims=False)
     return mean_op(input, axis=reduced_axes(input, dim), keepdims=keepdim)
 
 
 @public(method=True)
-def nansum(input: Array, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Array:
+def nansum(input: ArrayT, dim: Dims = None, keepdim: bool = False, *, dtype: DType = None) -> ArrayT:
     """The sum that counts NaN as 0."""
     return sum(where(np.isnan(unwrap(input)), 0, input), dim, keepdim, dtype=dtype)
 
 
 @public(method=True)
-def nanmean(input: Array, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Array:
+def nanmean(input: ArrayT, dim: Dims = None, keepdim: bool = False, *, dtype: DType = None) -> ArrayT:
     """The mean over the entries that are not NaN."""
     present = like(~np.isnan(unwrap(input)), input)
     return nansum(input, dim, keepdim, dtype=dtype) / sum(present, dim, keepdim)
 
 
-def _prod(x: ndarray, axis: Any, keepdims: bool) -> Any:
+def _prod(x: ndarray, axis: Axes, keepdims: bool) -> Array:
     x = np.asarray(x)
     dtype = np.int64 if x.dtype.kind in "biu" else None
     reduce: Callable[..., Any] = np.multiply.reduce
     return reduce(x, axis=axis, keepdims=keepdims, dtype=dtype)
 
 
-def _prod_vjp(g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+def _prod_vjp(g: Array, y: Array, x: Array, axis: Axes, keepdims: bool) -> Array:
     return spread(g, x, axis, keepdims) * _prod_of_others(x, axis)
 
 
-def _prod_of_others(x: Any, axis: tuple[int, ...] | None) -> Any:
+def _prod_of_others(x: Array, axis: tuple[int, ...] | None) -> Array:
     """For each entry the product of all the others: no division, so zeros are no trouble."""
     shape = x.shape
     if not shape:
@@ -159,7 +140,7 @@ prod_op = General(
 )  # fmt: skip
 
 
-def _prod_definition(x: Any, axis: Any, keepdims: bool) -> Any:
+def _prod_definition(x: Array, axis: Axes, keepdims: bool) -> Array:
     """One multiplication after the other."""
     if not len(x.shape):
         return x * 1
@@ -173,17 +154,9 @@ def _prod_definition(x: Any, axis: Any, keepdims: bool) -> Any:
 
 
 @public(method=True, out=True)
-def prod(
-    input: Array,
-    dim: Any = None,
-    keepdim: bool = False,
-    *,
-    dtype: Any = None,
-    axis: Any = None,
-    keepdims: Any = None,
-) -> Array:
+@numpy_names
+def prod(input: ArrayT, dim: Dims = None, keepdim: bool = False, *, dtype: DType = None) -> ArrayT:
     """The product over `dim`, or over everything."""
-    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
     if dtype is not None:
         input = cast(input, dtype)
     return prod_op(input, axis=reduced_axes(input, dim), keepdims=keepdim)
@@ -193,8 +166,8 @@ def prod(
 
 
 def _deviation(
-    name: str, input: Array, dim: Any, unbiased: bool | None, correction: float | None
-) -> tuple[Any, Any, Any, float]:
+    name: str, input: Array, dim: Dims, unbiased: bool | None, correction: float | None
+) -> tuple[Dims, Any, Any, float]:
     """(dim, mean with its dimensions kept, distances from it, n - correction)."""
     if isinstance(dim, bool):  # PyTorch's older form var(x, unbiased)
         dim, unbiased = None, dim
@@ -208,66 +181,64 @@ def _deviation(
     return dim, center, input - center, max(count - correction, 0)
 
 
-def _ratio(total: Array, left: float) -> Array:
+def _ratio(total: Array, left: float) -> Any:
     """total / left; by nothing it is NaN or infinite, as in PyTorch and without NumPy's warning."""
     return total / left if left > 0 else total * np.inf
 
 
 @public
+@numpy_names
 @in_float32
 def var_mean(
-    input: Array, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = 1,
-    axis: Any = None, keepdims: Any = None,
-) -> tuple[Array, Array]:  # fmt: skip
+    input: ArrayT, dim: Dims = None, unbiased: bool | None = None, keepdim: bool = False, *,
+    correction: float | None = 1,
+) -> tuple[ArrayT, ArrayT]:  # fmt: skip
     """(variance, mean). The variance divides by n - correction; `unbiased` True or False means 1 or 0."""
-    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
     dim, center, away, left = _deviation("var", input, dim, unbiased, correction)
     variance = _ratio(sum(away * away, dim, keepdim), left)
-    return variance, (center if keepdim else np.reshape(center, variance.shape))
+    return variance, (center if keepdim else reshape(center, variance.shape))
 
 
-def _refuse_integers(name: str, input: Array) -> Array:
+def _refuse_integers(name: str, input: Array) -> NoReturn:
     raise TypeError(
         f"{name} expected a floating dtype, got {getattr(input, 'dtype', type(input).__name__)}; use x.float()"
     )
 
 
 @public(method=True, out=True)
+@numpy_names
 def var(
-    input: Array, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = 1,
-    axis: Any = None, keepdims: Any = None,
-) -> Array:  # fmt: skip
+    input: ArrayT, dim: Dims = None, unbiased: bool | None = None, keepdim: bool = False, *,
+    correction: float | None = 1,
+) -> ArrayT:  # fmt: skip
     """The variance Σ (x - mean)² / (n - correction) over `dim`; unbiased (correction=1) by default."""
-    return var_mean(input, dim, unbiased, keepdim, correction=correction, axis=axis, keepdims=keepdims)[0]
+    return var_mean(input, dim, unbiased, keepdim, correction=correction)[0]
 
 
 @public(method=True, out=True)
+@numpy_names
 def std(
-    input: Array, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = 1,
-    axis: Any = None, keepdims: Any = None,
-) -> Array:  # fmt: skip
+    input: ArrayT, dim: Dims = None, unbiased: bool | None = None, keepdim: bool = False, *,
+    correction: float | None = 1,
+) -> ArrayT:  # fmt: skip
     """The square root of the variance over `dim`; where all values are equal its gradient is 0."""
-    dim, keepdim = both_names(dim, axis, keepdim, keepdims)
     return std_mean(input, dim, unbiased, keepdim, correction=correction)[0]
 
 
 @public
+@numpy_names
 @in_float32
 def std_mean(
-    input: Array,
-    dim: Any = None,
-    unbiased: bool | None = None,
-    keepdim: bool = False,
-    *,
+    input: ArrayT, dim: Dims = None, unbiased: bool | None = None, keepdim: bool = False, *,
     correction: float | None = 1,
-) -> tuple[Array, Array]:
+) -> tuple[ArrayT, ArrayT]:  # fmt: skip
     """(standard deviation, mean)."""
     dim, center, away, left = _deviation("std", input, dim, unbiased, correction)
     deviation = _ratio(vector_norm(away, 2, dim, keepdim), left**0.5)
-    return deviation, (center if keepdim else np.reshape(center, deviation.shape))
+    return deviation, (center if keepdim else reshape(center, deviation.shape))
 
 
-def _norm2(x: ndarray, axis: Any, keepdims: bool) -> Any:
+def _norm2(x: ndarray, axis: Axes, keepdims: bool) -> Array:
     return np.sqrt(_total(x * x, axis=axis, keepdims=keepdims))
 
 
@@ -280,7 +251,7 @@ norm2_op = General(
 )  # fmt: skip
 
 
-def _norm2_definition(x: Any, axis: Any, keepdims: bool) -> Any:
+def _norm2_definition(x: Array, axis: Axes, keepdims: bool) -> Array:
     total = np.sum(x * x, axis=axis, keepdims=keepdims)
     zero = unwrap(total) == 0
     return np.where(zero, 0.0, np.sqrt(np.where(zero, 1.0, total)))
@@ -294,8 +265,8 @@ _is_nonzero = Elementwise(
 
 @in_float32
 def vector_norm(
-    x: Array, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
-) -> Array:
+    x: ArrayT, ord: float = 2, dim: Dims = None, keepdim: bool = False, *, dtype: DType = None
+) -> ArrayT:
     """(Σ |x|ᵖ)^(1/p) over `dim`, all of x by default; p may be 0 (count of non-zeros), ∞ and -∞."""
     if dtype is not None:
         x = cast(x, dtype)
@@ -318,12 +289,12 @@ def vector_norm(
 
 
 @public(method=True, out=True)
-def logsumexp(input: Array, dim: Any = None, keepdim: bool = False) -> Array:
+def logsumexp(input: ArrayT, dim: Dims = None, keepdim: bool = False) -> ArrayT:
     """log Σ exp(x) over `dim`, without overflow."""
     return _logsumexp_op(as_float(input), axis=reduced_axes(input, dim), keepdims=keepdim)
 
 
-def _logsumexp(x: ndarray, axis: Any, keepdims: bool) -> Any:
+def _logsumexp(x: ndarray, axis: Axes, keepdims: bool) -> Array:
     x = np.asarray(x)
     peak = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
     peak = np.where(np.isfinite(peak), peak, 0).astype(x.dtype, copy=False)
@@ -332,7 +303,7 @@ def _logsumexp(x: ndarray, axis: Any, keepdims: bool) -> Any:
     return y if keepdims or not x.ndim else np.squeeze(y, axis=axis)
 
 
-def _share_of_exp(y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+def _share_of_exp(y: Array, x: Array, axis: Axes, keepdims: bool) -> Array:
     rest = y if keepdims or axis is None or not len(x.shape) else np.reshape(y, kept_shape(x.shape, axis))
     return np.exp(x - rest)
 
@@ -345,7 +316,7 @@ _logsumexp_op = General(
 )  # fmt: skip
 
 
-def _logsumexp_definition(x: Any, axis: Any, keepdims: bool) -> Any:
+def _logsumexp_definition(x: Array, axis: Axes, keepdims: bool) -> Array:
     values = unwrap(x)
     peak = (
         np.max(values, axis=axis, keepdims=True)
@@ -360,49 +331,31 @@ def _logsumexp_definition(x: Any, axis: Any, keepdims: bool) -> Any:
 # --- under NumPy's names ---------------------------------------------------------------------------
 
 
-def _numpy_form(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """np.f(a, axis, dtype, out, keepdims) in terms of ours; `out` and `where` are refused by name."""
+def _numpy_form(own: AnyFunction, theirs: AnyFunction) -> None:
+    """Answer for np.f(a, axis, dtype, out, keepdims); other options are refused by name."""
 
-    def register(own: Callable[..., Any]) -> Callable[..., Any]:
-        def adapter(
-            a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, **rest: Any
-        ) -> Any:
-            refuse_options(own.__name__, out, rest)
-            return own(a if dtype is None else cast(a, dtype), axis, bool(keepdims))
-
-        implements(*functions)(adapter)
-        return own
-
-    return register
+    @implements(theirs)
+    def adapter(
+        a: Array, axis: Dims = None, dtype: DType = None, out: object = None, keepdims: bool = False, **rest: object
+    ) -> Array:
+        refuse_options(own.__name__, out, rest)
+        return own(a if dtype is None else cast(a, dtype), axis, bool(keepdims))
 
 
-for _own, _theirs in ((sum, np.sum), (mean, np.mean), (prod, np.prod)):
-    _numpy_form(_theirs)(_own)
+def _numpy_spread(own: AnyFunction, theirs: AnyFunction) -> None:
+    """Answer for np.var and np.std, which have `ddof` where we have `correction`."""
+
+    @implements(theirs)
+    def adapter(
+        a: Array, axis: Dims = None, dtype: DType = None, out: object = None, ddof: int = 0, keepdims: bool = False,
+        **rest: object,
+    ) -> Array:  # fmt: skip
+        refuse_options(own.__name__, out, rest)
+        return own(a if dtype is None else cast(a, dtype), axis, keepdim=bool(keepdims), correction=ddof)
 
 
-@implements(np.var)
-def _np_var(
-    a: Any,
-    axis: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    ddof: int = 0,
-    keepdims: bool = False,
-    **rest: Any,
-) -> Any:
-    refuse_options("var", out, rest)
-    return var(a if dtype is None else cast(a, dtype), axis, keepdim=bool(keepdims), correction=ddof)
-
-
-@implements(np.std)
-def _np_std(
-    a: Any,
-    axis: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    ddof: int = 0,
-    keepdims: bool = False,
-    **rest: Any,
-) -> Any:
-    refuse_options("std", out, rest)
-    return std(a if dtype is None else cast(a, dtype), axis, keepdim=bool(keepdims), correction=ddof)
+_numpy_form(sum, np.sum)
+_numpy_form(mean, np.mean)
+_numpy_form(prod, np.prod)
+_numpy_spread(var, np.var)
+_numpy_spread(std, np.std)

@@ -10,14 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import Array, ArrayT, Operand, Tensor
 from tinygrad_cnn.autograd.handle import Handle, unwrap
 from tinygrad_cnn.ops.arithmetic import add_op, mul_op
-from tinygrad_cnn.ops.common import Array, axis_of
+from tinygrad_cnn.ops.common import axis_of
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.elementwise import cast, where
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.index import (
     ALL,
+    Place,
     along,
     checked_integers,
     checked_within,
@@ -35,7 +37,7 @@ ndarray = np.ndarray
 
 
 @public(method=True)
-def masked_fill(input: Array, mask: Array, value: Any) -> Array:
+def masked_fill(input: ArrayT, mask: Array, value: Operand) -> ArrayT:
     """`value` (one number) where `mask` holds, `input` elsewhere; in the dtype of `input`, as in PyTorch."""
     if np.ndim(unwrap(value)):
         raise ShapeError(f"masked_fill expected one number as value, got shape {np.shape(unwrap(value))}; use where()")
@@ -45,7 +47,7 @@ def masked_fill(input: Array, mask: Array, value: Any) -> Array:
 
 
 @public(method=True, in_place=True)
-def masked_scatter(input: Array, mask: Array, source: Array) -> Array:
+def masked_scatter(input: ArrayT, mask: Array, source: Array) -> ArrayT:
     """The entries where `mask` holds replaced by the first values of `source`; `input` and `mask` broadcast."""
     chosen = np.asarray(unwrap(mask), dtype=bool)
     shape = np.broadcast_shapes(chosen.shape, np.shape(unwrap(input)))
@@ -58,7 +60,7 @@ def masked_scatter(input: Array, mask: Array, source: Array) -> Array:
     return setitem_op(broadcast_to(input, shape), getitem(ravel(source), slice(count)), index=(chosen,))
 
 
-def _source(name: str, input: Array, dim: int, index: Any, src: Any) -> tuple[Array, tuple[Any, ...], Any]:
+def _source(name: str, input: ArrayT, dim: int, index: Array, src: Any) -> tuple[ArrayT, tuple[ndarray, ...], Any]:
     """The input and the source with at least one dimension, and the index arrays of their places."""
     places = checked_integers(name, index)
     source_ndim = np.ndim(unwrap(src))
@@ -78,15 +80,16 @@ def _source(name: str, input: Array, dim: int, index: Any, src: Any) -> tuple[Ar
     return input, along(places, axis), src
 
 
-def _like(result: Array, input: Array) -> Array:
+def _like(result: ArrayT, input: ArrayT) -> ArrayT:
     """In the shape of the input: a 0-d one was computed as a vector."""
     return result if np.ndim(unwrap(input)) else reshape(result, ())
 
 
 @public(method=True, in_place=True)
 def scatter(
-    input: Array, dim: int, index: Array, src: Any = None, *, value: Any = None, reduce: str | None = None
-) -> Array:
+    input: ArrayT, dim: int, index: Array, src: Operand | None = None, *, value: Operand | None = None,
+    reduce: str | None = None,
+) -> ArrayT:  # fmt: skip
     """y = input with y[i, index[i, j], k] = src[i, j, k] for dim 1; `reduce` 'add' or 'multiply' combines instead."""
     src = value if src is None else src
     if reduce == "add":
@@ -100,22 +103,23 @@ def scatter(
 
 
 @public(method=True, in_place=True)
-def scatter_add(input: Array, dim: int, index: Array, src: Array) -> Array:
+def scatter_add(input: ArrayT, dim: int, index: Array, src: Array) -> ArrayT:
     """y = input with src[i, j, k] added at y[i, index[i, j, k], k] for dim 1; repeated places add up."""
     vector, places, src = _source("scatter_add", input, dim, index, src)
     src = _full(src, places, unwrap(input).dtype)
     return _like(add_op(vector, scatter_op(src, index=places, shape=np.shape(unwrap(vector)), unique=False)), input)
 
 
-def _full(src: Any, places: tuple[Any, ...], dtype: np.dtype) -> Any:
+def _full(src: Any, places: tuple[ndarray, ...], dtype: np.dtype) -> Any:
     """One number for all places as one for each."""
     if np.ndim(unwrap(src)):
         return src
     shape = np.broadcast_shapes(*[p.shape for p in places])
-    return expand(src if isinstance(src, Handle) else np.asarray(src, dtype), shape)
+    one: Tensor = src if isinstance(src, Handle) else np.asarray(src, dtype)
+    return expand(one, shape)
 
 
-def _entries(name: str, input: Array, dim: int, index: Any) -> tuple[Array, ndarray, tuple[Any, ...]]:
+def _entries(name: str, input: ArrayT, dim: int, index: Array) -> tuple[ArrayT, ndarray, tuple[Place, ...]]:
     """The input with at least one dimension, the checked index as a vector, and the entries it names along `dim`."""
     vector = atleast_1d(input)
     places = checked_integers(name, index).reshape(-1)
@@ -126,7 +130,7 @@ def _entries(name: str, input: Array, dim: int, index: Any) -> tuple[Array, ndar
 
 
 @public(method=True, in_place=True)
-def index_add(input: Array, dim: int, index: Array, source: Array, *, alpha: float = 1) -> Array:
+def index_add(input: ArrayT, dim: int, index: Array, source: Array, *, alpha: float = 1) -> ArrayT:
     """y = input with alpha · source[j] added at entry index[j] of dimension `dim`."""
     vector, _places, where_to = _entries("index_add", input, dim, index)
     source = atleast_1d(source if alpha == 1 else mul_op(source, alpha))
@@ -135,14 +139,14 @@ def index_add(input: Array, dim: int, index: Array, source: Array, *, alpha: flo
 
 
 @public(method=True, in_place=True)
-def index_copy(input: Array, dim: int, index: Array, source: Array) -> Array:
+def index_copy(input: ArrayT, dim: int, index: Array, source: Array) -> ArrayT:
     """y = input with entry index[j] of dimension `dim` replaced by source[j]."""
     vector, _places, where_to = _entries("index_copy", input, dim, index)
     return _like(setitem_op(vector, atleast_1d(source), index=where_to), input)
 
 
 @public(method=True, in_place=True)
-def index_fill(input: Array, dim: int, index: Array, value: Any) -> Array:
+def index_fill(input: ArrayT, dim: int, index: Array, value: Operand) -> ArrayT:
     """y = input with the entries `index` of dimension `dim` set to `value`, one number."""
     if np.ndim(unwrap(value)):
         raise ShapeError(f"index_fill expected one number as value, got shape {np.shape(unwrap(value))}")
@@ -152,7 +156,7 @@ def index_fill(input: Array, dim: int, index: Array, value: Any) -> Array:
 
 
 @public(method=True, in_place=True)
-def index_put(input: Array, indices: Sequence[Any], values: Any, accumulate: bool = False) -> Array:
+def index_put(input: ArrayT, indices: Sequence[Array], values: Operand, accumulate: bool = False) -> ArrayT:
     """y = input with y[indices] = values, or += with `accumulate` (repeated places add up)."""
     if not accumulate:
         return setitem(input, tuple(indices), values)
@@ -168,7 +172,7 @@ def index_put(input: Array, indices: Sequence[Any], values: Any, accumulate: boo
 
 
 @public(method=True)
-def select_scatter(input: Array, src: Array, dim: int, index: int) -> Array:
+def select_scatter(input: ArrayT, src: Array, dim: int, index: int) -> ArrayT:
     """y = input with entry `index` of dimension `dim` replaced by src."""
     axis = axis_of(dim, np.ndim(unwrap(input)))
     return setitem_op(input, src, index=(slice(None),) * axis + (index,))
@@ -176,8 +180,8 @@ def select_scatter(input: Array, src: Array, dim: int, index: int) -> Array:
 
 @public(method=True)
 def slice_scatter(
-    input: Array, src: Array, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
-) -> Array:
+    input: ArrayT, src: Array, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+) -> ArrayT:
     """y = input with input[start:end:step] along `dim` replaced by src."""
     axis = axis_of(dim, np.ndim(unwrap(input)))
     return setitem_op(input, src, index=(slice(None),) * axis + (slice(start, end, step),))
@@ -185,8 +189,8 @@ def slice_scatter(
 
 @public(method=True)
 def scatter_reduce(
-    input: Array, dim: int, index: Array, src: Array, reduce: str, *, include_self: bool = True
-) -> Array:
+    input: ArrayT, dim: int, index: Array, src: Array, reduce: str, *, include_self: bool = True
+) -> ArrayT:
     """As `scatter_add`, with reduce 'sum', 'prod', 'mean', 'amax' or 'amin'; ties among extremes share the gradient.
 
     Without `include_self` only what is scattered counts.
@@ -210,7 +214,9 @@ def scatter_reduce(
     return _like(total, input)
 
 
-def _scatter_extreme(x: Array, places: tuple[Any, ...], src: Array, better: np.ufunc, include_self: bool) -> Array:
+def _scatter_extreme(
+    x: ArrayT, places: tuple[ndarray, ...], src: Array, better: np.ufunc, include_self: bool
+) -> ArrayT:
     old, new = unwrap(x), unwrap(src)
     best = np.array(old)
     if not include_self:
@@ -228,7 +234,7 @@ def _scatter_extreme(x: Array, places: tuple[Any, ...], src: Array, better: np.u
     return where(winners == 0, best, add_op(where(own, x, 0), sent) / share)
 
 
-def _scatter_product(x: Array, places: tuple[Any, ...], src: Array, include_self: bool) -> Array:
+def _scatter_product(x: ArrayT, places: tuple[ndarray, ...], src: Array, include_self: bool) -> ArrayT:
     """Products of what goes to each place, by multiplying neighbours until each place has one factor left: the
     gradient is right where factors are zero, which a division of the whole product is not."""
     shape = np.shape(unwrap(x))
@@ -255,8 +261,8 @@ def _scatter_product(x: Array, places: tuple[Any, ...], src: Array, include_self
 
 @public(method=True, in_place=True)
 def index_reduce(
-    input: Array, dim: int, index: Array, source: Array, reduce: str, *, include_self: bool = True
-) -> Array:
+    input: ArrayT, dim: int, index: Array, source: Array, reduce: str, *, include_self: bool = True
+) -> ArrayT:
     """y = input with source[j] combined into entry index[j] of `dim`; `reduce` is 'prod', 'mean', 'amax' or 'amin'."""
     if reduce not in ("prod", "mean", "amax", "amin"):
         raise ValueError(f"index_reduce expected reduce 'prod', 'mean', 'amax' or 'amin', got {reduce!r}")

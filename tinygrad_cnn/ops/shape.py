@@ -6,16 +6,17 @@ Views look at their input's memory, as NumPy's do; all others copy. Indexing liv
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import AnyFunction, Array, ArrayT, Dims, Shape
 from tinygrad_cnn.autograd.dispatch import implements
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.autograd.op import Multilinear, identity, unbroadcast
 from tinygrad_cnn.autograd.promotion import promoted
-from tinygrad_cnn.ops.common import Array, axes_of, axis_of, sizes
+from tinygrad_cnn.ops.common import axes_of, axis_of, sizes
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.elementwise import cast
 from tinygrad_cnn.ops.expect import ShapeError
@@ -47,7 +48,7 @@ repeat_op = Multilinear(
 )  # fmt: skip
 
 
-def _gathered(g: Any, shape: tuple[int, ...], counts: tuple[int, ...]) -> Any:
+def _gathered(g: Array, shape: tuple[int, ...], counts: tuple[int, ...]) -> Array:
     """The sum over the copies: dimension k of g is (copy, place in x)."""
     full = (1,) * (len(counts) - len(shape)) + tuple(shape)
     pairs = [n for pair in zip(counts, full) for n in pair]
@@ -62,7 +63,7 @@ def _inverse(dims: Sequence[int]) -> tuple[int, ...]:
 
 
 @public(method=True)
-def reshape(input: Array, *shape: Any) -> Array:
+def reshape(input: ArrayT, *shape: int | Sequence[int]) -> ArrayT:
     """The values in the same order in another shape; one size may be -1. Raises ValueError if it does not fit."""
     wanted = sizes(shape)
     array = unwrap(input)
@@ -75,7 +76,7 @@ def reshape(input: Array, *shape: Any) -> Array:
 
 
 @public(top_level=False, method=True)
-def view(input: Array, *shape: Any) -> Array:
+def view(input: ArrayT, *shape: int | Sequence[int]) -> ArrayT:
     """The same memory in another shape; a dtype instead of a shape reinterprets the memory (no gradient).
 
     Raises ValueError (a RuntimeError too) where that needs a copy: `reshape` makes one.
@@ -91,20 +92,20 @@ def view(input: Array, *shape: Any) -> Array:
             shared = True  # reshape says what does not fit
         if not shared:
             raise ShapeError(
-                f"view cannot give a tensor of shape {array.shape}, whose strides are {input.stride()}, the shape "  # type: ignore[attr-defined]
+                f"view cannot give a tensor of shape {array.shape}, whose strides are {input.stride()}, the shape "
                 f"{wanted} without a copy; use reshape()"
             )
     return reshape(input, wanted)
 
 
 @public(top_level=False, method=True)
-def reshape_as(input: Array, other: Array) -> Array:
+def reshape_as(input: ArrayT, other: Array) -> ArrayT:
     """`input` in the shape of `other`."""
     return reshape(input, np.shape(unwrap(other)))
 
 
 @public(method=True)
-def flatten(input: Array, start_dim: int = 0, end_dim: int = -1) -> Array:
+def flatten(input: ArrayT, start_dim: int = 0, end_dim: int = -1) -> ArrayT:
     """Dimensions start_dim to end_dim (both included) made one."""
     shape = np.shape(unwrap(input))
     if not shape:
@@ -121,7 +122,7 @@ def flatten(input: Array, start_dim: int = 0, end_dim: int = -1) -> Array:
 
 
 @public(method=True)
-def unflatten(input: Array, dim: int, sizes: Sequence[int]) -> Array:
+def unflatten(input: ArrayT, dim: int, sizes: Sequence[int]) -> ArrayT:
     """Dimension `dim` split into `sizes`."""
     shape = np.shape(unwrap(input))
     axis = axis_of(dim, len(shape))
@@ -129,13 +130,13 @@ def unflatten(input: Array, dim: int, sizes: Sequence[int]) -> Array:
 
 
 @public(method=True)
-def ravel(input: Array) -> Array:
+def ravel(input: ArrayT) -> ArrayT:
     """All values in one dimension."""
     return reshape(input, (-1,)) if np.size(unwrap(input)) else reshape(input, (0,))
 
 
 @public(method=True)
-def permute(input: Array, *order: Any, dims: Any = None) -> Array:
+def permute(input: ArrayT, *order: int | Sequence[int], dims: Dims = None) -> ArrayT:
     """The dimensions in another order: dimension k of the result is dims[k] of the input."""
     order = sizes(order, dims)
     ndim = np.ndim(unwrap(input))
@@ -146,7 +147,7 @@ def permute(input: Array, *order: Any, dims: Any = None) -> Array:
 
 
 @public(method=True, in_place="view", aliases=["swapaxes", "swapdims"])
-def transpose(input: Array, dim0: int, dim1: int) -> Array:
+def transpose(input: ArrayT, dim0: int, dim1: int) -> ArrayT:
     """Two dimensions exchanged."""
     ndim = np.ndim(unwrap(input))
     order = list(range(ndim))
@@ -156,10 +157,8 @@ def transpose(input: Array, dim0: int, dim1: int) -> Array:
     return view_of(permute_op, input, {"dims": tuple(order)})
 
 
-
-
 @public(method=True, in_place="view")
-def t(input: Array) -> Array:
+def t(input: ArrayT) -> ArrayT:
     """The transpose of a matrix; 0-d and 1-d as they are. Raises ValueError for more dimensions."""
     ndim = np.ndim(unwrap(input))
     if ndim > 2:
@@ -168,7 +167,7 @@ def t(input: Array) -> Array:
 
 
 @public(method=True)
-def adjoint(input: Array) -> Array:
+def adjoint(input: ArrayT) -> ArrayT:
     """The last two dimensions exchanged (`.mT`)."""
     if np.ndim(unwrap(input)) < 2:
         raise ShapeError(f".mT expected at least 2 dimensions, got {np.ndim(unwrap(input))}")
@@ -176,7 +175,7 @@ def adjoint(input: Array) -> Array:
 
 
 @public(method=True, aliases=["moveaxis"])
-def movedim(input: Array, source: Any, destination: Any) -> Array:
+def movedim(input: ArrayT, source: int | Sequence[int], destination: int | Sequence[int]) -> ArrayT:
     """Dimensions at `source` moved to `destination`, the others in order around them."""
     ndim = np.ndim(unwrap(input))
     start, end = axes_of(source, ndim) or (), axes_of(destination, ndim) or ()
@@ -188,10 +187,8 @@ def movedim(input: Array, source: Any, destination: Any) -> Array:
     return view_of(permute_op, input, {"dims": tuple(order)})
 
 
-
-
 @public(method=True, in_place="view")
-def squeeze(input: Array, dim: Any = None) -> Array:
+def squeeze(input: ArrayT, dim: Dims = None) -> ArrayT:
     """Without the dimensions of size 1, or without those of them that `dim` names."""
     shape = np.shape(unwrap(input))
     axes = axes_of(dim, len(shape))
@@ -200,14 +197,15 @@ def squeeze(input: Array, dim: Any = None) -> Array:
 
 
 @public(method=True, in_place="view")
-def unsqueeze(input: Array, dim: int) -> Array:
+def unsqueeze(input: ArrayT, dim: int) -> ArrayT:
     """With a dimension of size 1 at `dim`."""
     shape = np.shape(unwrap(input))
     axis = axis_of(dim, len(shape) + 1)
     return view_of(reshape_op, input, {"shape": (*shape[:axis], 1, *shape[axis:])})
 
 
-def expand(input: Array, *sizes_: Any, size: Any = None) -> Array:
+@public(top_level=False, method=True)
+def expand(input: ArrayT, *sizes_: int | Sequence[int], size: Sequence[int] | None = None) -> ArrayT:
     """Dimensions of size 1 repeated up to `size` without a copy; -1 leaves one as it is."""
     wanted = sizes(sizes_, size)
     shape = np.shape(unwrap(input))
@@ -220,13 +218,13 @@ def expand(input: Array, *sizes_: Any, size: Any = None) -> Array:
 
 
 @public(top_level=False, method=True)
-def expand_as(input: Array, other: Array) -> Array:
+def expand_as(input: ArrayT, other: Array) -> ArrayT:
     """`input` repeated up to the shape of `other`."""
     return expand(input, np.shape(unwrap(other)))
 
 
 @public(method=True)
-def broadcast_to(input: Array, size: Sequence[int]) -> Array:
+def broadcast_to(input: ArrayT, size: Sequence[int]) -> ArrayT:
     """As `expand`."""
     return expand(input, *size)
 
@@ -239,23 +237,23 @@ def broadcast_tensors(*tensors: Array) -> tuple[Array, ...]:
 
 
 @public
-def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
+def broadcast_shapes(*shapes: Shape) -> tuple[int, ...]:
     """The shape that arrays of these shapes broadcast to."""
     return np.broadcast_shapes(*shapes)
 
 
 @public(top_level=False, method=True)
-def view_as(input: Array, other: Array) -> Array:
+def view_as(input: ArrayT, other: Array) -> ArrayT:
     """As `view`, with the shape of `other`."""
     return view(input, np.shape(unwrap(other)))
 
 
-def alias(input: Array) -> Array:
+def alias(input: ArrayT) -> ArrayT:
     """The same values as a node of their own."""
     return identity(input)
 
 
-def _for_each(function: Callable[..., Any], tensors: tuple[Any, ...]) -> Any:
+def _for_each(function: AnyFunction, tensors: tuple[Any, ...]) -> Any:
     """One tensor gives one, several (or a sequence of them) give a tuple."""
     if len(tensors) == 1 and not isinstance(tensors[0], (tuple, list)):
         return function(tensors[0])
@@ -281,7 +279,7 @@ def atleast_3d(*tensors: Any) -> Any:
 
 
 @public(top_level=False, method=True)
-def sum_to_size(input: Array, *size: Any) -> Array:
+def sum_to_size(input: ArrayT, *size: int | Sequence[int]) -> ArrayT:
     """Broadcasting undone: summed to `size`."""
     shape = sizes(size)
     if np.broadcast_shapes(shape, np.shape(unwrap(input))) != np.shape(unwrap(input)):
@@ -292,7 +290,7 @@ def sum_to_size(input: Array, *size: Any) -> Array:
 # --- joins -----------------------------------------------------------------------------------------
 
 
-def _cut(i: int, g: Any, *xs: Any, axis: int, starts: tuple[int, ...]) -> Any:
+def _cut(i: int, g: Array, *xs: Array, axis: int, starts: tuple[int, ...]) -> Array:
     end = starts[i] + xs[i].shape[axis]
     return g[(slice(None),) * axis + (slice(starts[i], end),)]
 
@@ -330,8 +328,6 @@ def cat(tensors: Sequence[Array], dim: int = 0, *, axis: int | None = None) -> A
         ) from None
 
 
-
-
 @public(out=True)
 def stack(tensors: Sequence[Array], dim: int = 0, *, axis: int | None = None) -> Array:
     """The tensors side by side along a new dimension `dim`. Raises ValueError for unequal shapes."""
@@ -356,8 +352,6 @@ def vstack(tensors: Sequence[Array]) -> Array:
     return cat([x if np.ndim(unwrap(x)) > 1 else reshape(x, (1, -1)) for x in tensors], 0)
 
 
-
-
 @public
 def dstack(tensors: Sequence[Array]) -> Array:
     """Joined along dimension 2."""
@@ -373,7 +367,8 @@ def column_stack(tensors: Sequence[Array]) -> Array:
 # --- repetition ------------------------------------------------------------------------------------
 
 
-def repeat(input: Array, *repeats: Any) -> Array:
+@public(top_level=False, method=True)
+def repeat(input: ArrayT, *repeats: int | Sequence[int]) -> ArrayT:
     """The whole tensor repeated repeats[k] times along dimension k, as np.tile; new dimensions come in front."""
     counts = sizes(repeats)
     shape = np.shape(unwrap(input))
@@ -385,7 +380,7 @@ def repeat(input: Array, *repeats: Any) -> Array:
 
 
 @public(method=True)
-def tile(input: Array, *dims: Any) -> Array:
+def tile(input: ArrayT, *dims: int | Sequence[int]) -> ArrayT:
     """As `repeat`; too few numbers are filled up with ones in front."""
     counts = sizes(dims)
     return repeat(input, (1,) * (np.ndim(unwrap(input)) - len(counts)) + counts)
@@ -404,12 +399,12 @@ roll_op = Multilinear(
 )  # fmt: skip
 
 
-def _negative(shift: Any) -> Any:
+def _negative(shift: int | tuple[int, ...]) -> int | tuple[int, ...]:
     return tuple([-s for s in shift]) if isinstance(shift, tuple) else -shift
 
 
 @public(method=True)
-def flip(input: Array, *along: Any, dims: Any = None) -> Array:
+def flip(input: ArrayT, *along: int | Sequence[int], dims: Dims = None) -> ArrayT:
     """Reversed along `dims`."""
     if not np.ndim(unwrap(input)):
         return clone(input)
@@ -417,19 +412,19 @@ def flip(input: Array, *along: Any, dims: Any = None) -> Array:
 
 
 @public(method=True)
-def fliplr(input: Array) -> Array:
+def fliplr(input: ArrayT) -> ArrayT:
     """Reversed along dimension 1."""
     return flip(input, 1)
 
 
 @public(method=True)
-def flipud(input: Array) -> Array:
+def flipud(input: ArrayT) -> ArrayT:
     """Reversed along dimension 0."""
     return flip(input, 0)
 
 
 @public(method=True)
-def roll(input: Array, shifts: Any, dims: Any = None) -> Array:
+def roll(input: ArrayT, shifts: int | Sequence[int], dims: Dims = None) -> ArrayT:
     """Shifted along `dims`; what leaves at one end comes in at the other. Without `dims`, of the flat tensor."""
     if dims is None:
         return roll_op(
@@ -443,7 +438,7 @@ def roll(input: Array, shifts: Any, dims: Any = None) -> Array:
 
 
 @public(method=True)
-def rot90(input: Array, k: int = 1, dims: Sequence[int] = (0, 1)) -> Array:
+def rot90(input: ArrayT, k: int = 1, dims: Sequence[int] = (0, 1)) -> ArrayT:
     """Turned by k · 90° in the plane of two dimensions, from the first towards the second."""
     first, second = dims
     k %= 4
@@ -477,13 +472,13 @@ triu_op = Multilinear(
 
 
 @public(method=True, in_place=True, out=True)
-def tril(input: Array, diagonal: int = 0) -> Array:
+def tril(input: ArrayT, diagonal: int = 0) -> ArrayT:
     """The lower triangle of the last two dimensions, zeros above `diagonal`."""
     return tril_op(input, k=diagonal)
 
 
 @public(method=True, in_place=True, out=True)
-def triu(input: Array, diagonal: int = 0) -> Array:
+def triu(input: ArrayT, diagonal: int = 0) -> ArrayT:
     """The upper triangle of the last two dimensions, zeros below `diagonal`."""
     return triu_op(input, k=diagonal)
 
@@ -497,19 +492,19 @@ contiguous_op = Multilinear(
 
 
 @public(method=True)
-def clone(input: Array, *, memory_format: Any = None) -> Array:
+def clone(input: ArrayT, *, memory_format: object | None = None) -> ArrayT:
     """A copy of the values; gradients flow through."""
     return clone_op(input)
 
 
 @public(top_level=False, method=True)
-def contiguous(input: Array, *, memory_format: Any = None) -> Array:
+def contiguous(input: ArrayT, *, memory_format: object | None = None) -> ArrayT:
     """The same values in row-major memory: itself when they are already, else a copy."""
     return input if unwrap(input).flags.c_contiguous else contiguous_op(input)
 
 
 @public
-def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Array, ...]:
+def meshgrid(*tensors: Array, indexing: str = "ij") -> tuple[Array, ...]:
     """Coordinate grids of 1-d tensors; `indexing` 'ij' (rows first, PyTorch's default) or 'xy'."""
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
         tensors = tuple(tensors[0])
@@ -546,7 +541,7 @@ implements(np.atleast_1d)(
 
 
 @implements(np.transpose)
-def _np_transpose(a: Any, axes: Any = None) -> Any:
+def _np_transpose(a: Array, axes: Dims = None) -> Array:
     ndim = np.ndim(unwrap(a))
     return view_of(
         permute_op, a, {"dims": tuple(reversed(range(ndim))) if axes is None else axes_of(axes, ndim)}
@@ -554,17 +549,17 @@ def _np_transpose(a: Any, axes: Any = None) -> Any:
 
 
 @implements(np.expand_dims)
-def _np_expand_dims(a: Any, axis: Any) -> Any:
+def _np_expand_dims(a: Array, axis: int | Sequence[int]) -> Array:
     return view_of(reshape_op, a, {"shape": np.expand_dims(unwrap(a), axis).shape})
 
 
 @implements(np.concatenate)
-def _np_concatenate(arrays: Any, /, axis: Any = 0, **_: Any) -> Any:
+def _np_concatenate(arrays: Sequence[Array], /, axis: int | None = 0, **_: object) -> Array:
     return cat([ravel(a) for a in arrays] if axis is None else arrays, 0 if axis is None else axis)
 
 
 @implements(np.stack)
-def _np_stack(arrays: Any, axis: int = 0, **_: Any) -> Any:
+def _np_stack(arrays: Sequence[Array], axis: int = 0, **_: object) -> Array:
     return stack(arrays, axis)
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import Array, ArrayT, Operand
 from tinygrad_cnn.autograd.handle import Handle, unwrap
 from tinygrad_cnn.autograd.op import Elementwise
 from tinygrad_cnn.autograd.promotion import float_dtype
-from tinygrad_cnn.ops.common import Array, as_float, unary
+from tinygrad_cnn.ops.common import as_float, unary
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.elementwise import cast, clamp, log, where
 
@@ -250,7 +251,7 @@ lgamma = unary(
 
 
 @public(method=True, in_place=True)
-def digamma(input: Array) -> Array:
+def digamma(input: ArrayT) -> ArrayT:
     """The derivative of log Γ."""
     return _polygamma_op(as_float(input), n=0)
 
@@ -272,13 +273,13 @@ _logit_op = Elementwise(
 
 
 @public(method=True, in_place=True)
-def logit(input: Array, eps: float | None = None) -> Array:
+def logit(input: ArrayT, eps: float | None = None) -> ArrayT:
     """log(x / (1 - x)); with `eps`, x is first clipped to [eps, 1 - eps]."""
     return _logit_op(as_float(input) if eps is None else clamp(as_float(input), eps, 1 - eps))
 
 
 @public(method=True, in_place=True)
-def xlogy(input: Array, other: Array) -> Array:
+def xlogy(input: ArrayT, other: Operand) -> ArrayT:
     """x · log(y), and 0 where x is 0 (but for y NaN)."""
     x, y = unwrap(input), unwrap(other)
     dtype = float_dtype((x, y))

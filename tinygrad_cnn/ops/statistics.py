@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.annotations import Array, ArrayT, DType, Operand
 from tinygrad_cnn.autograd.handle import unwrap, wrap
 from tinygrad_cnn.ops.arithmetic import logaddexp
-from tinygrad_cnn.ops.common import Array, as_float, axis_of, like
+from tinygrad_cnn.ops.common import as_float, axis_of, like
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.elementwise import cast, clamp_min, in_float32
 from tinygrad_cnn.ops.expect import ShapeError
@@ -45,7 +45,7 @@ def mode(input: Array, dim: int = -1, keepdim: bool = False) -> values_indices:
 
 
 @public(method=True)
-def nanmedian(input: Array, dim: int | None = None, keepdim: bool = False) -> Any:
+def nanmedian(input: ArrayT, dim: int | None = None, keepdim: bool = False) -> ArrayT | values_indices:
     """The lower median of the entries that are not nan: of all, or (values, indices) along `dim`."""
     if dim is None:
         x = unwrap(input)
@@ -67,7 +67,7 @@ def nanmedian(input: Array, dim: int | None = None, keepdim: bool = False) -> An
 
 @public(method=True)
 @in_float32
-def logcumsumexp(input: Array, dim: int) -> Array:
+def logcumsumexp(input: ArrayT, dim: int) -> ArrayT:
     """log of the running sums of exp(x) along `dim`, without overflow."""
     axis = axis_of(dim, np.ndim(unwrap(input)))
     if not np.ndim(unwrap(input)) or not unwrap(input).shape[axis]:
@@ -80,25 +80,25 @@ def logcumsumexp(input: Array, dim: int) -> Array:
 
 
 @public(method=True)
-def logaddexp2(input: Array, other: Array) -> Array:
+def logaddexp2(input: ArrayT, other: Operand) -> ArrayT:
     """log₂(2^input + 2^other) without overflow."""
     return logaddexp(as_float(input) * _LN2, as_float(other) * _LN2) / _LN2
 
 
 @public(method=True)
-def heaviside(input: Array, values: Array) -> Array:
+def heaviside(input: ArrayT, values: Array) -> ArrayT:
     """0 below 0, 1 above, `values` at 0; no gradient flows."""
     return like(np.heaviside(unwrap(input), unwrap(values)).astype(unwrap(input).dtype, copy=False), input)
 
 
 @public(method=True)
-def float_power(input: Array, exponent: Array) -> Array:
+def float_power(input: ArrayT, exponent: Operand) -> ArrayT:
     """input ** exponent in float64."""
     return cast(input, np.float64) ** exponent
 
 
 @public(method=True, in_place=True)
-def renorm(input: Array, p: float, dim: int, maxnorm: float) -> Array:
+def renorm(input: ArrayT, p: float, dim: int, maxnorm: float) -> ArrayT:
     """The slices along `dim` whose p-norm is larger than `maxnorm` made that long."""
     axis = axis_of(dim, np.ndim(unwrap(input)))
     rest = tuple(k for k in range(np.ndim(unwrap(input))) if k != axis)
@@ -108,15 +108,15 @@ def renorm(input: Array, p: float, dim: int, maxnorm: float) -> Array:
 
 
 @public(method=True)
-def diagflat(input: Array, offset: int = 0) -> Array:
+def diagflat(input: ArrayT, offset: int = 0) -> ArrayT:
     """A matrix with the entries of `input` on a diagonal."""
     return diag(ravel(input), offset)
 
 
 @public(method=True)
 def cov(
-    input: Array, *, correction: int = 1, fweights: Array | None = None, aweights: Array | None = None
-) -> Array:
+    input: ArrayT, *, correction: int = 1, fweights: Array | None = None, aweights: Array | None = None
+) -> ArrayT:
     """The covariances of the rows of (variables, observations), or the variance of (observations,).
 
     An observation counts `fweights` times (integers), with the weight `aweights`.
@@ -147,7 +147,7 @@ def cov(
 
 
 @public(method=True)
-def corrcoef(input: Array) -> Array:
+def corrcoef(input: ArrayT) -> ArrayT:
     """The correlations of the rows of (variables, observations)."""
     c = cov(input)
     if not np.ndim(unwrap(c)):
@@ -157,7 +157,7 @@ def corrcoef(input: Array) -> Array:
 
 
 @public(aliases=["trapz"])
-def trapezoid(y: Array, x: Array | None = None, *, dx: float = 1.0, dim: int = -1) -> Array:
+def trapezoid(y: ArrayT, x: Array | None = None, *, dx: float = 1.0, dim: int = -1) -> ArrayT:
     """The integral of the straight lines through `y` along `dim`, at the places `x` or `dx` apart."""
     axis = axis_of(dim, np.ndim(unwrap(y)))
     rows = movedim(y, axis, -1)
@@ -169,7 +169,7 @@ def trapezoid(y: Array, x: Array | None = None, *, dx: float = 1.0, dim: int = -
 
 
 @public
-def combinations(input: Array, r: int = 2, with_replacement: bool = False) -> Array:
+def combinations(input: ArrayT, r: int = 2, with_replacement: bool = False) -> ArrayT:
     """All choices of r entries of a 1-d tensor, as rows, in order."""
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     rows = np.array(list(choose(range(len(unwrap(input))), r)), np.int64).reshape(-1, r)
@@ -177,39 +177,39 @@ def combinations(input: Array, r: int = 2, with_replacement: bool = False) -> Ar
 
 
 @public(method=True)
-def gcd(input: Array, other: Array) -> Array:
+def gcd(input: ArrayT, other: Operand) -> ArrayT:
     """The greatest common divisors of integers."""
     return like(np.gcd(unwrap(input), unwrap(other)), input, other)
 
 
 @public(method=True)
-def lcm(input: Array, other: Array) -> Array:
+def lcm(input: ArrayT, other: Operand) -> ArrayT:
     """The least common multiples of integers."""
     return like(np.lcm(unwrap(input), unwrap(other)), input, other)
 
 
 @public
-def hann_window(window_length: int, periodic: bool = True, *, dtype: Any = None, **_options: Any) -> Array:
+def hann_window(window_length: int, periodic: bool = True, *, dtype: DType = None, **_options: object) -> Array:
     """½ − ½ cos(2πk/n) for k below `window_length`; n is that, or one less when not `periodic`."""
     return _cosines(window_length, periodic, (0.5, 0.5), dtype)
 
 
 @public
 def hamming_window(
-    window_length: int, periodic: bool = True, alpha: float = 0.54, beta: float = 0.46, *, dtype: Any = None,
-    **_options: Any,
+    window_length: int, periodic: bool = True, alpha: float = 0.54, beta: float = 0.46, *, dtype: DType = None,
+    **_options: object,
 ) -> Array:  # fmt: skip
     """α − β cos(2πk/n)."""
     return _cosines(window_length, periodic, (alpha, beta), dtype)
 
 
 @public
-def blackman_window(window_length: int, periodic: bool = True, *, dtype: Any = None, **_options: Any) -> Array:
+def blackman_window(window_length: int, periodic: bool = True, *, dtype: DType = None, **_options: object) -> Array:
     """0.42 − 0.5 cos(2πk/n) + 0.08 cos(4πk/n)."""
     return _cosines(window_length, periodic, (0.42, 0.5, 0.08), dtype)
 
 
-def _cosines(length: int, periodic: bool, weights: tuple[float, ...], dtype: Any) -> Array:
+def _cosines(length: int, periodic: bool, weights: tuple[float, ...], dtype: DType) -> Array:
     angle = 2 * np.pi * np.arange(length) / max(length - (not periodic), 1)
     values = np.asarray(np.sum([(-1) ** k * w * np.cos(k * angle) for k, w in enumerate(weights)], axis=0))
     if length == 1:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import Array, ArrayT
 from tinygrad_cnn.autograd.handle import Handle, unwrap
 from tinygrad_cnn.autograd.op import Multilinear
-from tinygrad_cnn.ops.common import Array
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.index import scatter_op, setitem_op
@@ -25,7 +25,7 @@ def _strided(memory: np.ndarray, size: Ints, stride: Ints, offset: int) -> np.nd
     return np.lib.stride_tricks.as_strided(memory[offset:], size, steps, writeable=memory.flags.writeable)
 
 
-def _back(g: Any, memory: Any, size: Ints, stride: Ints, offset: int) -> Any:
+def _back(g: Array, memory: Array, size: Ints, stride: Ints, offset: int) -> Array:
     return scatter_op(g, index=(strided_places(size, stride, offset),), shape=tuple(memory.shape), unique=False)
 
 
@@ -35,7 +35,7 @@ as_strided_op = Multilinear(
 )  # fmt: skip
 
 
-def _put_back(x: Any, new: Any, **places: Any) -> Any:
+def _put_back(x: Array, new: Array, **places: Any) -> Array | None:
     index = strided_places(**places)
     return setitem_op(x, new, index=(index,)) if np.unique(index).size == index.size else None
 
@@ -45,8 +45,8 @@ PUT_BACK[as_strided_op] = _put_back
 
 @public(method=True)
 def as_strided(
-    input: Array, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
-) -> Array:
+    input: ArrayT, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
+) -> ArrayT:
     """A view of `size` whose entry (i, j, …) is entry offset + i·stride[0] + j·stride[1] + … of the memory of `input`
     (of the tensor whose view it is). Gradients of entries that are seen several times add up.
 

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import Array, Params
 from tinygrad_cnn.autograd.handle import Handle, wrap
 from tinygrad_cnn.autograd.op import Op
 
-Steps = tuple[tuple[Op, dict[str, Any]], ...]
+Steps = tuple[tuple[Op, Params], ...]
 
 
 class Family:
@@ -54,7 +55,7 @@ class Family:
         return [v for v in found if v is not None and getattr(v, "_family", None) is self]
 
 
-def view_of(op: Op, x: Any, params: dict[str, Any]) -> Any:
+def view_of(op: Op, x: Any, params: Params) -> Any:
     """Apply a view op and note, for changes in place, whose memory the result looks at."""
     y = op.apply((x,), params)[0]
     if isinstance(y, Handle) and isinstance(x, Handle):
@@ -65,7 +66,7 @@ def view_of(op: Op, x: Any, params: dict[str, Any]) -> Any:
     return y
 
 
-def _join(y: Any, x: Any, op: Op, params: dict[str, Any]) -> None:
+def _join(y: Any, x: Any, op: Op, params: Params) -> None:
     family = getattr(x, "_family", None)
     if family is None:
         family = x._family = Family(x)
@@ -226,7 +227,7 @@ def put(t: Any, array: np.ndarray, node: Any) -> None:
 PUT_BACK: dict[Op, Callable[..., Any]] = {}
 
 
-def _put_back(op: Op, params: dict[str, Any], x: Any, new: Any) -> Any:
+def _put_back(op: Op, params: Params, x: Array, new: Any) -> Any:
     """The `x` whose view by `op` is `new`."""
     found = PUT_BACK[op](x, new, **params) if op in PUT_BACK else None
     if found is None:

@@ -1,6 +1,6 @@
-"""A tensor's methods that are not its nature: dtype and device, new tensors, changes in place, and the ops by name.
+"""A tensor's methods that are not its nature: dtype and device, new tensors, and changes in place.
 
-What they compute lives in `ops`. `tensor` mixes the class in and calls `attach` once.
+What they compute lives in `ops`. `declared` adds the ops that are methods as they stand; `tensor` mixes both in.
 """
 
 from __future__ import annotations
@@ -16,16 +16,15 @@ from tinygrad_cnn.ops import creation
 from tinygrad_cnn.ops import elementwise as _ele
 from tinygrad_cnn.ops import scatter as _sca
 from tinygrad_cnn.ops import shape as _shp
-from tinygrad_cnn.ops import views as _views
-from tinygrad_cnn.ops.declare import PUBLIC
 from tinygrad_cnn.ops.device import check_device
 from tinygrad_cnn.ops.expect import ShapeError
-from tinygrad_cnn.ops.inplace import in_place, replace_by
+from tinygrad_cnn.ops.inplace import replace_by
+from tinygrad_cnn.tensors.declared import DeclaredMethods
 from tinygrad_cnn.tensors.typed import dtype_of, typename
 
 
-class TensorMethods(Handle):
-    """The part of `Tensor` that is written out in Python; `attach` adds the ops that are methods as they stand."""
+class TensorMethods(DeclaredMethods):
+    """The methods that are written out in Python, because they do more than call an op of their name."""
 
     __slots__ = ()
 
@@ -197,36 +196,7 @@ class TensorMethods(Handle):
         """Itself where `condition` holds, else `other`."""
         return _ele.where(condition, self, other)
 
-    def repeat(self, *repeats: Any) -> Self:
-        """The whole tensor repeated, as np.tile."""
-        return _shp.repeat(self, *repeats)
-
-    def expand(self, *sizes: Any, size: Any = None) -> Self:
-        """Dimensions of size 1 repeated without a copy."""
-        return _shp.expand(self, *sizes, size=size)
-
     def apply_(self, fn: Callable[[Any], Any]) -> Self:
         """Each entry replaced by fn(entry); slow."""
         values = [fn(v) for v in self.array.ravel().tolist()]
         return replace_by(self, np.array(values, self.array.dtype).reshape(self.array.shape), "apply_")
-
-
-def _reshaped_in_place(fn: Callable[..., Any]) -> Callable[..., Any]:
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        new = fn(self, *args, **kwargs)
-        _views.replace_by_view(self, new)
-        return self
-
-    method.__doc__ = f"`{fn.__name__}` in place."
-    return method
-
-
-def attach(tensor_type: Any) -> None:
-    """Give the tensor's class the methods that `ops.declare` lists, except those it defines itself."""
-    for name, entry in PUBLIC.items():
-        if entry.method and not hasattr(tensor_type, name):
-            setattr(tensor_type, name, entry.function)
-        if entry.in_place and not hasattr(tensor_type, f"{name}_"):
-            view = entry.in_place == "view"
-            form = _reshaped_in_place(entry.function) if view else in_place(entry.function, f"{name}_")
-            setattr(tensor_type, f"{name}_", form)

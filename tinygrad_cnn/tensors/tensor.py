@@ -1,7 +1,7 @@
 """The Tensor: a NumPy array, the node of the graph behind it, and everything one can do with the two.
 
-Here are the handle and the protocols of Python and NumPy; the other methods are in `tensor_methods`, and what they
-compute in `ops`. `data`, `grad`, `requires_grad` and the rest mean what they mean in PyTorch.
+Here are the handle and the protocols of Python and NumPy; the other methods are in `methods` and `declared`, and what
+they compute in `ops`. `data`, `grad`, `requires_grad` and the rest mean what they mean in PyTorch.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from tinygrad_cnn.ops.device import CPU
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.inplace import in_place, operator_in_place, set_item
 from tinygrad_cnn.support.size import Size
-from tinygrad_cnn.tensors.methods import TensorMethods, attach
+from tinygrad_cnn.tensors.declared import attach
+from tinygrad_cnn.tensors.methods import TensorMethods
 from tinygrad_cnn.tensors.printing import tensor_str
 
 _new_size = tuple.__new__
@@ -288,9 +289,9 @@ class Tensor(TensorMethods):
         return tensor_str(self)
 
     def __format__(self, spec: str) -> str:
-        return format(self.array.item(), spec) if self.array.ndim == 0 and self.node is None else (
-            format(self.array.item(), spec) if self.array.ndim == 0 and spec else object.__format__(self, spec)
-        )  # fmt: skip
+        if self.array.ndim == 0 and (spec or self.node is None):
+            return format(self.array.item(), spec)
+        return object.__format__(self, spec)
 
     def __len__(self) -> int:
         if not self.array.ndim:
@@ -478,6 +479,6 @@ def _rebuilt(
     return t
 
 
-attach(Tensor)
+attach()
 register_tensor_type(Tensor)
 deferred.register(Tensor)
