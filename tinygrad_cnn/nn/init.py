@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tinygrad_cnn.autograd import modes, versions
+from tinygrad_cnn.autograd.annotations import AnyFunction, DType
 from tinygrad_cnn.autograd.handle import Handle, wrap
-from tinygrad_cnn.ops.random import normal_array, trunc_normal_array, uniform_array
+from tinygrad_cnn.ops.random import Generator, normal_array, trunc_normal_array, uniform_array
+from tinygrad_cnn.tensors.tensor import Tensor
 
 
-def blank(shape: tuple[int, ...], dtype: Any = None) -> Any:
+def blank(shape: tuple[int, ...], dtype: DType = None) -> Tensor:
     """A tensor of zeros, to be filled by one of the functions below."""
     wanted = modes.get_default_dtype() if dtype is None else np.dtype(dtype)
     return wrap(np.zeros(tuple(int(n) for n in shape), wanted))
 
 
-def default_(weight: Any, bias: Any = None) -> None:
+def default_(weight: Tensor, bias: Tensor | None = None) -> None:
     """The start of PyTorch's Linear and Conv layers: weight and bias uniform in ±1/√fan_in.
 
     It is ``kaiming_uniform_(weight, a=√5)``: the gain √(2 / (1 + 5)) times √(3 / fan_in) is 1/√fan_in.
@@ -58,19 +59,20 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     raise ValueError(f"calculate_gain does not know the nonlinearity {nonlinearity!r}")
 
 
-def uniform_(tensor: Any, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Any:
+def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Uniform in [a, b)."""
     return _fill(tensor, uniform_array(tensor.shape, tensor.dtype, a, b, generator))
 
 
-def normal_(tensor: Any, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Any:
+def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Normal."""
     return _fill(tensor, normal_array(tensor.shape, tensor.dtype, mean, std, generator))
 
 
 def trunc_normal_(
-    tensor: Any, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Any = None
-) -> Any:
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0,
+    generator: Generator | None = None,
+) -> Tensor:  # fmt: skip
     """Normal, but only values in [a, b]."""
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
@@ -80,29 +82,29 @@ def trunc_normal_(
     return _fill(tensor, trunc_normal_array(tensor.shape, tensor.dtype, mean, std, a, b, generator))
 
 
-def constant_(tensor: Any, val: float) -> Any:
+def constant_(tensor: Tensor, val: float) -> Tensor:
     """One value everywhere."""
     return _fill(tensor, val)
 
 
-def ones_(tensor: Any) -> Any:
+def ones_(tensor: Tensor) -> Tensor:
     """Ones."""
     return _fill(tensor, 1)
 
 
-def zeros_(tensor: Any) -> Any:
+def zeros_(tensor: Tensor) -> Tensor:
     """Zeros."""
     return _fill(tensor, 0)
 
 
-def eye_(tensor: Any) -> Any:
+def eye_(tensor: Tensor) -> Tensor:
     """The identity matrix, for a 2-d tensor."""
     if tensor.ndim != 2:
         raise ValueError(f"eye_ expected a 2-d tensor, got shape {tuple(tensor.shape)}")
     return _fill(tensor, np.eye(*tensor.shape))
 
 
-def dirac_(tensor: Any, groups: int = 1) -> Any:
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     """Kernels that pass their input on: 1 at the centre of channel i's i-th kernel; 3-d to 5-d tensors."""
     shape = tuple(tensor.shape)
     if len(shape) not in (3, 4, 5):
@@ -118,22 +120,23 @@ def dirac_(tensor: Any, groups: int = 1) -> Any:
     return _fill(tensor, out)
 
 
-def xavier_uniform_(tensor: Any, gain: float = 1.0, generator: Any = None) -> Any:
+def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Uniform with variance 2·gain² / (fan_in + fan_out) (Glorot & Bengio 2010)."""
     fan_in, fan_out = _fans(tensor)
     bound = math.sqrt(3.0) * gain * math.sqrt(2.0 / (fan_in + fan_out))
     return uniform_(tensor, -bound, bound, generator)
 
 
-def xavier_normal_(tensor: Any, gain: float = 1.0, generator: Any = None) -> Any:
+def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Normal with variance 2·gain² / (fan_in + fan_out) (Glorot & Bengio 2010)."""
     fan_in, fan_out = _fans(tensor)
     return normal_(tensor, 0.0, gain * math.sqrt(2.0 / (fan_in + fan_out)), generator)
 
 
 def kaiming_uniform_(
-    tensor: Any, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Any = None
-) -> Any:
+    tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
+) -> Tensor:  # fmt: skip
     """Uniform with variance gain² / fan (He et al. 2015); `a` is the negative slope of a leaky ReLU."""
     if 0 in tensor.shape:
         warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=2)
@@ -143,8 +146,9 @@ def kaiming_uniform_(
 
 
 def kaiming_normal_(
-    tensor: Any, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Any = None
-) -> Any:
+    tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
+) -> Tensor:  # fmt: skip
     """Normal with variance gain² / fan (He et al. 2015); `a` is the negative slope of a leaky ReLU."""
     if 0 in tensor.shape:
         warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=2)
@@ -152,7 +156,7 @@ def kaiming_normal_(
     return normal_(tensor, 0.0, calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode)), generator)
 
 
-def orthogonal_(tensor: Any, gain: float = 1, generator: Any = None) -> Any:
+def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
     """A (semi-)orthogonal matrix, dimensions behind the first counting as one (Saxe et al. 2013)."""
     if tensor.ndim < 2:
         raise ValueError(f"orthogonal_ expected 2 or more dimensions, got shape {tuple(tensor.shape)}")
@@ -167,7 +171,7 @@ def orthogonal_(tensor: Any, gain: float = 1, generator: Any = None) -> Any:
     return _fill(tensor, (q.T if rows < columns else q).reshape(tensor.shape) * gain)
 
 
-def sparse_(tensor: Any, sparsity: float, std: float = 0.01, generator: Any = None) -> Any:
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
     """Normal, with a fraction of each column set to 0; a 2-d tensor (Martens 2010)."""
     if tensor.ndim != 2:
         raise ValueError(f"sparse_ expected a 2-d tensor, got shape {tuple(tensor.shape)}")
@@ -179,12 +183,12 @@ def sparse_(tensor: Any, sparsity: float, std: float = 0.01, generator: Any = No
     return _fill(tensor, out)
 
 
-def _calculate_fan_in_and_fan_out(tensor: Any) -> tuple[int, int]:
+def _calculate_fan_in_and_fan_out(tensor: Tensor) -> tuple[int, int]:
     """How many inputs an output sees, and how many outputs an input reaches."""
     return _fans(tensor)
 
 
-def _fans(tensor: Any) -> tuple[int, int]:
+def _fans(tensor: Tensor) -> tuple[int, int]:
     shape = tuple(tensor.shape)
     if len(shape) < 2:
         raise ValueError("Fan in and fan out can not be computed for tensor with fewer than 2 dimensions")
@@ -192,12 +196,12 @@ def _fans(tensor: Any) -> tuple[int, int]:
     return shape[1] * receptive, shape[0] * receptive
 
 
-def _calculate_correct_fan(tensor: Any, mode: str) -> int:
+def _calculate_correct_fan(tensor: Tensor, mode: str) -> int:
     """fan_in or fan_out."""
     return _fan(tensor, mode)
 
 
-def _fan(tensor: Any, mode: str) -> int:
+def _fan(tensor: Tensor, mode: str) -> int:
     mode = mode.lower()
     if mode not in ("fan_in", "fan_out"):
         raise ValueError(f"Mode {mode} not supported, please use one of ['fan_in', 'fan_out']")
@@ -205,7 +209,7 @@ def _fan(tensor: Any, mode: str) -> int:
     return fan_in if mode == "fan_in" else fan_out
 
 
-def _fill(tensor: Any, values: Any) -> Any:
+def _fill(tensor: Tensor, values: Any) -> Tensor:
     if not isinstance(tensor, Handle):
         raise TypeError(f"nn.init expected a tensor, got {type(tensor).__name__}")
     if tensor.array.size:
@@ -214,10 +218,10 @@ def _fill(tensor: Any, values: Any) -> Any:
     return tensor
 
 
-def _old(new: Callable[..., Any]) -> Callable[..., Any]:
+def _old(new: AnyFunction) -> AnyFunction:
     old_name = new.__name__[:-1]
 
-    def old(*args: Any, **kwargs: Any) -> Any:
+    def old(*args: Any, **kwargs: Any) -> Tensor:
         warnings.warn(
             f"nn.init.{old_name} is now deprecated in favor of nn.init.{new.__name__}.",
             FutureWarning,

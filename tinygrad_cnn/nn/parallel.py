@@ -6,19 +6,21 @@ from contextlib import nullcontext
 from typing import Any
 
 from tinygrad_cnn.nn.modules.module import Module
+from tinygrad_cnn.ops.device import Device
+from tinygrad_cnn.tensors.tensor import Tensor
 
 
 class DataParallel(Module):
     """A module that calls `module`, under whose name its parameters are found, as in PyTorch on the CPU."""
 
     def __init__(
-        self, module: Module, device_ids: Any = None, output_device: Any = None, dim: int = 0
+        self, module: Module, device_ids: Device | None = None, output_device: Device | None = None, dim: int = 0
     ) -> None:
         super().__init__()
         self.module = module
         self.dim = dim
 
-    def forward(self, *inputs: Any, **kwargs: Any) -> Any:
+    def forward(self, *inputs: Any, **kwargs: Any) -> Tensor:
         return self.module(*inputs, **kwargs)
 
 
@@ -26,8 +28,9 @@ class DistributedDataParallel(DataParallel):
     """The same for scripts of many processes: there is one here, so gradients are complete as they are."""
 
     def __init__(
-        self, module: Module, device_ids: Any = None, output_device: Any = None, dim: int = 0, **_options: Any
-    ) -> None:
+        self, module: Module, device_ids: Device | None = None, output_device: Device | None = None, dim: int = 0,
+        **_options: object,
+    ) -> None:  # fmt: skip
         super().__init__(module, None, None, dim)
 
     def no_sync(self) -> Any:

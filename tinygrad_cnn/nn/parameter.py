@@ -59,7 +59,7 @@ class Parameter(Tensor):
                 copy.grad = self.grad.detach().clone()
         return copy
 
-    def __reduce_ex__(self, _protocol: Any) -> Any:
+    def __reduce_ex__(self, _protocol: object) -> Any:
         return _rebuild, (type(self), self.array, self.node is not None, self.name)
 
 
@@ -79,7 +79,7 @@ class Buffer(Tensor):
         self.node = self.grad = self.name = None
         self.persistent = persistent
 
-    def __reduce_ex__(self, _protocol: Any) -> Any:
+    def __reduce_ex__(self, _protocol: object) -> Any:
         return _rebuild_buffer, (self.array, self.persistent)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:

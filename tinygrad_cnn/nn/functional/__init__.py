@@ -136,13 +136,14 @@ from tinygrad_cnn.ops.activation import (
 from tinygrad_cnn.ops.elementwise import tanh
 from tinygrad_cnn.ops.index import one_hot
 from tinygrad_cnn.ops.padding import pad
+from tinygrad_cnn.tensors.tensor import Tensor
 
 nll_loss2d = nll_loss
 swish = silu
 
 
 def _in_place(name: str, function: Any) -> Any:
-    def changed(input: Any, *args: Any, **kwargs: Any) -> Any:
+    def changed(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         return function(input, *args, **kwargs, inplace=True)
 
     changed.__name__ = changed.__qualname__ = name

@@ -14,12 +14,13 @@ from tinygrad_cnn.nn.functional.reduction import finish, reduction_of
 from tinygrad_cnn.ops import activation
 from tinygrad_cnn.ops import loss as ops
 from tinygrad_cnn.ops.expect import where, wrong_shape
+from tinygrad_cnn.tensors.tensor import Tensor
 
 
 def cross_entropy(
-    input: Any, target: Any, weight: Any = None, size_average: bool | None = None, ignore_index: int = -100,
-    reduce: bool | None = None, reduction: str = "mean", label_smoothing: float = 0.0,
-) -> Any:  # fmt: skip
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None,
+    ignore_index: int = -100, reduce: bool | None = None, reduction: str = "mean", label_smoothing: float = 0.0,
+) -> Tensor:  # fmt: skip
     """−log softmax(input)[target], from logits (N, classes, *positions), or (classes,) for one sample.
 
     `target` holds class indices (N, *positions) as integers, or probabilities of the input's shape. `weight`
@@ -53,9 +54,9 @@ def cross_entropy(
 
 
 def nll_loss(
-    input: Any, target: Any, weight: Any = None, size_average: bool | None = None, ignore_index: int = -100,
-    reduce: bool | None = None, reduction: str = "mean",
-) -> Any:  # fmt: skip
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None,
+    ignore_index: int = -100, reduce: bool | None = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
     """−input[target], from log-probabilities (N, classes, *positions); arguments as `cross_entropy`."""
     reduction = reduction_of(reduction, size_average, reduce)
     rows, t, shape = _rows_and_targets("nll_loss", input, target, ignore_index)
@@ -68,7 +69,9 @@ def nll_loss(
     return _reduce_weighted(loss, weights, reduction, shape, all_count=w is None and bool(counted.all()))
 
 
-def _soft_cross_entropy(input: Any, target: Any, w: Any, reduction: str, smoothing: float) -> Any:
+def _soft_cross_entropy(
+    input: Tensor, target: Tensor, w: np.ndarray | None, reduction: str, smoothing: float
+) -> Tensor:
     axis = 1 if input.ndim > 1 else 0
     classes = input.shape[axis]
     if smoothing:
@@ -83,7 +86,7 @@ def _soft_cross_entropy(input: Any, target: Any, w: Any, reduction: str, smoothi
 
 
 def _rows_and_targets(
-    name: str, input: Any, target: Any, ignore_index: int
+    name: str, input: Tensor, target: Tensor, ignore_index: int
 ) -> tuple[Any, np.ndarray, tuple[int, ...]]:
     """Logits as rows (M, classes), targets (M,) as int64, and the shape of an unreduced loss."""
     x, t = tuple(input.shape), np.asarray(unwrap(target))
@@ -130,7 +133,7 @@ def _all_count(t: np.ndarray, classes: int, ignore_index: int = -1) -> bool:
     return not 0 <= ignore_index < classes and (not t.size or int(t.view(np.uint64).max()) < classes)
 
 
-def _class_weight(name: str, weight: Any, classes: int) -> np.ndarray | None:
+def _class_weight(name: str, weight: Tensor | None, classes: int) -> np.ndarray | None:
     if weight is None:
         return None
     w = np.asarray(unwrap(weight))
@@ -140,8 +143,8 @@ def _class_weight(name: str, weight: Any, classes: int) -> np.ndarray | None:
 
 
 def _reduce_weighted(
-    loss: Any, weights: np.ndarray, reduction: str, shape: tuple[int, ...], all_count: bool
-) -> Any:
+    loss: Tensor, weights: np.ndarray, reduction: str, shape: tuple[int, ...], all_count: bool
+) -> Tensor:
     if reduction == "sum":
         return loss.sum()
     if reduction == "none":
@@ -150,9 +153,9 @@ def _reduce_weighted(
 
 
 def multi_margin_loss(
-    input: Any, target: Any, p: int = 1, margin: float = 1.0, weight: Any = None, size_average: bool | None = None,
-    reduce: bool | None = None, reduction: str = "mean",
-) -> Any:  # fmt: skip
+    input: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, weight: Tensor | None = None,
+    size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
     """Σ_{j≠y} max(0, margin − x_y + x_j)^p / classes: the multi-class hinge loss (p = 2: its square)."""
     if p not in (1, 2):
         raise ValueError(f"multi_margin_loss expected p = 1 or 2, got {p}")
@@ -167,7 +170,7 @@ def multi_margin_loss(
     return finish(terms.sum(1).reshape(shape) / rows.shape[1], reduction_of(reduction, size_average, reduce))
 
 
-def pairwise_loss(input: Any, target: Any, kind: str = "hinge", reduction: str = "mean") -> Any:
+def pairwise_loss(input: Tensor, target: Tensor, kind: str = "hinge", reduction: str = "mean") -> Tensor:
     """The notes' losses on score differences, for class scores s (N, classes) and targets y (N,):
 
     - ``hinge``: Σ_{j≠y} max(0, s_j − s_y + 1)  (`multi_margin_loss` times the number of classes)
@@ -187,24 +190,24 @@ def pairwise_loss(input: Any, target: Any, kind: str = "hinge", reduction: str =
     return finish((terms * _others(rows, t)).sum(1).reshape(shape), reduction)
 
 
-def _differences(rows: Any, t: np.ndarray) -> Any:
+def _differences(rows: Tensor, t: np.ndarray) -> Tensor:
     """s_j − s_y for every j."""
     return rows - ops.pick(rows, target=t, ignore_index=-(1 << 62)).reshape((-1, 1))
 
 
-def _others(rows: Any, t: np.ndarray) -> np.ndarray:
+def _others(rows: Tensor, t: np.ndarray) -> np.ndarray:
     mask = np.ones(tuple(rows.shape), rows.dtype)
     mask[np.arange(len(t)), t] = 0
     return mask
 
 
 def multilabel_margin_loss(
-    input: Any,
-    target: Any,
+    input: Tensor,
+    target: Tensor,
     size_average: bool | None = None,
     reduce: bool | None = None,
     reduction: str = "mean",
-) -> Any:
+) -> Tensor:
     """Σ_j Σ_{i no target} max(0, 1 − (x_y(j) − x_i)) / classes; `target` rows list classes, ended by −1."""
     if tuple(target.shape) != tuple(input.shape):
         raise wrong_shape(
@@ -234,9 +237,9 @@ def multilabel_margin_loss(
 
 
 def multilabel_soft_margin_loss(
-    input: Any, target: Any, weight: Any = None, size_average: bool | None = None, reduce: bool | None = None,
-    reduction: str = "mean",
-) -> Any:  # fmt: skip
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None,
+    reduce: bool | None = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
     """The mean over classes of −[t·log σ(x) + (1 − t)·log σ(−x)]."""
     loss = -(target * activation.logsigmoid(input) + (1 - target) * activation.logsigmoid(-input))
     if weight is not None:

@@ -11,36 +11,39 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import Sizes
 from tinygrad_cnn.kernels import geometry
 from tinygrad_cnn.ops import conv as ops
 from tinygrad_cnn.ops import fused
 from tinygrad_cnn.ops.expect import wrong_shape
+from tinygrad_cnn.ops.shape import flip
+from tinygrad_cnn.tensors.tensor import Tensor
 
 _NAMES = {1: "(N, C, L)", 2: "(N, C, H, W)", 3: "(N, C, D, H, W)"}
 
 
 def conv1d(
-    input: Any,
-    weight: Any,
-    bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Sizes = 1,
+    padding: Sizes | str = 0,
+    dilation: Sizes = 1,
     groups: int = 1,
-) -> Any:
+) -> Tensor:
     """Cross-correlation of input (N, C, L) or (C, L) with weight (O, C/groups, k); see `conv2d`."""
     return _conv("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
 def conv2d(
-    input: Any,
-    weight: Any,
-    bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Sizes = 1,
+    padding: Sizes | str = 0,
+    dilation: Sizes = 1,
     groups: int = 1,
-) -> Any:
+) -> Tensor:
     """Cross-correlation of input (N, C, H, W) or (C, H, W) with weight (O, C/groups, kh, kw), plus bias (O,).
 
     Gives (N, O, H', W') with H' = ⌊(H + 2·padding − dilation·(kh − 1) − 1) / stride⌋ + 1. `padding` is a
@@ -54,37 +57,37 @@ def conv2d(
 
 
 def conv3d(
-    input: Any,
-    weight: Any,
-    bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Sizes = 1,
+    padding: Sizes | str = 0,
+    dilation: Sizes = 1,
     groups: int = 1,
-) -> Any:
+) -> Tensor:
     """Cross-correlation of input (N, C, D, H, W) with weight (O, C/groups, kd, kh, kw); see `conv2d`."""
     return _conv("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
 
 
-def convolve1d(input: Any, weight: Any, bias: Any = None, **settings: Any) -> Any:
+def convolve1d(input: Tensor, weight: Tensor, bias: Tensor | None = None, **settings: Any) -> Tensor:
     """Mathematics' convolution: `conv1d` with the kernel flipped."""
-    return conv1d(input, np.flip(weight, (2,)), bias, **settings)
+    return conv1d(input, flip(weight, 2), bias, **settings)
 
 
-def convolve2d(input: Any, weight: Any, bias: Any = None, **settings: Any) -> Any:
+def convolve2d(input: Tensor, weight: Tensor, bias: Tensor | None = None, **settings: Any) -> Tensor:
     """Mathematics' convolution, Σ x[i − u, j − v] · w[u, v]: `conv2d` with the kernel flipped in both dimensions."""
-    return conv2d(input, np.flip(weight, (2, 3)), bias, **settings)
+    return conv2d(input, flip(weight, 2, 3), bias, **settings)
 
 
-def convolve3d(input: Any, weight: Any, bias: Any = None, **settings: Any) -> Any:
+def convolve3d(input: Tensor, weight: Tensor, bias: Tensor | None = None, **settings: Any) -> Tensor:
     """Mathematics' convolution: `conv3d` with the kernel flipped in all three dimensions."""
-    return conv3d(input, np.flip(weight, (2, 3, 4)), bias, **settings)
+    return conv3d(input, flip(weight, 2, 3, 4), bias, **settings)
 
 
 def conv_transpose1d(
-    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
-    groups: int = 1, dilation: Any = 1,
-) -> Any:  # fmt: skip
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: Sizes | str = 0,
+    output_padding: Sizes = 0, groups: int = 1, dilation: Sizes = 1,
+) -> Tensor:  # fmt: skip
     """Transposed convolution of input (N, C, L) with weight (C, O/groups, k); see `conv_transpose2d`."""
     return _conv_transpose(
         "conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation
@@ -92,9 +95,9 @@ def conv_transpose1d(
 
 
 def conv_transpose2d(
-    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
-    groups: int = 1, dilation: Any = 1,
-) -> Any:  # fmt: skip
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: Sizes | str = 0,
+    output_padding: Sizes = 0, groups: int = 1, dilation: Sizes = 1,
+) -> Tensor:  # fmt: skip
     """The transpose of a convolution: input (N, C, H, W), weight (C, O/groups, kh, kw) -> (N, O, H', W').
 
     H' = (H − 1)·stride − 2·padding + dilation·(kh − 1) + output_padding + 1.
@@ -105,16 +108,18 @@ def conv_transpose2d(
 
 
 def conv_transpose3d(
-    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
-    groups: int = 1, dilation: Any = 1,
-) -> Any:  # fmt: skip
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: Sizes | str = 0,
+    output_padding: Sizes = 0, groups: int = 1, dilation: Sizes = 1,
+) -> Tensor:  # fmt: skip
     """Transposed convolution of input (N, C, D, H, W) with weight (C, O/groups, kd, kh, kw); see `conv_transpose2d`."""
     return _conv_transpose(
         "conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation
     )
 
 
-def unfold(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Any:
+def unfold(
+    input: Tensor, kernel_size: Sizes, dilation: Sizes = 1, padding: Sizes | str = 0, stride: Sizes = 1
+) -> Tensor:
     """All windows of input (N, C, H, W) as columns (N, C·kh·kw, windows)."""
     if input.ndim not in (3, 4):
         raise wrong_shape("unfold", f"an input (N, C, H, W) or (C, H, W), got {tuple(input.shape)}")
@@ -123,8 +128,9 @@ def unfold(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, st
 
 
 def fold(
-    input: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
-) -> Any:
+    input: Tensor, output_size: Sizes, kernel_size: Sizes, dilation: Sizes = 1, padding: Sizes | str = 0,
+    stride: Sizes = 1,
+) -> Tensor:  # fmt: skip
     """The transpose of `unfold`: columns (N, C·kh·kw, windows) added up in an image (N, C, *output_size)."""
     if input.ndim not in (2, 3):
         raise wrong_shape(
@@ -160,14 +166,14 @@ def fold(
 def _conv(
     name: str,
     d: int,
-    input: Any,
-    weight: Any,
-    bias: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Sizes,
+    padding: Sizes | str,
+    dilation: Sizes,
     groups: int,
-) -> Any:
+) -> Tensor:
     if input.dtype.kind not in "fc":
         raise TypeError(f"{name} expected floating-point input, got {input.dtype}: convert it with .float()")
     x_shape = tuple(input.shape)
@@ -183,8 +189,8 @@ def _conv(
 
 @lru_cache(4096)
 def _conv_params(
-    name: str, d: int, x: tuple[int, ...], w: tuple[int, ...], b: tuple[int, ...] | None, stride: Any, padding: Any,
-    dilation: Any, groups: int,
+    name: str, d: int, x: tuple[int, ...], w: tuple[int, ...], b: tuple[int, ...] | None, stride: Sizes,
+    padding: Sizes | str, dilation: Sizes, groups: int,
 ) -> dict[str, Any]:  # fmt: skip
     """The primitive's params for these shapes and settings, checked. Cached: a network repeats its shapes."""
     if len(w) != d + 2:
@@ -217,7 +223,7 @@ def _conv_params(
 
 
 def padding_of(
-    name: str, padding: Any, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
+    name: str, padding: Sizes | str, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
 ) -> geometry.Pairs:
     """PyTorch's `padding` (a number, one per dimension, or a word) as (low, high) pairs."""
     d = len(kernel)
@@ -245,9 +251,9 @@ def padding_of(
 
 
 def _conv_transpose(
-    name: str, d: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, output_padding: Any,
-    groups: int, dilation: Any,
-) -> Any:  # fmt: skip
+    name: str, d: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Sizes, padding: Sizes | str,
+    output_padding: Sizes, groups: int, dilation: Sizes,
+) -> Tensor:  # fmt: skip
     if input.dtype.kind not in "fc":
         raise TypeError(f"{name} expected floating-point input, got {input.dtype}: convert it with .float()")
     x = batched(input, d)
@@ -265,8 +271,8 @@ def _conv_transpose(
 
 @lru_cache(1024)
 def _transpose_params(
-    name: str, d: int, x: tuple[int, ...], w: tuple[int, ...], b: tuple[int, ...] | None, stride: Any, padding: Any,
-    output_padding: Any, groups: int, dilation: Any,
+    name: str, d: int, x: tuple[int, ...], w: tuple[int, ...], b: tuple[int, ...] | None, stride: Sizes,
+    padding: Sizes | str, output_padding: Sizes, groups: int, dilation: Sizes,
 ) -> tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]:  # fmt: skip
     if len(w) != d + 2 or len(x) != d + 2:
         raise wrong_shape(name, f"an input {_NAMES[d]} and a weight (C, O/groups, *kernel), got {x} and {w}")
@@ -319,7 +325,7 @@ def _transposed_axis(
     return size, beyond, (low, high)
 
 
-def _windows(name: str, kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> dict[str, Any]:
+def _windows(name: str, kernel_size: Sizes, dilation: Sizes, padding: Sizes | str, stride: Sizes) -> dict[str, Any]:
     kernel = positive(name, "kernel_size", kernel_size, 2)
     strides, dilations = positive(name, "stride", stride, 2), positive(name, "dilation", dilation, 2)
     pairs = padding_of(name, padding, kernel, strides, dilations)
@@ -342,6 +348,6 @@ def hashable(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def batched(input: Any, d: int) -> Any:
+def batched(input: Tensor, d: int) -> Tensor:
     """The input with a batch dimension: (C, *spatial) becomes (1, C, *spatial)."""
     return input if input.ndim != d + 1 else input.unsqueeze(0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -17,9 +16,10 @@ from tinygrad_cnn.ops.inplace import replace_by
 from tinygrad_cnn.ops.linalg import einsum
 from tinygrad_cnn.ops.random import uniform_array
 from tinygrad_cnn.ops.shape import broadcast_tensors
+from tinygrad_cnn.tensors.tensor import Tensor
 
 
-def linear(input: Any, weight: Any, bias: Any = None) -> Any:
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input·weightᵀ + bias: input (…, in), weight (out, in) or (in,), bias (out,).
 
     Raises ValueError when the last dimension is not the weight's.
@@ -46,7 +46,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     return conv_ops.bias_add(y, bias) if len(x) == 2 else y + bias
 
 
-def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x₁ᵀ·W_k·x₂ + b_k: inputs (…, in1) and (…, in2), weight (out, in1, in2), bias (out,)."""
     if (
         input1.shape[-1] != weight.shape[1]
@@ -64,9 +64,9 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
 
 
 def embedding(
-    input: Any, weight: Any, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0,
-    scale_grad_by_freq: bool = False, sparse: bool = False,
-) -> Any:  # fmt: skip
+    input: Tensor, weight: Tensor, padding_idx: int | None = None, max_norm: float | None = None,
+    norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False,
+) -> Tensor:  # fmt: skip
     """Rows of `weight` (rows, size) at the integers of `input`; the row `padding_idx` gets no gradient.
 
     With `max_norm`, rows that are looked up and longer than that are shortened first, in the weight itself.
@@ -85,10 +85,10 @@ def embedding(
 
 
 def embedding_bag(
-    input: Any, weight: Any, offsets: Any = None, max_norm: float | None = None, norm_type: float = 2.0,
-    scale_grad_by_freq: bool = False, mode: str = "mean", sparse: bool = False, per_sample_weights: Any = None,
-    include_last_offset: bool = False, padding_idx: int | None = None,
-) -> Any:  # fmt: skip
+    input: Tensor, weight: Tensor, offsets: Tensor | None = None, max_norm: float | None = None,
+    norm_type: float = 2.0, scale_grad_by_freq: bool = False, mode: str = "mean", sparse: bool = False,
+    per_sample_weights: Tensor | None = None, include_last_offset: bool = False, padding_idx: int | None = None,
+) -> Tensor:  # fmt: skip
     """Sums, means or maxima of bags of rows of `weight` (rows, size): (bags, size).
 
     `input` holds the bags as rows (bags, n), or all of them in one row with `offsets` (bags,), where each begins.
@@ -124,7 +124,7 @@ def embedding_bag(
     return (rows * share[..., None]).sum(1)
 
 
-def _bags(indices: np.ndarray, offsets: Any, include_last: bool) -> tuple[np.ndarray, np.ndarray]:
+def _bags(indices: np.ndarray, offsets: Tensor | None, include_last: bool) -> tuple[np.ndarray, np.ndarray]:
     """Where in the flat indices each bag's rows are, (bags, longest), and which of these places count."""
     if indices.ndim == 2:
         if offsets is not None:
@@ -145,7 +145,7 @@ def _bags(indices: np.ndarray, offsets: Any, include_last: bool) -> tuple[np.nda
     return np.where(counted, starts[:, None] + steps, 0), counted
 
 
-def _rows_of(name: str, input: Any, weight: Any) -> np.ndarray:
+def _rows_of(name: str, input: Tensor, weight: Tensor) -> np.ndarray:
     indices = np.asarray(unwrap(input))
     if indices.dtype.kind not in "iu":
         raise TypeError(f"{name} expected integers, got {indices.dtype}: convert them with .long()")
@@ -156,7 +156,7 @@ def _rows_of(name: str, input: Any, weight: Any) -> np.ndarray:
     return indices
 
 
-def _shorten_rows(weight: Any, indices: np.ndarray, longest: float, p: float) -> None:
+def _shorten_rows(weight: Tensor, indices: np.ndarray, longest: float, p: float) -> None:
     used = np.unique(indices)
     norms = np.linalg.norm(unwrap(weight)[used], p, axis=1)
     long = norms > longest
@@ -166,7 +166,7 @@ def _shorten_rows(weight: Any, indices: np.ndarray, longest: float, p: float) ->
         versions.bump(array)
 
 
-def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """In training, drop each entry with probability p and divide the others by 1 − p (Srivastava et al. 2014)."""
     _check_p("dropout", p)
     if not training or p == 0:
@@ -174,22 +174,22 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = F
     return _dropped(input, p, tuple(input.shape), inplace)
 
 
-def dropout1d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Drop whole channels of (N, C, L) or (C, L)."""
     return _dropout_nd("dropout1d", 1, input, p, training, inplace)
 
 
-def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Drop whole channels of (N, C, H, W) or (C, H, W) (Tompson et al. 2015)."""
     return _dropout_nd("dropout2d", 2, input, p, training, inplace)
 
 
-def dropout3d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Drop whole channels of (N, C, D, H, W) or (C, D, H, W)."""
     return _dropout_nd("dropout3d", 3, input, p, training, inplace)
 
 
-def feature_dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+def feature_dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Drop whole channels of (N, C, …)."""
     _check_p("feature_dropout", p)
     if not training or p == 0:
@@ -197,20 +197,20 @@ def feature_dropout(input: Any, p: float = 0.5, training: bool = True, inplace: 
     return _dropped(input, p, (*input.shape[:2], *(1,) * (input.ndim - 2)), inplace)
 
 
-def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Any:
+def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
     """Dropout to SELU's negative saturation, keeping mean and variance (Klambauer et al. 2017)."""
     _check_p("alpha_dropout", p)
     return _alpha(input, p, tuple(input.shape), inplace) if training and p else input
 
 
-def feature_alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Any:
+def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
     """`alpha_dropout` of whole channels."""
     _check_p("feature_alpha_dropout", p)
     shape = (*input.shape[:2], *(1,) * (input.ndim - 2))
     return _alpha(input, p, shape, inplace) if training and p else input
 
 
-def _dropout_nd(name: str, d: int, input: Any, p: float, training: bool, inplace: bool) -> Any:
+def _dropout_nd(name: str, d: int, input: Tensor, p: float, training: bool, inplace: bool) -> Tensor:
     _check_p(name, p)
     if input.ndim not in (d + 1, d + 2):
         # 2-d and 3-d inputs of other meaning are dropped by their first two dimensions, as PyTorch does.
@@ -224,7 +224,7 @@ def _dropout_nd(name: str, d: int, input: Any, p: float, training: bool, inplace
     return _dropped(input, p, shape, inplace)
 
 
-def _dropped(input: Any, p: float, shape: tuple[int, ...], inplace: bool) -> Any:
+def _dropped(input: Tensor, p: float, shape: tuple[int, ...], inplace: bool) -> Tensor:
     x = unwrap(input)
     if p == 1:
         mask = np.zeros(shape, x.dtype)
@@ -235,7 +235,7 @@ def _dropped(input: Any, p: float, shape: tuple[int, ...], inplace: bool) -> Any
     return _settle(input, ops.dropout(input, mask=mask), inplace)
 
 
-def _alpha(input: Any, p: float, shape: tuple[int, ...], inplace: bool) -> Any:
+def _alpha(input: Tensor, p: float, shape: tuple[int, ...], inplace: bool) -> Tensor:
     x = unwrap(input)
     low = -1.7580993408473766  # −scale · alpha of SELU
     keep = (uniform_array(shape, np.float32) >= p).astype(x.dtype)
@@ -248,7 +248,7 @@ def _alpha(input: Any, p: float, shape: tuple[int, ...], inplace: bool) -> Any:
     )
 
 
-def _settle(input: Any, result: Any, inplace: bool) -> Any:
+def _settle(input: Tensor, result: Tensor, inplace: bool) -> Tensor:
     return replace_by(input, result, "dropout") if inplace and isinstance(input, Handle) else result
 
 
@@ -258,7 +258,7 @@ def _check_p(name: str, p: float) -> None:
 
 
 @in_float32
-def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """x₁·x₂ / (max(‖x₁‖, ε)·max(‖x₂‖, ε)) along `dim`, of the tensors broadcast to one shape."""
     x1, x2 = broadcast_tensors(x1, x2)
     n1 = np.maximum(x1.norm(2, dim, keepdim=True), eps)
@@ -267,7 +267,7 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
 
 
 @in_float32
-def pdist(input: Any, p: float = 2.0) -> Any:
+def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     """The distances between all pairs of rows (N, M), in the order of the upper triangle."""
     n = input.shape[0]
     first, second = np.triu_indices(n, 1)

@@ -15,32 +15,33 @@ from tinygrad_cnn.autograd.handle import unwrap, wrap
 from tinygrad_cnn.autograd.op import Elementwise
 from tinygrad_cnn.nn.functional.reduction import difference, finish, reduction_of, same_shape, weighted
 from tinygrad_cnn.ops import activation
-from tinygrad_cnn.ops.elementwise import in_float32
+from tinygrad_cnn.ops.elementwise import in_float32, where
 from tinygrad_cnn.ops.expect import wrong_shape
+from tinygrad_cnn.tensors.tensor import Tensor
 
 # --- regression -------------------------------------------------------------------------------------
 
 
 def mse_loss(
-    input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
-    weight: Any = None,
-) -> Any:  # fmt: skip
+    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None,
+    reduction: str = "mean", weight: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     """The squared error (x − t)²."""
     d = difference("mse_loss", input, target)
     return finish(weighted(d * d, weight), reduction_of(reduction, size_average, reduce))
 
 
 def l1_loss(
-    input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
-    weight: Any = None,
-) -> Any:  # fmt: skip
+    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None,
+    reduction: str = "mean", weight: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     """The absolute error |x − t|."""
     d = difference("l1_loss", input, target)
-    return finish(weighted(np.abs(d), weight), reduction_of(reduction, size_average, reduce))
+    return finish(weighted(abs(d), weight), reduction_of(reduction, size_average, reduce))
 
 
 def _smooth(d: np.ndarray, *, beta: float) -> np.ndarray:
-    size = np.abs(d)
+    size = abs(d)
     return np.where(size < beta, 0.5 / beta * d * d, size - 0.5 * beta).astype(d.dtype, copy=False)
 
 
@@ -51,9 +52,9 @@ smooth_abs = Elementwise(
 
 
 def smooth_l1_loss(
-    input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
-    beta: float = 1.0,
-) -> Any:  # fmt: skip
+    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None,
+    reduction: str = "mean", beta: float = 1.0,
+) -> Tensor:  # fmt: skip
     """d²/2β where |d| < β, else |d| − β/2 (Girshick 2015); β = 0 is `l1_loss`."""
     if beta < 0:
         raise ValueError(f"smooth_l1_loss expected beta of zero or more, got {beta}")
@@ -64,8 +65,8 @@ def smooth_l1_loss(
 
 
 def huber_loss(
-    input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None
-) -> Any:
+    input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
+) -> Tensor:
     """d²/2 where |d| < δ, else δ·(|d| − δ/2) (Huber 1964)."""
     if delta <= 0:
         raise ValueError(f"huber_loss expected delta above zero, got {delta}")
@@ -74,8 +75,8 @@ def huber_loss(
 
 
 def gaussian_nll_loss(
-    input: Any, target: Any, var: Any, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
-) -> Any:
+    input: Tensor, target: Tensor, var: Tensor, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
+) -> Tensor:
     """½·(log var + (x − t)²/var): the negative log-likelihood of a normal distribution."""
     if isinstance(var, (int, float)):
         var = wrap(np.full(tuple(input.shape), var, input.dtype))
@@ -96,9 +97,9 @@ def gaussian_nll_loss(
 
 
 def poisson_nll_loss(
-    input: Any, target: Any, log_input: bool = True, full: bool = False, size_average: bool | None = None,
+    input: Tensor, target: Tensor, log_input: bool = True, full: bool = False, size_average: bool | None = None,
     eps: float = 1e-8, reduce: bool | None = None, reduction: str = "mean",
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """exp(x) − t·x (x the log of the rate), or x − t·log(x + ε): the negative log-likelihood of counts."""
     loss = np.exp(input) - target * input if log_input else input - target * np.log(input + eps)
     if full:
@@ -133,9 +134,9 @@ bce_logits = Elementwise(
 
 
 def binary_cross_entropy(
-    input: Any, target: Any, weight: Any = None, size_average: bool | None = None, reduce: bool | None = None,
-    reduction: str = "mean",
-) -> Any:  # fmt: skip
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None,
+    reduce: bool | None = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
     """−[t·log x + (1 − t)·log(1 − x)], from probabilities x.
 
     Raises ValueError for targets of another shape, and for probabilities outside 0 to 1.
@@ -151,9 +152,9 @@ def binary_cross_entropy(
 
 
 def binary_cross_entropy_with_logits(
-    input: Any, target: Any, weight: Any = None, size_average: bool | None = None, reduce: bool | None = None,
-    reduction: str = "mean", pos_weight: Any = None,
-) -> Any:  # fmt: skip
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None,
+    reduce: bool | None = None, reduction: str = "mean", pos_weight: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     """−[p·t·log σ(x) + (1 − t)·log σ(−x)], from logits x; p is `pos_weight`, which weighs the positive answers."""
     same_shape("binary_cross_entropy_with_logits", input, target)
     if pos_weight is None:
@@ -164,9 +165,9 @@ def binary_cross_entropy_with_logits(
 
 
 def kl_div(
-    input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
-    log_target: bool = False,
-) -> Any:  # fmt: skip
+    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None,
+    reduction: str = "mean", log_target: bool = False,
+) -> Tensor:  # fmt: skip
     """t·(log t − x), from log-probabilities x: the Kullback-Leibler divergence from x to t.
 
     ``reduction="batchmean"`` divides by the batch size, which is the mathematical definition.
@@ -185,32 +186,32 @@ def kl_div(
 
 
 def soft_margin_loss(
-    input: Any,
-    target: Any,
+    input: Tensor,
+    target: Tensor,
     size_average: bool | None = None,
     reduce: bool | None = None,
     reduction: str = "mean",
-) -> Any:
+) -> Tensor:
     """log(1 + exp(−t·x)) for targets t of −1 or 1."""
     same_shape("soft_margin_loss", input, target)
     return finish(-activation.logsigmoid(target * input), reduction_of(reduction, size_average, reduce))
 
 
 def hinge_embedding_loss(
-    input: Any, target: Any, margin: float = 1.0, size_average: bool | None = None, reduce: bool | None = None,
+    input: Tensor, target: Tensor, margin: float = 1.0, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean",
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """x where the target is 1, max(0, margin − x) where it is −1."""
     t = unwrap(target)
     zero = np.zeros((), input.dtype)
-    loss = np.where(t != 1, (margin - input).clamp(min=0), zero) + np.where(t != -1, input, zero)
+    loss = where(t != 1, (margin - input).clamp(min=0), zero) + where(t != -1, input, zero)
     return finish(loss, reduction_of(reduction, size_average, reduce))
 
 
 def margin_ranking_loss(
-    input1: Any, input2: Any, target: Any, margin: float = 0, size_average: bool | None = None,
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, size_average: bool | None = None,
     reduce: bool | None = None, reduction: str = "mean",
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """max(0, −t·(x₁ − x₂) + margin): target 1 wants x₁ above x₂, −1 below."""
     if not input1.ndim == input2.ndim == target.ndim:
         shapes = ", ".join(str(tuple(x.shape)) for x in (input1, input2, target))
@@ -222,23 +223,23 @@ def margin_ranking_loss(
 
 
 def cosine_embedding_loss(
-    input1: Any, input2: Any, target: Any, margin: float = 0, size_average: bool | None = None,
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, size_average: bool | None = None,
     reduce: bool | None = None, reduction: str = "mean",
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """1 − cos(x₁, x₂) where the target is 1, max(0, cos(x₁, x₂) − margin) where it is −1."""
     dot = (input1 * input2).sum(-1)
     tiny = 1e-12
     cosine = dot / np.sqrt(((input1 * input1).sum(-1) + tiny) * ((input2 * input2).sum(-1) + tiny))
     t = unwrap(target)
     zero = np.zeros((), cosine.dtype)
-    loss = np.where(t == 1, 1 - cosine, zero) + np.where(t == -1, (cosine - margin).clamp(min=0), zero)
+    loss = where(t == 1, 1 - cosine, zero) + where(t == -1, (cosine - margin).clamp(min=0), zero)
     return finish(loss, reduction_of(reduction, size_average, reduce))
 
 
 def triplet_margin_loss(
-    anchor: Any, positive: Any, negative: Any, margin: float = 1.0, p: float = 2, eps: float = 1e-6, swap: bool = False,
-    size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
-) -> Any:  # fmt: skip
+    anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, p: float = 2, eps: float = 1e-06,
+    swap: bool = False, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
     """max(0, d(anchor, positive) − d(anchor, negative) + margin) with the p-norm distance."""
     distance = lambda a, b: pairwise_distance(a, b, p, eps)
     return triplet_margin_with_distance_loss(
@@ -248,9 +249,9 @@ def triplet_margin_loss(
 
 
 def triplet_margin_with_distance_loss(
-    anchor: Any, positive: Any, negative: Any, *, distance_function: Callable[[Any, Any], Any] | None = None,
+    anchor: Tensor, positive: Tensor, negative: Tensor, *, distance_function: Callable[[Any, Any], Any] | None = None,
     margin: float = 1.0, swap: bool = False, reduction: str = "mean",
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """`triplet_margin_loss` with any distance; `swap` also looks at d(positive, negative)."""
     if not anchor.ndim == positive.ndim == negative.ndim:
         shapes = ", ".join(str(tuple(x.shape)) for x in (anchor, positive, negative))
@@ -263,6 +264,6 @@ def triplet_margin_with_distance_loss(
 
 
 @in_float32
-def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:
+def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
     """‖x₁ − x₂ + ε‖ₚ along the last dimension."""
     return (x1 - x2 + eps).norm(p, -1, keepdim=keepdim)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
 
 import numpy as np
 
@@ -15,12 +14,13 @@ from tinygrad_cnn.ops import normalise as ops
 from tinygrad_cnn.ops import pool as pool_ops
 from tinygrad_cnn.ops.elementwise import in_float32
 from tinygrad_cnn.ops.expect import wrong_shape
+from tinygrad_cnn.tensors.tensor import Tensor
 
 
 def batch_norm(
-    input: Any, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None, training: bool = False,
-    momentum: float = 0.1, eps: float = 1e-5,
-) -> Any:  # fmt: skip
+    input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None = None,
+    bias: Tensor | None = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-05,
+) -> Tensor:  # fmt: skip
     """Batch normalisation (Ioffe & Szegedy 2015) of input (N, C) or (N, C, …), per channel.
 
     In training the batch's mean and biased variance are used, and the running averages move towards them by
@@ -72,9 +72,10 @@ def _move(running: np.ndarray, value: np.ndarray, momentum: float) -> None:
 
 
 def instance_norm(
-    input: Any, running_mean: Any = None, running_var: Any = None, weight: Any = None, bias: Any = None,
-    use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
-) -> Any:  # fmt: skip
+    input: Tensor, running_mean: Tensor | None = None, running_var: Tensor | None = None,
+    weight: Tensor | None = None, bias: Tensor | None = None, use_input_stats: bool = True, momentum: float = 0.1,
+    eps: float = 1e-05,
+) -> Tensor:  # fmt: skip
     """Normalisation of each channel of each sample over its positions: input (N, C, *spatial)."""
     shape = tuple(input.shape)
     if len(shape) < 3:
@@ -95,8 +96,9 @@ def instance_norm(
 
 
 def layer_norm(
-    input: Any, normalized_shape: Sequence[int] | int, weight: Any = None, bias: Any = None, eps: float = 1e-5
-) -> Any:
+    input: Tensor, normalized_shape: Sequence[int] | int, weight: Tensor | None = None, bias: Tensor | None = None,
+    eps: float = 1e-05,
+) -> Tensor:  # fmt: skip
     """Normalisation over the last dimensions, which must be `normalized_shape` (Ba et al. 2016)."""
     axes = _last_axes("layer_norm", input, normalized_shape)
     y = ops.standardize(input, axes=axes, eps=float(eps))
@@ -107,8 +109,8 @@ def layer_norm(
 
 @in_float32
 def rms_norm(
-    input: Any, normalized_shape: Sequence[int] | int, weight: Any = None, eps: float | None = None
-) -> Any:
+    input: Tensor, normalized_shape: Sequence[int] | int, weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
     """x / √(mean(x²) + ε) over the last dimensions; `eps` None means the dtype's machine epsilon."""
     axes = _last_axes("rms_norm", input, normalized_shape)
     eps = float(np.finfo(input.dtype).eps) if eps is None else float(eps)
@@ -116,7 +118,9 @@ def rms_norm(
     return y if weight is None else y * weight
 
 
-def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
+def group_norm(
+    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-05,
+) -> Tensor:  # fmt: skip
     """Normalisation of each group of channels of each sample: input (N, C, …) (Wu & He 2018)."""
     shape = tuple(input.shape)
     if len(shape) < 2 or num_groups < 1 or shape[1] % num_groups:
@@ -129,8 +133,8 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
 
 
 def local_response_norm(
-    input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
-) -> Any:
+    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
     """x / (k + α · mean of x² over `size` neighbouring channels)^β (Krizhevsky et al. 2012; AlexNet)."""
     shape = tuple(input.shape)
     if len(shape) < 3:
@@ -148,8 +152,8 @@ def local_response_norm(
 
 
 def normalize(
-    input: Any, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12, out: None = None
-) -> Any:
+    input: Tensor, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12, out: None = None
+) -> Tensor:
     """x / max(‖x‖ₚ, ε) along `dim`."""
     if out is not None:
         raise TypeError("normalize(out=…) is not supported: results are new tensors")
@@ -158,18 +162,18 @@ def normalize(
 
 
 @in_float32
-def _normalize(input: Any, p: float, dim: int | tuple[int, ...], eps: float) -> Any:
+def _normalize(input: Tensor, p: float, dim: int | tuple[int, ...], eps: float) -> Tensor:
     return input / input.norm(p, dim, keepdim=True).clamp(min=eps)
 
 
-def _affine(xhat: Any, weight: Any, bias: Any) -> Any:
+def _affine(xhat: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     n = xhat.ndim
     if weight is not None:
         xhat = xhat * ops.per_channel(weight, n)
     return xhat if bias is None else xhat + ops.per_channel(bias, n)
 
 
-def _last_axes(name: str, input: Any, normalized_shape: Sequence[int] | int) -> tuple[int, ...]:
+def _last_axes(name: str, input: Tensor, normalized_shape: Sequence[int] | int) -> tuple[int, ...]:
     last = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     shape = tuple(input.shape)
     if not last or shape[-len(last) :] != last:

@@ -5,25 +5,29 @@ PyTorch's arguments, checked, become the params of the primitives in `ops.pool`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import AnyFunction, Sizes
 from tinygrad_cnn.autograd.fast import deferred
 from tinygrad_cnn.autograd.handle import unwrap, wrap
 from tinygrad_cnn.kernels import geometry
 from tinygrad_cnn.nn.functional.conv import batched, hashable, positive
 from tinygrad_cnn.ops import pool as ops
 from tinygrad_cnn.ops.expect import wrong_shape
+from tinygrad_cnn.tensors.tensor import Tensor
+
+F = TypeVar("F", bound=AnyFunction)
 
 
-def _max_pool(name: str, d: int) -> Callable[..., Any]:
+def _max_pool(name: str, d: int) -> AnyFunction:
     def function(
-        input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
-        return_indices: bool = False,
-    ) -> Any:  # fmt: skip
+        input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, dilation: Sizes = 1,
+        ceil_mode: bool = False, return_indices: bool = False,
+    ) -> Tensor | tuple[Tensor, Tensor]:  # fmt: skip
         x = _checked(name, d, input)
         params = _pool_params(
             name, tuple(x.shape), hashable(kernel_size), hashable(stride), hashable(padding), hashable(dilation),
@@ -44,11 +48,11 @@ def _max_pool(name: str, d: int) -> Callable[..., Any]:
     """)  # fmt: skip
 
 
-def _avg_pool(name: str, d: int) -> Callable[..., Any]:
+def _avg_pool(name: str, d: int) -> AnyFunction:
     def function(
-        input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+        input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, ceil_mode: bool = False,
         count_include_pad: bool = True, divisor_override: int | None = None,
-    ) -> Any:  # fmt: skip
+    ) -> Tensor:  # fmt: skip
         x = _floating(name, _checked(name, d, input))
         params = dict(_pool_params(
             name, tuple(x.shape), hashable(kernel_size), hashable(stride), hashable(padding), 1, bool(ceil_mode)
@@ -71,10 +75,10 @@ def _avg_pool(name: str, d: int) -> Callable[..., Any]:
     """)  # fmt: skip
 
 
-def _lp_pool(name: str, d: int) -> Callable[..., Any]:
+def _lp_pool(name: str, d: int) -> AnyFunction:
     def function(
-        input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
-    ) -> Any:
+        input: Tensor, norm_type: float, kernel_size: Sizes, stride: Sizes | None = None, ceil_mode: bool = False
+    ) -> Tensor:
         volume = geometry.volume(positive(name, "kernel_size", kernel_size, d))
         p = float(norm_type)
         powers = input * input if p == 2 else input**p
@@ -90,8 +94,8 @@ def _lp_pool(name: str, d: int) -> Callable[..., Any]:
     )
 
 
-def _adaptive_avg_pool(name: str, d: int) -> Callable[..., Any]:
-    def function(input: Any, output_size: Any) -> Any:
+def _adaptive_avg_pool(name: str, d: int) -> AnyFunction:
+    def function(input: Tensor, output_size: Sizes) -> Tensor:
         x = _floating(name, _checked(name, d, input))
         spatial = tuple(x.shape[2:])
         size = _target_size(name, spatial, output_size)
@@ -115,8 +119,8 @@ def _adaptive_avg_pool(name: str, d: int) -> Callable[..., Any]:
     """)  # fmt: skip
 
 
-def _adaptive_max_pool(name: str, d: int) -> Callable[..., Any]:
-    def function(input: Any, output_size: Any, return_indices: bool = False) -> Any:
+def _adaptive_max_pool(name: str, d: int) -> AnyFunction:
+    def function(input: Tensor, output_size: Sizes, return_indices: bool = False) -> Tensor | tuple[Tensor, Tensor]:
         x = _checked(name, d, input)
         size = _target_size(name, tuple(x.shape[2:]), output_size)
         y, chosen = ops.adaptive_max_pool.apply((x,), {"size": size})
@@ -131,15 +135,15 @@ def _adaptive_max_pool(name: str, d: int) -> Callable[..., Any]:
     )
 
 
-def _max_unpool(name: str, d: int) -> Callable[..., Any]:
+def _max_unpool(name: str, d: int) -> AnyFunction:
     def function(
-        input: Any,
-        indices: Any,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
-        output_size: Any = None,
-    ) -> Any:
+        input: Tensor,
+        indices: Tensor,
+        kernel_size: Sizes,
+        stride: Sizes | None = None,
+        padding: Sizes = 0,
+        output_size: Sequence[int] | None = None,
+    ) -> Tensor:
         x = _checked(name, d, input)
         at = np.asarray(unwrap(indices))
         at = at[None] if at.ndim == d + 1 else at
@@ -169,31 +173,31 @@ def _max_unpool(name: str, d: int) -> Callable[..., Any]:
 _SHAPES = {1: "(N, C, L)", 2: "(N, C, H, W)", 3: "(N, C, D, H, W)"}
 
 
-def _named(function: Callable[..., Any], name: str, doc: str) -> Callable[..., Any]:
+def _named(function: F, name: str, doc: str) -> F:
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
     return function
 
 
-def _floating(name: str, x: Any) -> Any:
+def _floating(name: str, x: Tensor) -> Tensor:
     if x.dtype.kind != "f":
         raise TypeError(f"{name} expected floating-point input, got {x.dtype}: convert it with .float()")
     return x
 
 
-def _checked(name: str, d: int, input: Any) -> Any:
+def _checked(name: str, d: int, input: Tensor) -> Tensor:
     if input.ndim not in (d + 1, d + 2):
         raise wrong_shape(name, f"an input {_SHAPES[d]} or without N, got {tuple(input.shape)}")
     return batched(input, d)
 
 
-def _unbatched(y: Any, input: Any) -> Any:
+def _unbatched(y: Tensor, input: Tensor) -> Tensor:
     return y if y.ndim == input.ndim else y.squeeze(0)
 
 
 @lru_cache(4096)
 def _pool_params(
-    name: str, x: tuple[int, ...], kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+    name: str, x: tuple[int, ...], kernel_size: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, ceil_mode: bool
 ) -> dict[str, Any]:
     """The primitive's params for this shape and these settings, checked."""
     d = len(x) - 2
@@ -222,9 +226,9 @@ def _pool_params(
     }
 
 
-def _target_size(name: str, spatial: tuple[int, ...], output_size: Any) -> tuple[int, ...]:
+def _target_size(name: str, spatial: tuple[int, ...], output_size: int | Sequence[int | None]) -> tuple[int, ...]:
     d = len(spatial)
-    sizes = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * d
+    sizes = (output_size,) * d if isinstance(output_size, int) else tuple(output_size)
     if len(sizes) == 1:
         sizes = sizes * d
     if len(sizes) != d:
@@ -255,16 +259,16 @@ max_unpool2d = _max_unpool("max_unpool2d", 2)
 max_unpool3d = _max_unpool("max_unpool3d", 3)
 
 
-def max_pool1d_with_indices(*args: Any, **kwargs: Any) -> Any:
+def max_pool1d_with_indices(*args: Any, **kwargs: Any) -> Tensor:
     """`max_pool1d` with ``return_indices=True``."""
     return max_pool1d(*args, **{**kwargs, "return_indices": True})
 
 
-def max_pool2d_with_indices(*args: Any, **kwargs: Any) -> Any:
+def max_pool2d_with_indices(*args: Any, **kwargs: Any) -> Tensor:
     """`max_pool2d` with ``return_indices=True``."""
     return max_pool2d(*args, **{**kwargs, "return_indices": True})
 
 
-def max_pool3d_with_indices(*args: Any, **kwargs: Any) -> Any:
+def max_pool3d_with_indices(*args: Any, **kwargs: Any) -> Tensor:
     """`max_pool3d` with ``return_indices=True``."""
     return max_pool3d(*args, **{**kwargs, "return_indices": True})

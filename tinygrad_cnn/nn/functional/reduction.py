@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import numpy as np
 
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.ops.expect import wrong_shape
+from tinygrad_cnn.tensors.tensor import Tensor
 
 
 def reduction_of(reduction: str, size_average: bool | None = None, reduce: bool | None = None) -> str:
@@ -20,22 +20,22 @@ def reduction_of(reduction: str, size_average: bool | None = None, reduce: bool 
     return reduction
 
 
-def finish(loss: Any, reduction: str) -> Any:
+def finish(loss: Tensor, reduction: str) -> Tensor:
     return loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss
 
 
-def weighted(loss: Any, weight: Any) -> Any:
+def weighted(loss: Tensor, weight: Tensor | None) -> Tensor:
     return loss if weight is None else loss * weight
 
 
-def same_shape(name: str, input: Any, target: Any) -> None:
+def same_shape(name: str, input: Tensor, target: Tensor) -> None:
     if tuple(np.shape(unwrap(target))) != tuple(input.shape):
         raise wrong_shape(
             name, f"targets of the input's shape {tuple(input.shape)}, got {tuple(np.shape(unwrap(target)))}"
         )
 
 
-def difference(name: str, input: Any, target: Any) -> Any:
+def difference(name: str, input: Tensor, target: Tensor) -> Tensor:
     x, t = tuple(input.shape), tuple(np.shape(unwrap(target)))
     if x != t:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
@@ -14,9 +15,10 @@ from tinygrad_cnn.ops.expect import wrong_shape
 from tinygrad_cnn.ops.linalg import matmul
 from tinygrad_cnn.ops.pool import cubic_weights, linear_weights
 from tinygrad_cnn.ops.scatter import scatter
+from tinygrad_cnn.tensors.tensor import Tensor
 
 
-def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Any:
+def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
     """Positions (N, *spatial, d) for `grid_sample`: theta (N, d, d+1) times each output pixel's (x, y[, z], 1).
 
     `size` is the output's, (N, C, H, W) or (N, C, D, H, W) (Jaderberg et al. 2015).
@@ -42,8 +44,8 @@ def _centres(n: int, align_corners: bool) -> np.ndarray:
 
 
 def grid_sample(
-    input: Any, grid: Any, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None
-) -> Any:
+    input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None
+) -> Tensor:
     """The values of input (N, C, H, W) at the positions grid (N, H', W', 2): (N, C, H', W'); or one dimension more.
 
     A position is (x, y[, z]) with −1 and 1 the input's edges (or, with `align_corners`, its outermost pixels' centres).
@@ -93,12 +95,12 @@ def grid_sample(
     return total.permute((0, d + 1, *range(1, d + 1)))
 
 
-def _pixels(position: Any, n: int, align_corners: bool) -> Any:
+def _pixels(position: Tensor, n: int, align_corners: bool) -> Tensor:
     """A coordinate between −1 and 1 as one between 0 and n − 1."""
     return (position + 1) / 2 * (n - 1) if align_corners else ((position + 1) * n - 1) / 2
 
 
-def _brought_inside(place: Any, n: int, padding_mode: str, align_corners: bool) -> Any:
+def _brought_inside(place: Tensor, n: int, padding_mode: str, align_corners: bool) -> Tensor:
     """A coordinate (tensor or array) brought between 0 and n − 1, as `padding_mode` says; "zeros" leaves it."""
     if padding_mode == "reflection":
         first, length = (0.0, n - 1.0) if align_corners else (-0.5, float(n))
@@ -112,7 +114,7 @@ def _brought_inside(place: Any, n: int, padding_mode: str, align_corners: bool) 
     return place if padding_mode == "zeros" else clamp(place, 0, n - 1)
 
 
-def _taken(pixels: Any, batch: np.ndarray, index: list[np.ndarray]) -> Any:
+def _taken(pixels: Tensor, batch: np.ndarray, index: list[np.ndarray]) -> Tensor:
     """The pixels at the index, zero outside: (N, *positions, C)."""
     inside: Any = True
     clipped = []
@@ -125,7 +127,7 @@ def _taken(pixels: Any, batch: np.ndarray, index: list[np.ndarray]) -> Any:
     return found if inside.all() else where(inside[..., None], found, 0)
 
 
-def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Any:
+def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
     """softmax((logits + Gumbel noise) / tau): a random choice of one class through which gradients flow.
 
     With `hard` the values are one-hot, the gradient still the soft one's (Jang et al. 2017). `eps` is not used.

@@ -12,15 +12,16 @@ from tinygrad_cnn.ops.elementwise import where
 from tinygrad_cnn.ops.expect import wrong_shape
 from tinygrad_cnn.ops.padding import pad
 from tinygrad_cnn.ops.shape import stack
+from tinygrad_cnn.tensors.tensor import Tensor
 
 #: The logarithm of "cannot be": finite, so that differences of two of them are 0 and not NaN.
 _NEVER = -1e30
 
 
 def ctc_loss(
-    log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any, blank: int = 0, reduction: str = "mean",
-    zero_infinity: bool = False,
-) -> Any:  # fmt: skip
+    log_probs: Tensor, targets: Tensor, input_lengths: Tensor, target_lengths: Tensor, blank: int = 0,
+    reduction: str = "mean", zero_infinity: bool = False,
+) -> Tensor:  # fmt: skip
     """−log of the probability of `targets`, summed over all alignments (Graves et al. 2006).
 
     `log_probs` (T, N, C), or (T, C) without a batch, are logarithms of probabilities: `log_softmax` first.

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
+from tinygrad_cnn.autograd.annotations import Sizes
 from tinygrad_cnn.nn.functional.pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from tinygrad_cnn.ops import pool as ops
 from tinygrad_cnn.ops.expect import wrong_shape
+from tinygrad_cnn.tensors.tensor import Tensor
 
 _DIMENSIONS = {"linear": 1, "bilinear": 2, "trilinear": 3, "bicubic": 2}
 
 
 def interpolate(
-    input: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None,
-    recompute_scale_factor: bool | None = None, antialias: bool = False,
-) -> Any:  # fmt: skip
+    input: Tensor, size: Sizes | None = None, scale_factor: float | Sequence[float] | None = None,
+    mode: str = "nearest", align_corners: bool | None = None, recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+) -> Tensor:  # fmt: skip
     """Resample input (N, C, *spatial) to `size`, or by `scale_factor`.
 
     `mode` is nearest, nearest-exact, linear (3-d input), bilinear or bicubic (4-d), trilinear (5-d) or area.
@@ -45,9 +49,9 @@ def interpolate(
         raise wrong_shape("interpolate", f"align_corners only with linear and cubic modes, got mode {mode!r}")
     scales: tuple[float | None, ...] = (None,) * d
     if size is not None:
-        target = tuple(int(s) for s in size) if isinstance(size, (tuple, list)) else (int(size),) * d
+        target = (size,) * d if isinstance(size, int) else tuple(int(s) for s in size)
     else:
-        factors = tuple(scale_factor) if isinstance(scale_factor, (tuple, list)) else (scale_factor,) * d
+        factors: Sequence[Any] = scale_factor if isinstance(scale_factor, Sequence) else (scale_factor,) * d
         target = tuple(math.floor(float(n) * float(f)) for n, f in zip(spatial, factors))
         if not recompute_scale_factor:
             scales = tuple(float(f) for f in factors)
@@ -72,27 +76,31 @@ def interpolate(
 
 
 def upsample(
-    input: Any,
-    size: Any = None,
-    scale_factor: Any = None,
+    input: Tensor,
+    size: Sizes | None = None,
+    scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
-) -> Any:
+) -> Tensor:
     """The old name of `interpolate`."""
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
-def upsample_nearest(input: Any, size: Any = None, scale_factor: Any = None) -> Any:
+def upsample_nearest(
+    input: Tensor, size: Sizes | None = None, scale_factor: float | Sequence[float] | None = None
+) -> Tensor:
     """`interpolate` with mode nearest."""
     return interpolate(input, size, scale_factor, "nearest")
 
 
-def upsample_bilinear(input: Any, size: Any = None, scale_factor: Any = None) -> Any:
+def upsample_bilinear(
+    input: Tensor, size: Sizes | None = None, scale_factor: float | Sequence[float] | None = None
+) -> Tensor:
     """`interpolate` with mode bilinear and aligned corners."""
     return interpolate(input, size, scale_factor, "bilinear", True)
 
 
-def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
+def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """(…, C·r², H, W) -> (…, C, H·r, W·r): channels become positions (Shi et al. 2016)."""
     *lead, c, h, w = input.shape
     r = upscale_factor
@@ -106,7 +114,7 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
     return x.reshape((*lead, c // (r * r), h * r, w * r))
 
 
-def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
+def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """(…, C, H·r, W·r) -> (…, C·r², H, W): the inverse of `pixel_shuffle`."""
     *lead, c, h, w = input.shape
     r = downscale_factor
@@ -120,7 +128,7 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
     return x.reshape((*lead, c * r * r, h // r, w // r))
 
 
-def channel_shuffle(input: Any, groups: int) -> Any:
+def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """Interleave the channels of input (N, C, *spatial) from `groups` groups (Zhang et al. 2018, ShuffleNet)."""
     n, c, *spatial = input.shape
     if groups < 1 or c % groups:
@@ -131,6 +139,6 @@ def channel_shuffle(input: Any, groups: int) -> Any:
     return x.reshape((n, c, *spatial))
 
 
-def native_channel_shuffle(input: Any, groups: int) -> Any:
+def native_channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """`channel_shuffle`."""
     return channel_shuffle(input, groups)

@@ -7,14 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import DType
 from tinygrad_cnn.autograd.handle import unwrap, wrap
 from tinygrad_cnn.nn import functional as F
 from tinygrad_cnn.nn import init
 from tinygrad_cnn.nn.modules.linear import Linear
 from tinygrad_cnn.nn.modules.module import Module
 from tinygrad_cnn.nn.parameter import Parameter
+from tinygrad_cnn.ops.device import Device
 from tinygrad_cnn.ops.expect import wrong_shape
 from tinygrad_cnn.ops.shape import cat
+from tinygrad_cnn.tensors.tensor import Tensor
 
 __all__ = ["MultiheadAttention"]
 
@@ -34,7 +37,7 @@ class MultiheadAttention(Module):
     def __init__(
         self, embed_dim: int, num_heads: int, dropout: float = 0.0, bias: bool = True, add_bias_kv: bool = False,
         add_zero_attn: bool = False, kdim: int | None = None, vdim: int | None = None, batch_first: bool = False,
-        device: Any = None, dtype: Any = None,
+        device: Device | None = None, dtype: DType = None,
     ) -> None:  # fmt: skip
         super().__init__()
         if embed_dim <= 0 or num_heads <= 0 or embed_dim % num_heads:
@@ -80,8 +83,9 @@ class MultiheadAttention(Module):
                 init.xavier_normal_(bias)
 
     def forward(
-        self, query: Any, key: Any, value: Any, key_padding_mask: Any = None, need_weights: bool = True,
-        attn_mask: Any = None, average_attn_weights: bool = True, is_causal: bool = False,
+        self, query: Tensor, key: Tensor, value: Tensor, key_padding_mask: Tensor | None = None,
+        need_weights: bool = True, attn_mask: Tensor | None = None, average_attn_weights: bool = True,
+        is_causal: bool = False,
     ) -> tuple[Any, Any]:  # fmt: skip
         single = query.ndim == 2
         if query.ndim not in (2, 3) or key.ndim != query.ndim or value.ndim != query.ndim:
@@ -109,7 +113,7 @@ class MultiheadAttention(Module):
             return output, None
         return output, weights.mean(-3) if average_attn_weights else weights
 
-    def _projected(self, query: Any, key: Any, value: Any) -> list[Any]:
+    def _projected(self, query: Tensor, key: Tensor, value: Tensor) -> list[Any]:
         e = self.embed_dim
         bias = self.in_proj_bias
         made = []
@@ -119,7 +123,9 @@ class MultiheadAttention(Module):
             made.append(F.linear(x, weight, None if bias is None else bias[part]))
         return made
 
-    def _attend(self, query: Any, key: Any, value: Any, padding: Any, mask: Any) -> tuple[Any, Any]:
+    def _attend(
+        self, query: Tensor, key: Tensor, value: Tensor, padding: Tensor | None, mask: Tensor | None
+    ) -> tuple[Any, Any]:
         n, length = query.shape[:2]
         q, k, v = self._projected(query, key, value)
         added = 0
@@ -143,7 +149,7 @@ class MultiheadAttention(Module):
         return self.out_proj(output), weights
 
 
-def _additive(mask: Any, added: int, dtype: Any) -> Any:
+def _additive(mask: Tensor, added: int, dtype: DType) -> Any:
     array = unwrap(mask)
     if array.dtype == bool:
         mask = wrap(np.where(array, -np.inf, 0.0).astype(dtype))

@@ -7,13 +7,16 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tinygrad_cnn.autograd import versions
+from tinygrad_cnn.autograd.annotations import DType
 from tinygrad_cnn.autograd.handle import wrap
 from tinygrad_cnn.nn import functional as F
 from tinygrad_cnn.nn import init
 from tinygrad_cnn.nn.modules.lazy import LazyMixin
 from tinygrad_cnn.nn.modules.module import Module
 from tinygrad_cnn.nn.parameter import Parameter, UninitializedParameter
+from tinygrad_cnn.ops.device import Device
 from tinygrad_cnn.ops.expect import wrong_shape
+from tinygrad_cnn.tensors.tensor import Tensor
 
 
 class _NormBase(Module):
@@ -23,7 +26,7 @@ class _NormBase(Module):
 
     def __init__(
         self, num_features: int, eps: float, momentum: float | None, affine: bool, track_running_stats: bool,
-        dtype: Any, bias: bool,
+        dtype: DType, bias: bool,
     ) -> None:  # fmt: skip
         super().__init__()
         self.num_features = num_features
@@ -79,11 +82,11 @@ class _BatchNorm(_NormBase):
 
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
-        track_running_stats: bool = True, device: Any = None, dtype: Any = None, *, bias: bool = True,
+        track_running_stats: bool = True, device: Device | None = None, dtype: DType = None, *, bias: bool = True,
     ) -> None:  # fmt: skip
         super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype, bias)
 
-    def forward(self, input: Any) -> Any:
+    def forward(self, input: Tensor) -> Tensor:
         if input.ndim not in self.dimensions:
             wanted = " or ".join(f"{n}-d" for n in self.dimensions)
             raise wrong_shape(type(self).__name__, f"{wanted} input, got {input.ndim}-d {tuple(input.shape)}")
@@ -130,14 +133,15 @@ class SyncBatchNorm(_BatchNorm):
     dimensions = tuple(range(2, 10))
 
     def __init__(
-        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
-        track_running_stats: bool = True, process_group: Any = None, device: Any = None, dtype: Any = None,
+        self, num_features: int, eps: float = 1e-05, momentum: float | None = 0.1, affine: bool = True,
+        track_running_stats: bool = True, process_group: object | None = None, device: Device | None = None,
+        dtype: DType = None,
     ) -> None:  # fmt: skip
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype)
         self.process_group = process_group
 
     @classmethod
-    def convert_sync_batchnorm(cls, module: Any, process_group: Any = None) -> Any:
+    def convert_sync_batchnorm(cls, module: Module, process_group: object | None = None) -> Any:
         """The module with each BatchNorm in it replaced by one of this class with the same parameters and averages."""
         made = module
         if isinstance(module, _BatchNorm):
@@ -156,7 +160,7 @@ class SyncBatchNorm(_BatchNorm):
 class _LazyBatchNorm(LazyMixin):
     def __init__(
         self, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True, track_running_stats: bool = True,
-        device: Any = None, dtype: Any = None, *, bias: bool = True,
+        device: Device | None = None, dtype: DType = None, *, bias: bool = True,
     ) -> None:  # fmt: skip
         super().__init__(0, eps, momentum, affine, track_running_stats, bias=bias)  # type: ignore[call-arg]
         own: Any = self
@@ -165,7 +169,7 @@ class _LazyBatchNorm(LazyMixin):
                 own._parameters[name] = None
                 setattr(own, name, UninitializedParameter())
 
-    def forward(self, input: Any) -> Any:
+    def forward(self, input: Tensor) -> Tensor:
         own: Any = self
         if own.num_features == 0:
             own.num_features = n = int(input.shape[1])
@@ -197,7 +201,7 @@ class LazyBatchNorm3d(_LazyBatchNorm, BatchNorm3d):
     cls_to_become = BatchNorm3d
 
 
-def _reset(module: Any) -> None:
+def _reset(module: Module) -> None:
     if module.weight is not None:
         init.ones_(module.weight)
     if module.bias is not None:

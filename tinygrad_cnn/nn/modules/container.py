@@ -10,6 +10,7 @@ from typing import Any
 from tinygrad_cnn.autograd.handle import Handle
 from tinygrad_cnn.nn.modules.module import Module
 from tinygrad_cnn.nn.parameter import Parameter
+from tinygrad_cnn.tensors.tensor import Tensor
 
 
 class Sequential(Module):
@@ -24,7 +25,7 @@ class Sequential(Module):
             for index, module in enumerate(args):
                 self.add_module(str(index), module)
 
-    def forward(self, input: Any) -> Any:
+    def forward(self, input: Tensor) -> Tensor:
         for module in self._modules.values():
             input = module(input)
         return input
@@ -76,7 +77,7 @@ class Sequential(Module):
             self.append(module)
         return self
 
-    def pop(self, key: Any) -> Any:
+    def pop(self, key: Tensor) -> Any:
         """Take a module out."""
         module = self[key]
         del self[key]
@@ -133,7 +134,7 @@ class ModuleList(Module):
     def __iadd__(self, other: Iterable[Module]) -> ModuleList:
         return self.extend(other)
 
-    def __contains__(self, module: Any) -> bool:
+    def __contains__(self, module: Module) -> bool:
         return any(own is module for own in self)
 
     def append(self, module: Module) -> ModuleList:
@@ -253,7 +254,7 @@ class ParameterList(Module):
     def extra_repr(self) -> str:
         return "\n".join(f"({i}): {_parameter_text(p)}" for i, p in enumerate(self))
 
-    def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
+    def __call__(self, *_args: object, **_kwargs: object) -> Any:
         raise RuntimeError("ParameterList should not be called.")
 
 
@@ -314,7 +315,7 @@ class ParameterDict(Module):
     def extra_repr(self) -> str:
         return "\n".join(f"({name}): {_parameter_text(p)}" for name, p in self.items())
 
-    def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
+    def __call__(self, *_args: object, **_kwargs: object) -> Any:
         raise RuntimeError("ParameterDict should not be called.")
 
 

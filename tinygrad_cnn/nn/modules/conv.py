@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from tinygrad_cnn.autograd.annotations import DType, Sizes
 from tinygrad_cnn.kernels.geometry import same_padding
 from tinygrad_cnn.nn import functional as F
 from tinygrad_cnn.nn import init
 from tinygrad_cnn.nn.modules.lazy import LazyMixin
 from tinygrad_cnn.nn.modules.module import Module
 from tinygrad_cnn.nn.parameter import Parameter, UninitializedParameter
+from tinygrad_cnn.ops.device import Device
+from tinygrad_cnn.tensors.tensor import Tensor
 
 _MODES = ("zeros", "reflect", "replicate", "circular")
 
@@ -23,12 +27,13 @@ class _ConvNd(Module):
     dims: ClassVar[int]
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any,
-        transposed: bool, output_padding: Any, groups: int, bias: bool, padding_mode: str = "zeros", dtype: Any = None,
+        self, in_channels: int, out_channels: int, kernel_size: Sizes, stride: Sizes, padding: Sizes | str,
+        dilation: Sizes, transposed: bool, output_padding: Sizes, groups: int, bias: bool,
+        padding_mode: str = "zeros", dtype: DType = None,
     ) -> None:  # fmt: skip
         super().__init__()
         # Classes of other people's own say by their kernel how many dimensions they have.
-        name, d = type(self).__name__, getattr(self, "dims", None) or len(kernel_size)
+        name, d = type(self).__name__, getattr(self, "dims", None) or len(ntuple(kernel_size, 1))
         if groups <= 0:
             raise ValueError(f"{name} expected groups of at least 1, got {groups}")
         if in_channels % groups:
@@ -103,9 +108,9 @@ class _ConvNd(Module):
 
 class _Conv(_ConvNd):
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Any, stride: Any = 1, padding: Any = 0,
-        dilation: Any = 1, groups: int = 1, bias: bool = True, padding_mode: str = "zeros", device: Any = None,
-        dtype: Any = None,
+        self, in_channels: int, out_channels: int, kernel_size: Sizes, stride: Sizes = 1, padding: Sizes | str = 0,
+        dilation: Sizes = 1, groups: int = 1, bias: bool = True, padding_mode: str = "zeros",
+        device: Device | None = None, dtype: DType = None,
     ) -> None:  # fmt: skip
         super().__init__(
             in_channels,
@@ -122,10 +127,10 @@ class _Conv(_ConvNd):
             dtype,
         )
 
-    def forward(self, input: Any) -> Any:
+    def forward(self, input: Tensor) -> Tensor:
         return self._conv_forward(input, self.weight, self.bias)
 
-    def _conv_forward(self, input: Any, weight: Any, bias: Any) -> Any:
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         conv = (F.conv1d, F.conv2d, F.conv3d)[self.dims - 1]
         if self.padding_mode == "zeros":
             return conv(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
@@ -167,23 +172,23 @@ class Conv3d(_Conv):
 
 class _ConvTranspose(_ConvNd):
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Any, stride: Any = 1, padding: Any = 0,
-        output_padding: Any = 0, groups: int = 1, bias: bool = True, dilation: Any = 1, padding_mode: str = "zeros",
-        device: Any = None, dtype: Any = None,
+        self, in_channels: int, out_channels: int, kernel_size: Sizes, stride: Sizes = 1, padding: Sizes | str = 0,
+        output_padding: Sizes = 0, groups: int = 1, bias: bool = True, dilation: Sizes = 1, padding_mode: str = "zeros",
+        device: Device | None = None, dtype: DType = None,
     ) -> None:  # fmt: skip
         super().__init__(
             in_channels, out_channels, kernel_size, stride, padding, dilation, True, output_padding, groups, bias,
             padding_mode, dtype,
         )  # fmt: skip
 
-    def forward(self, input: Any, output_size: Any = None) -> Any:
+    def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         conv = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[self.dims - 1]
         more = self.output_padding if output_size is None else self._output_padding(input, output_size)
         return conv(
             input, self.weight, self.bias, self.stride, self.padding, more, self.groups, self.dilation
         )
 
-    def _output_padding(self, input: Any, output_size: Any) -> tuple[int, ...]:
+    def _output_padding(self, input: Tensor, output_size: Sequence[int]) -> tuple[int, ...]:
         """The output padding that gives a wanted size."""
         d = self.dims
         wanted = tuple(int(n) for n in output_size)[-d:]
@@ -229,7 +234,7 @@ class _LazyConv(LazyMixin):
     """Common to the lazy convolutions: `in_channels` comes from the first input."""
 
     def __init__(
-        self, out_channels: int, kernel_size: Any, *args: Any, bias: bool = True, **kwargs: Any
+        self, out_channels: int, kernel_size: Sizes, *args: Any, bias: bool = True, **kwargs: Any
     ) -> None:
         # Built without channels: they are put in once they are known.
         own: Any = self
@@ -239,7 +244,7 @@ class _LazyConv(LazyMixin):
         if bias:
             own.bias = UninitializedParameter()
 
-    def initialize_parameters(self, input: Any) -> None:
+    def initialize_parameters(self, input: Tensor) -> None:
         """Take the number of channels from the first input."""
         own: Any = self
         own.in_channels = int(input.shape[-own.dims - 1])

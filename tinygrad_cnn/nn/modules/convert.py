@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from tinygrad_cnn.autograd.handle import make_leaf
+from tinygrad_cnn.ops.device import Device
 
 Self = TypeVar("Self", bound="ConvertMixin")
 
@@ -67,7 +68,7 @@ class ConvertMixin:
         """The module itself: everything is on the CPU."""
         return self
 
-    def cuda(self: Self, device: Any = None) -> Self:
+    def cuda(self: Self, device: Device | None = None) -> Self:
         """Raises RuntimeError: this engine runs on the CPU."""
         raise RuntimeError(
             f"{type(self).__name__}.cuda({'' if device is None else device}): tinygrad_cnn runs on the CPU only; "

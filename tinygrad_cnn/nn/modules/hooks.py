@@ -16,6 +16,7 @@ import numpy as np
 from tinygrad_cnn.autograd.handle import Handle
 from tinygrad_cnn.autograd.hooks import Hooks, RemovableHandle, add_hook
 from tinygrad_cnn.autograd.op import Multilinear
+from tinygrad_cnn.tensors.tensor import Tensor
 
 Hook = Callable[..., Any]
 
@@ -215,7 +216,7 @@ def _gated(
         shapes = [values[i].array.shape for i in live]
         starts = _starts(shapes)
 
-        def part(v: Any, k: int) -> Any:
+        def part(v: Tensor, k: int) -> Any:
             size = starts[k + 1] - starts[k]
             return unpack(v, start=starts[k], size=size, total=starts[-1]).reshape(shapes[k])
 
@@ -224,7 +225,7 @@ def _gated(
         for k, i in enumerate(live):
             new[i] = part(vector, k)
 
-        def on_upstream(v: Any) -> Any:
+        def on_upstream(v: Tensor) -> Any:
             row = arrived(spread([part(v, k) for k in range(len(live))]))
             return pack(*[row[i] for i in live], starts=starts)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from tinygrad_cnn.autograd.annotations import DType
 from tinygrad_cnn.nn import functional as F
 from tinygrad_cnn.nn.modules.batchnorm import _NormBase
+from tinygrad_cnn.ops.device import Device
 from tinygrad_cnn.ops.expect import wrong_shape
+from tinygrad_cnn.tensors.tensor import Tensor
 
 
 class _InstanceNorm(_NormBase):
@@ -14,11 +17,11 @@ class _InstanceNorm(_NormBase):
 
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = False,
-        track_running_stats: bool = False, device: Any = None, dtype: Any = None, *, bias: bool = True,
+        track_running_stats: bool = False, device: Device | None = None, dtype: DType = None, *, bias: bool = True,
     ) -> None:  # fmt: skip
         super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype, bias)
 
-    def forward(self, input: Any) -> Any:
+    def forward(self, input: Tensor) -> Tensor:
         d = self.spatial
         if input.ndim not in (d + 1, d + 2):
             raise wrong_shape(type(self).__name__, f"{d + 1}-d or {d + 2}-d input, got {tuple(input.shape)}")

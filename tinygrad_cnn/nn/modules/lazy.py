@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tinygrad_cnn.nn.parameter import is_lazy
+from tinygrad_cnn.tensors.tensor import Tensor
 
 
 class LazyMixin:
@@ -17,7 +18,7 @@ class LazyMixin:
         own: Any = self
         return any(is_lazy(p) for p in own._parameters.values())
 
-    def initialize_parameters(self, input: Any) -> None:
+    def initialize_parameters(self, input: Tensor) -> None:
         """Take the missing sizes from the input; every lazy layer defines it."""
         raise NotImplementedError
 
@@ -25,7 +26,7 @@ class LazyMixin:
         if not self.has_uninitialized_params():
             super().reset_parameters()  # type: ignore[misc]
 
-    def forward(self, input: Any, *args: Any) -> Any:
+    def forward(self, input: Tensor, *args: Any) -> Tensor:
         if self.has_uninitialized_params():
             self.initialize_parameters(input)
             self.reset_parameters()

@@ -208,7 +208,7 @@ class Module(HookMixin, StateMixin, ConvertMixin):
             if param.node is not None:
                 param.node.name = name
 
-    def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
+    def register_buffer(self, name: str, tensor: Handle | None, persistent: bool = True) -> None:
         """Add a tensor that is state but not learned; ``persistent=False`` keeps it out of `state_dict`."""
         self._check_name(name, "buffer", self._buffers)
         if tensor is not None and not isinstance(tensor, Handle):

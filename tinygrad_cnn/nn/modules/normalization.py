@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from tinygrad_cnn.autograd.annotations import DType, Sizes
 from tinygrad_cnn.nn import functional as F
 from tinygrad_cnn.nn import init
 from tinygrad_cnn.nn.modules.batchnorm import _reset
 from tinygrad_cnn.nn.modules.module import Module
 from tinygrad_cnn.nn.parameter import Parameter
+from tinygrad_cnn.ops.device import Device
+from tinygrad_cnn.tensors.tensor import Tensor
 
 
 class LayerNorm(Module):
     """Normalisation over the last dimensions `normalized_shape`."""
 
     def __init__(
-        self, normalized_shape: Any, eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True,
-        device: Any = None, dtype: Any = None,
+        self, normalized_shape: Sizes, eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True,
+        device: Device | None = None, dtype: DType = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.normalized_shape = (
@@ -35,7 +36,7 @@ class LayerNorm(Module):
         """Weight 1, bias 0."""
         _reset(self)
 
-    def forward(self, input: Any) -> Any:
+    def forward(self, input: Tensor) -> Tensor:
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
@@ -49,8 +50,8 @@ class RMSNorm(Module):
     """x / √(mean(x²) + ε) over the last dimensions `normalized_shape`."""
 
     def __init__(
-        self, normalized_shape: Any, eps: float | None = None, elementwise_affine: bool = True, device: Any = None,
-        dtype: Any = None,
+        self, normalized_shape: Sizes, eps: float | None = None, elementwise_affine: bool = True,
+        device: Device | None = None, dtype: DType = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.normalized_shape = (
@@ -69,7 +70,7 @@ class RMSNorm(Module):
         if self.weight is not None:
             init.ones_(self.weight)
 
-    def forward(self, input: Any) -> Any:
+    def forward(self, input: Tensor) -> Tensor:
         return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
 
     def extra_repr(self) -> str:
@@ -80,8 +81,8 @@ class GroupNorm(Module):
     """Normalisation of `num_groups` groups of channels of each sample, x (N, C, …)."""
 
     def __init__(
-        self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, device: Any = None,
-        dtype: Any = None, *, bias: bool = True,
+        self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, device: Device | None = None,
+        dtype: DType = None, *, bias: bool = True,
     ) -> None:  # fmt: skip
         super().__init__()
         if num_channels % num_groups:
@@ -103,7 +104,7 @@ class GroupNorm(Module):
         """Weight 1, bias 0."""
         _reset(self)
 
-    def forward(self, input: Any) -> Any:
+    def forward(self, input: Tensor) -> Tensor:
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
@@ -118,7 +119,7 @@ class LocalResponseNorm(Module):
         super().__init__()
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
-    def forward(self, input: Any) -> Any:
+    def forward(self, input: Tensor) -> Tensor:
         return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
 
     def extra_repr(self) -> str:

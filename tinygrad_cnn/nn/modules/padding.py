@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from tinygrad_cnn.autograd.annotations import Sizes
 from tinygrad_cnn.nn import functional as F
 from tinygrad_cnn.nn.modules.module import Module
+from tinygrad_cnn.tensors.tensor import Tensor
 
 
 class _Pad(Module):
@@ -15,7 +17,7 @@ class _Pad(Module):
     mode: ClassVar[str] = "constant"
     value: float = 0.0
 
-    def __init__(self, padding: Any) -> None:
+    def __init__(self, padding: Sizes) -> None:
         super().__init__()
         pads = tuple(padding) if isinstance(padding, (tuple, list)) else (padding,) * (2 * self.dims)
         if len(pads) != 2 * self.dims:
@@ -24,7 +26,7 @@ class _Pad(Module):
             )
         self.padding = pads
 
-    def forward(self, input: Any) -> Any:
+    def forward(self, input: Tensor) -> Tensor:
         if self.mode == "constant":
             return F.pad(input, self.padding, "constant", self.value)
         return F.pad(input, self.padding, self.mode)
@@ -34,7 +36,7 @@ class _Pad(Module):
 
 
 class _ConstantPad(_Pad):
-    def __init__(self, padding: Any, value: float) -> None:
+    def __init__(self, padding: Sizes, value: float) -> None:
         super().__init__(padding)
         self.value = value
 

@@ -11,29 +11,35 @@ Weights are stacked by gate and named as in PyTorch: ``weight_ih_l0`` (gates·hi
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import DType
 from tinygrad_cnn.autograd.handle import wrap
 from tinygrad_cnn.nn import functional as F
 from tinygrad_cnn.nn import init
 from tinygrad_cnn.nn.modules.module import Module
 from tinygrad_cnn.nn.parameter import Parameter
 from tinygrad_cnn.nn.utils.rnn import PackedSequence, permuted, steps_of
+from tinygrad_cnn.ops.device import Device
 from tinygrad_cnn.ops.expect import wrong_shape
 from tinygrad_cnn.ops.shape import cat, stack
+from tinygrad_cnn.tensors.tensor import Tensor
+
+#: weight_ih, weight_hh, and bias_ih, bias_hh, which may be missing.
+Weights: TypeAlias = "tuple[Tensor, Tensor, Tensor | None, Tensor | None]"
 
 
 def rnn_cell(
-    x: Any, state: tuple[Any, ...], w: tuple[Any, ...], nonlinearity: str = "tanh"
-) -> tuple[Any, ...]:
+    x: Tensor, state: tuple[Tensor, ...], w: Weights, nonlinearity: str = "tanh"
+) -> tuple[Tensor, ...]:
     """One step of a plain recurrent layer: the new (h,)."""
     a = F.linear(x, w[0], w[2]) + F.linear(state[0], w[1], w[3])
     return (F.tanh(a) if nonlinearity == "tanh" else F.relu(a),)
 
 
-def lstm_cell(x: Any, state: tuple[Any, ...], w: tuple[Any, ...]) -> tuple[Any, ...]:
+def lstm_cell(x: Tensor, state: tuple[Tensor, ...], w: Weights) -> tuple[Tensor, ...]:
     """One step of an LSTM (Hochreiter & Schmidhuber 1997): the new (h, c)."""
     h, c = state
     i, f, g, o = (F.linear(x, w[0], w[2]) + F.linear(h, w[1], w[3])).chunk(4, -1)
@@ -41,7 +47,7 @@ def lstm_cell(x: Any, state: tuple[Any, ...], w: tuple[Any, ...]) -> tuple[Any, 
     return F.sigmoid(o) * F.tanh(c), c
 
 
-def gru_cell(x: Any, state: tuple[Any, ...], w: tuple[Any, ...]) -> tuple[Any, ...]:
+def gru_cell(x: Tensor, state: tuple[Tensor, ...], w: Weights) -> tuple[Tensor, ...]:
     """One step of a GRU (Cho et al. 2014): the new (h,)."""
     (h,) = state
     xr, xz, xn = F.linear(x, w[0], w[2]).chunk(3, -1)
@@ -65,7 +71,7 @@ class RNNBase(Module):
 
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
-        dropout: float = 0.0, bidirectional: bool = False, device: Any = None, dtype: Any = None,
+        dropout: float = 0.0, bidirectional: bool = False, device: Device | None = None, dtype: DType = None,
     ) -> None:  # fmt: skip
         super().__init__()
         if hidden_size < 1 or num_layers < 1:
@@ -99,11 +105,11 @@ class RNNBase(Module):
     def flatten_parameters(self) -> None:
         """Nothing to do: a call that PyTorch's GPU code wants."""
 
-    def cell(self, x: Any, state: tuple[Any, ...], w: tuple[Any, ...]) -> tuple[Any, ...]:
+    def cell(self, x: Tensor, state: tuple[Tensor, ...], w: Weights) -> tuple[Tensor, ...]:
         """One step."""
         raise NotImplementedError
 
-    def forward(self, input: Any, hx: Any = None) -> Any:
+    def forward(self, input: Tensor | PackedSequence, hx: Any = None) -> tuple[Any, Any]:
         """Input (L, N, input), (N, L, input) with `batch_first`, (L, input), or packed: (output, last state)."""
         if isinstance(input, PackedSequence):
             return self._forward_packed(input, hx)
@@ -136,7 +142,7 @@ class RNNBase(Module):
         last = permuted(last, packed.unsorted_indices)
         return packed._replace(data=cat(steps, 0)), last if self.states > 1 else last[0]
 
-    def _layers(self, steps: list[Any], given: tuple[Any, ...]) -> tuple[list[Any], tuple[Any, ...]]:
+    def _layers(self, steps: list[Any], given: tuple[Tensor, ...]) -> tuple[list[Any], tuple[Any, ...]]:
         """All layers and directions: what each step sees, and the states behind the last."""
         shape = (self.num_layers * (1 + self.bidirectional), steps[0].shape[0], self.hidden_size)
         if not given:
@@ -161,7 +167,7 @@ class RNNBase(Module):
         return steps, tuple(stack(states, 0) for states in zip(*ends))
 
     def _run(
-        self, steps: list[Any], state: tuple[Any, ...], w: tuple[Any, ...], backwards: bool
+        self, steps: list[Any], state: tuple[Tensor, ...], w: Weights, backwards: bool
     ) -> tuple[list[Any], tuple[Any, ...]]:
         """One direction. Sequences, longest first, may end before others: the later steps then hold fewer rows."""
         seen: list[Any] = [None] * len(steps)
@@ -184,9 +190,10 @@ class RNNBase(Module):
     def _suffixes(self, layer: int) -> list[str]:
         return [f"l{layer}", f"l{layer}_reverse"] if self.bidirectional else [f"l{layer}"]
 
-    def _weights(self, name: str) -> tuple[Any, ...]:
-        kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        return tuple(self._parameters.get(f"{kind}_{name}") for kind in kinds)
+    def _weights(self, name: str) -> Weights:
+        own = self._parameters
+        biases = own.get(f"bias_ih_{name}"), own.get(f"bias_hh_{name}")
+        return own[f"weight_ih_{name}"], own[f"weight_hh_{name}"], *biases
 
     def extra_repr(self) -> str:
         text = f"{self.input_size}, {self.hidden_size}"
@@ -208,7 +215,7 @@ class RNNCellBase(Module):
     states: ClassVar[int] = 1
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
+        self, input_size: int, hidden_size: int, bias: bool = True, device: Device | None = None, dtype: DType = None
     ) -> None:
         super().__init__()
         if hidden_size < 1:
@@ -225,11 +232,11 @@ class RNNCellBase(Module):
         """All uniform in ±1/√hidden_size."""
         _fill_uniformly(self)
 
-    def cell(self, x: Any, state: tuple[Any, ...], w: tuple[Any, ...]) -> tuple[Any, ...]:
+    def cell(self, x: Tensor, state: tuple[Tensor, ...], w: Weights) -> tuple[Tensor, ...]:
         """One step."""
         raise NotImplementedError
 
-    def forward(self, input: Any, hx: Any = None) -> Any:
+    def forward(self, input: Tensor, hx: Any = None) -> Tensor | tuple[Tensor, ...]:
         """Input (N, input) or (input,), state of the same form with `hidden_size` features (zeros when left out)."""
         if input.ndim not in (1, 2) or input.shape[-1] != self.input_size:
             raise wrong_shape(
@@ -255,15 +262,15 @@ class RNNCell(RNNCellBase):
     """One step of a plain recurrent layer with tanh or relu."""
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", device: Any = None,
-        dtype: Any = None,
+        self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh",
+        device: Device | None = None, dtype: DType = None,
     ) -> None:  # fmt: skip
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"RNNCell expected nonlinearity 'tanh' or 'relu', got {nonlinearity!r}")
         super().__init__(input_size, hidden_size, bias, device, dtype)
         self.nonlinearity = nonlinearity
 
-    def cell(self, x: Any, state: tuple[Any, ...], w: tuple[Any, ...]) -> tuple[Any, ...]:
+    def cell(self, x: Tensor, state: tuple[Tensor, ...], w: Weights) -> tuple[Tensor, ...]:
         return rnn_cell(x, state, w, self.nonlinearity)
 
     def extra_repr(self) -> str:
@@ -275,7 +282,7 @@ class LSTMCell(RNNCellBase):
 
     gates, states = 4, 2
 
-    def cell(self, x: Any, state: tuple[Any, ...], w: tuple[Any, ...]) -> tuple[Any, ...]:
+    def cell(self, x: Tensor, state: tuple[Tensor, ...], w: Weights) -> tuple[Tensor, ...]:
         return lstm_cell(x, state, w)
 
 
@@ -284,7 +291,7 @@ class GRUCell(RNNCellBase):
 
     gates = 3
 
-    def cell(self, x: Any, state: tuple[Any, ...], w: tuple[Any, ...]) -> tuple[Any, ...]:
+    def cell(self, x: Tensor, state: tuple[Tensor, ...], w: Weights) -> tuple[Tensor, ...]:
         return gru_cell(x, state, w)
 
 
@@ -305,7 +312,7 @@ class RNN(RNNBase):
         super().__init__(input_size, hidden_size, num_layers, *args, **kwargs)
         self.nonlinearity = nonlinearity
 
-    def cell(self, x: Any, state: tuple[Any, ...], w: tuple[Any, ...]) -> tuple[Any, ...]:
+    def cell(self, x: Tensor, state: tuple[Tensor, ...], w: Weights) -> tuple[Tensor, ...]:
         return rnn_cell(x, state, w, self.nonlinearity)
 
 
@@ -314,7 +321,7 @@ class LSTM(RNNBase):
 
     gates, states = 4, 2
 
-    def cell(self, x: Any, state: tuple[Any, ...], w: tuple[Any, ...]) -> tuple[Any, ...]:
+    def cell(self, x: Tensor, state: tuple[Tensor, ...], w: Weights) -> tuple[Tensor, ...]:
         return lstm_cell(x, state, w)
 
 
@@ -323,7 +330,7 @@ class GRU(RNNBase):
 
     gates = 3
 
-    def cell(self, x: Any, state: tuple[Any, ...], w: tuple[Any, ...]) -> tuple[Any, ...]:
+    def cell(self, x: Tensor, state: tuple[Tensor, ...], w: Weights) -> tuple[Tensor, ...]:
         return gru_cell(x, state, w)
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinygrad_cnn.autograd.annotations import DType
 from tinygrad_cnn.nn import functional as F
 from tinygrad_cnn.nn import init
 from tinygrad_cnn.nn.modules.module import Module
 from tinygrad_cnn.nn.parameter import Parameter
+from tinygrad_cnn.ops.device import Device
+from tinygrad_cnn.tensors.tensor import Tensor
 
 
 class Embedding(Module):
@@ -16,7 +19,7 @@ class Embedding(Module):
     def __init__(
         self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, max_norm: float | None = None,
         norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False, _weight: Any = None,
-        _freeze: bool = False, device: Any = None, dtype: Any = None,
+        _freeze: bool = False, device: Device | None = None, dtype: DType = None,
     ) -> None:  # fmt: skip
         super().__init__()
         if scale_grad_by_freq:
@@ -36,12 +39,12 @@ class Embedding(Module):
         """Standard normal, zeros at `padding_idx`."""
         _fill_table(self)
 
-    def forward(self, input: Any) -> Any:
+    def forward(self, input: Tensor) -> Tensor:
         return F.embedding(input, self.weight, self.padding_idx, self.max_norm, self.norm_type)
 
     @classmethod
     def from_pretrained(
-        cls, embeddings: Any, freeze: bool = True, padding_idx: int | None = None, max_norm: float | None = None,
+        cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None, max_norm: float | None = None,
         norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False,
     ) -> Embedding:  # fmt: skip
         """A layer on a given table."""
@@ -60,7 +63,8 @@ class EmbeddingBag(Module):
     def __init__(
         self, num_embeddings: int, embedding_dim: int, max_norm: float | None = None, norm_type: float = 2.0,
         scale_grad_by_freq: bool = False, mode: str = "mean", sparse: bool = False, _weight: Any = None,
-        include_last_offset: bool = False, padding_idx: int | None = None, device: Any = None, dtype: Any = None,
+        include_last_offset: bool = False, padding_idx: int | None = None, device: Device | None = None,
+        dtype: DType = None,
     ) -> None:  # fmt: skip
         super().__init__()
         if mode not in ("sum", "mean", "max"):
@@ -83,7 +87,7 @@ class EmbeddingBag(Module):
         """Standard normal, zeros at `padding_idx`."""
         _fill_table(self)
 
-    def forward(self, input: Any, offsets: Any = None, per_sample_weights: Any = None) -> Any:
+    def forward(self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None) -> Tensor:
         return F.embedding_bag(
             input, self.weight, offsets, self.max_norm, self.norm_type, mode=self.mode,
             per_sample_weights=per_sample_weights, include_last_offset=self.include_last_offset,
@@ -92,7 +96,7 @@ class EmbeddingBag(Module):
 
     @classmethod
     def from_pretrained(
-        cls, embeddings: Any, freeze: bool = True, max_norm: float | None = None, norm_type: float = 2.0,
+        cls, embeddings: Tensor, freeze: bool = True, max_norm: float | None = None, norm_type: float = 2.0,
         scale_grad_by_freq: bool = False, mode: str = "mean", sparse: bool = False, include_last_offset: bool = False,
         padding_idx: int | None = None,
     ) -> EmbeddingBag:  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_cnn.autograd import versions
+from tinygrad_cnn.autograd.annotations import AnyFunction
 from tinygrad_cnn.autograd.handle import Handle
 from tinygrad_cnn.autograd.hooks import RemovableHandle, add_hook
 
@@ -173,31 +174,31 @@ class StateMixin:
         found = self.__dict__.get(kind)
         return list(found.values()) if found else []
 
-    def _add_state_hook(self, kind: str, hook: Callable[..., Any]) -> RemovableHandle:
+    def _add_state_hook(self, kind: str, hook: AnyFunction) -> RemovableHandle:
         return add_hook(self.__dict__.setdefault(kind, {}), hook)
 
-    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+    def register_state_dict_pre_hook(self, hook: AnyFunction) -> RemovableHandle:
         """Call ``hook(module, prefix, keep_vars)`` before the state is read."""
         return self._add_state_hook("_state_dict_pre_hooks", hook)
 
-    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+    def register_state_dict_post_hook(self, hook: AnyFunction) -> RemovableHandle:
         """Call ``hook(module, state_dict, prefix, local_metadata)`` when the module's entries are written."""
         return self._add_state_hook("_state_dict_hooks", hook)
 
     _register_state_dict_hook = register_state_dict_post_hook
 
-    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+    def register_load_state_dict_pre_hook(self, hook: AnyFunction) -> RemovableHandle:
         """Call ``hook(module, state_dict, prefix, local_metadata, strict, missing, unexpected, errors)`` first."""
         return self._add_state_hook("_load_state_dict_pre_hooks", hook)
 
     def _register_load_state_dict_pre_hook(
-        self, hook: Callable[..., Any], with_module: bool = False
+        self, hook: AnyFunction, with_module: bool = False
     ) -> RemovableHandle:
         return self.register_load_state_dict_pre_hook(
             hook if with_module else lambda _module, *rest: hook(*rest)
         )
 
-    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+    def register_load_state_dict_post_hook(self, hook: AnyFunction) -> RemovableHandle:
         """Call ``hook(module, incompatible_keys)`` when the module is loaded."""
         return self._add_state_hook("_load_state_dict_post_hooks", hook)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.annotations import DType
 from tinygrad_cnn.autograd.handle import wrap
 from tinygrad_cnn.nn import functional as F
 from tinygrad_cnn.nn import init
@@ -17,7 +18,9 @@ from tinygrad_cnn.nn.modules.dropout import Dropout
 from tinygrad_cnn.nn.modules.linear import Linear
 from tinygrad_cnn.nn.modules.module import Module
 from tinygrad_cnn.nn.modules.normalization import LayerNorm
+from tinygrad_cnn.ops.device import Device
 from tinygrad_cnn.ops.expect import wrong_shape
+from tinygrad_cnn.tensors.tensor import Tensor
 
 __all__ = [
     "Transformer", "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder", "TransformerEncoderLayer",
@@ -33,7 +36,7 @@ class _Layer(Module):
     def __init__(
         self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1, activation: Any = F.relu,
         layer_norm_eps: float = 1e-5, batch_first: bool = False, norm_first: bool = False, bias: bool = True,
-        device: Any = None, dtype: Any = None,
+        device: Device | None = None, dtype: DType = None,
     ) -> None:  # fmt: skip
         super().__init__()
         attention = lambda: MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype)
@@ -50,10 +53,10 @@ class _Layer(Module):
             setattr(self, f"dropout{k}", Dropout(dropout))
         self.activation = _activation(type(self).__name__, activation)
 
-    def _attention(self, x: Any, mask: Any, padding: Any) -> Any:
+    def _attention(self, x: Tensor, mask: Tensor | None, padding: Tensor | None) -> Any:
         return self.dropout1(self.self_attn(x, x, x, padding, False, mask)[0])
 
-    def _dense(self, x: Any) -> Any:
+    def _dense(self, x: Tensor) -> Any:
         last = getattr(self, f"dropout{self._parts}")
         return last(self.linear2(self.dropout(self.activation(self.linear1(x)))))
 
@@ -62,8 +65,9 @@ class TransformerEncoderLayer(_Layer):
     """Self-attention and two dense layers, each with dropout, a shortcut and a LayerNorm behind (or before) it."""
 
     def forward(
-        self, src: Any, src_mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False
-    ) -> Any:
+        self, src: Tensor, src_mask: Tensor | None = None, src_key_padding_mask: Tensor | None = None,
+        is_causal: bool = False,
+    ) -> Tensor:  # fmt: skip
         x = src
         if self.norm_first:
             x = x + self._attention(self.norm1(x), src_mask, src_key_padding_mask)
@@ -84,7 +88,10 @@ class TransformerEncoder(Module):
         self.num_layers = num_layers
         self.norm = norm
 
-    def forward(self, src: Any, mask: Any = None, src_key_padding_mask: Any = None, is_causal: Any = None) -> Any:
+    def forward(
+        self, src: Tensor, mask: Tensor | None = None, src_key_padding_mask: Tensor | None = None,
+        is_causal: Any = None,
+    ) -> Tensor:  # fmt: skip
         output = src
         for layer in self.layers:
             output = layer(output, src_mask=mask, src_key_padding_mask=src_key_padding_mask)
@@ -97,9 +104,10 @@ class TransformerDecoderLayer(_Layer):
     _parts = 3
 
     def forward(
-        self, tgt: Any, memory: Any, tgt_mask: Any = None, memory_mask: Any = None, tgt_key_padding_mask: Any = None,
-        memory_key_padding_mask: Any = None, tgt_is_causal: bool = False, memory_is_causal: bool = False,
-    ) -> Any:  # fmt: skip
+        self, tgt: Tensor, memory: Tensor, tgt_mask: Tensor | None = None, memory_mask: Tensor | None = None,
+        tgt_key_padding_mask: Tensor | None = None, memory_key_padding_mask: Tensor | None = None,
+        tgt_is_causal: bool = False, memory_is_causal: bool = False,
+    ) -> Tensor:  # fmt: skip
         x = tgt
         own = (tgt_mask, tgt_key_padding_mask)
         other = (memory, memory_mask, memory_key_padding_mask)
@@ -111,7 +119,7 @@ class TransformerDecoderLayer(_Layer):
         x = self.norm2(x + self._look(x, *other))
         return self.norm3(x + self._dense(x))
 
-    def _look(self, x: Any, memory: Any, mask: Any, padding: Any) -> Any:
+    def _look(self, x: Tensor, memory: Tensor, mask: Tensor | None, padding: Tensor | None) -> Any:
         return self.dropout2(self.multihead_attn(x, memory, memory, padding, False, mask)[0])
 
 
@@ -125,9 +133,10 @@ class TransformerDecoder(Module):
         self.norm = norm
 
     def forward(
-        self, tgt: Any, memory: Any, tgt_mask: Any = None, memory_mask: Any = None, tgt_key_padding_mask: Any = None,
-        memory_key_padding_mask: Any = None, tgt_is_causal: Any = None, memory_is_causal: bool = False,
-    ) -> Any:  # fmt: skip
+        self, tgt: Tensor, memory: Tensor, tgt_mask: Tensor | None = None, memory_mask: Tensor | None = None,
+        tgt_key_padding_mask: Tensor | None = None, memory_key_padding_mask: Tensor | None = None,
+        tgt_is_causal: Any = None, memory_is_causal: bool = False,
+    ) -> Tensor:  # fmt: skip
         output = tgt
         for layer in self.layers:
             output = layer(
@@ -148,7 +157,7 @@ class Transformer(Module):
         self, d_model: int = 512, nhead: int = 8, num_encoder_layers: int = 6, num_decoder_layers: int = 6,
         dim_feedforward: int = 2048, dropout: float = 0.1, activation: Any = F.relu, custom_encoder: Any = None,
         custom_decoder: Any = None, layer_norm_eps: float = 1e-5, batch_first: bool = False, norm_first: bool = False,
-        bias: bool = True, device: Any = None, dtype: Any = None,
+        bias: bool = True, device: Device | None = None, dtype: DType = None,
     ) -> None:  # fmt: skip
         super().__init__()
         shared = (
@@ -168,10 +177,11 @@ class Transformer(Module):
         self.d_model, self.nhead, self.batch_first = d_model, nhead, batch_first
 
     def forward(
-        self, src: Any, tgt: Any, src_mask: Any = None, tgt_mask: Any = None, memory_mask: Any = None,
-        src_key_padding_mask: Any = None, tgt_key_padding_mask: Any = None, memory_key_padding_mask: Any = None,
+        self, src: Tensor, tgt: Tensor, src_mask: Tensor | None = None, tgt_mask: Tensor | None = None,
+        memory_mask: Tensor | None = None, src_key_padding_mask: Tensor | None = None,
+        tgt_key_padding_mask: Tensor | None = None, memory_key_padding_mask: Tensor | None = None,
         src_is_causal: Any = None, tgt_is_causal: Any = None, memory_is_causal: bool = False,
-    ) -> Any:  # fmt: skip
+    ) -> Tensor:  # fmt: skip
         batch = 0 if self.batch_first else 1
         if src.ndim != tgt.ndim or src.ndim == 3 and src.shape[batch] != tgt.shape[batch]:
             raise wrong_shape(
@@ -188,7 +198,7 @@ class Transformer(Module):
         )  # fmt: skip
 
     @staticmethod
-    def generate_square_subsequent_mask(sz: int, device: Any = None, dtype: Any = None) -> Any:
+    def generate_square_subsequent_mask(sz: int, device: Device | None = None, dtype: DType = None) -> Any:
         """(sz, sz): -inf above the diagonal, so that no position looks at later ones."""
         return wrap(np.triu(np.full((sz, sz), -np.inf), 1).astype(dtype or modes.get_default_dtype()))
 

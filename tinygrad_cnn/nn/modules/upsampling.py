@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
+from tinygrad_cnn.autograd.annotations import Sizes
 from tinygrad_cnn.nn import functional as F
 from tinygrad_cnn.nn.modules.module import Module
+from tinygrad_cnn.tensors.tensor import Tensor
 
 
 class Upsample(Module):
     """Resample to `size` or by `scale_factor`; see `nn.functional.interpolate`."""
 
     def __init__(
-        self, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None,
-        recompute_scale_factor: bool | None = None,
+        self, size: Sizes | None = None, scale_factor: float | Sequence[float] | None = None, mode: str = "nearest",
+        align_corners: bool | None = None, recompute_scale_factor: bool | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.size = size
-        if isinstance(scale_factor, (tuple, list)):
-            self.scale_factor: Any = tuple(float(factor) for factor in scale_factor)
-        else:
+        self.scale_factor: float | tuple[float, ...] | None
+        if scale_factor is None or isinstance(scale_factor, (int, float)):
             self.scale_factor = float(scale_factor) if scale_factor else None
+        else:
+            self.scale_factor = tuple(float(factor) for factor in scale_factor)
         self.mode = mode
         self.align_corners = align_corners
         self.recompute_scale_factor = recompute_scale_factor
 
-    def forward(self, input: Any) -> Any:
+    def forward(self, input: Tensor) -> Tensor:
         return F.interpolate(
             input, self.size, self.scale_factor, self.mode, self.align_corners, self.recompute_scale_factor
         )
@@ -38,14 +41,14 @@ class Upsample(Module):
 class UpsamplingNearest2d(Upsample):
     """`Upsample` with mode nearest."""
 
-    def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
+    def __init__(self, size: Sizes | None = None, scale_factor: float | Sequence[float] | None = None) -> None:
         super().__init__(size, scale_factor, "nearest")
 
 
 class UpsamplingBilinear2d(Upsample):
     """`Upsample` with mode bilinear and aligned corners."""
 
-    def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
+    def __init__(self, size: Sizes | None = None, scale_factor: float | Sequence[float] | None = None) -> None:
         super().__init__(size, scale_factor, "bilinear", True)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from tinygrad_cnn.tensors.tensor import Tensor
+
 
 def _ntuple(n: int) -> Callable[[Any], tuple[Any, ...]]:
     """A function that repeats a value n times and leaves sequences as they are."""
 
-    def parse(x: Any) -> tuple[Any, ...]:
+    def parse(x: Tensor) -> tuple[Any, ...]:
         return tuple(x) if isinstance(x, Iterable) else (x,) * n
 
     return parse

@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_cnn.autograd import versions
 from tinygrad_cnn.autograd.handle import Handle, wrap
+from tinygrad_cnn.tensors.tensor import Tensor
 
 
 def clip_grad_norm_(
@@ -58,7 +59,7 @@ def _square(a: np.ndarray) -> float:
 
 
 def clip_grads_with_norm_(
-    parameters: Any, max_norm: float, total_norm: Any, foreach: bool | None = None
+    parameters: Any, max_norm: float, total_norm: Tensor, foreach: bool | None = None
 ) -> None:
     """Scale gradients by max_norm / total_norm where that is below 1."""
     _scale(_grads(parameters), max_norm, total_norm)
@@ -87,7 +88,7 @@ def _grads(parameters: Any) -> list[Any]:
     return [t.grad for t in tensors if t.grad is not None]
 
 
-def _scale(grads: list[Any], max_norm: float, total: Any) -> None:
+def _scale(grads: list[Any], max_norm: float, total: Tensor) -> None:
     # The small constant and the cut at 1 are PyTorch's.
     factor = float(max_norm) / (float(total.array) + 1e-6)
     if factor < 1 or np.isnan(factor):

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_cnn.autograd import versions
 from tinygrad_cnn.autograd.handle import unwrap
+from tinygrad_cnn.tensors.tensor import Tensor
 
 
 def parameters_to_vector(parameters: Iterable[Any]) -> Any:
@@ -16,7 +17,7 @@ def parameters_to_vector(parameters: Iterable[Any]) -> Any:
     return np.concatenate([param.reshape(-1) for param in parameters])
 
 
-def vector_to_parameters(vec: Any, parameters: Iterable[Any]) -> None:
+def vector_to_parameters(vec: Tensor, parameters: Iterable[Any]) -> None:
     """Write a vector's entries into the parameters. Raises ValueError when it is too short or too long."""
     values = unwrap(vec)
     params = list(parameters)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.nn.parameter import Parameter
+from tinygrad_cnn.tensors.tensor import Tensor
 
 
 def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
@@ -22,13 +23,13 @@ def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
 
 
 def fuse_conv_bn_weights(
-    conv_w: Any,
-    conv_b: Any,
-    bn_rm: Any,
-    bn_rv: Any,
+    conv_w: Tensor,
+    conv_b: Tensor,
+    bn_rm: Tensor,
+    bn_rv: Tensor,
     bn_eps: float,
-    bn_w: Any,
-    bn_b: Any,
+    bn_w: Tensor,
+    bn_b: Tensor,
     transpose: bool = False,
 ) -> tuple[Any, Any]:
     """Weight and bias of the fused convolution: w·s and (b − mean)·s + shift, with s = weight / √(var + ε)."""

@@ -8,6 +8,7 @@ from tinygrad_cnn.nn.modules.module import Module
 from tinygrad_cnn.nn.utils.parametrize import register_parametrization
 from tinygrad_cnn.nn.utils.spectral_norm import as_matrix, first_vectors, input_dim, power_method, sigma_of
 from tinygrad_cnn.nn.utils.weight_norm import norm_except_dim
+from tinygrad_cnn.tensors.tensor import Tensor
 
 __all__ = ["spectral_norm", "weight_norm"]
 
@@ -17,20 +18,20 @@ class _WeightNorm(Module):
         super().__init__()
         self.dim = -1 if dim is None else dim
 
-    def forward(self, weight_g: Any, weight_v: Any) -> Any:
+    def forward(self, weight_g: Tensor, weight_v: Tensor) -> Tensor:
         return weight_v * (weight_g / norm_except_dim(weight_v, self.dim))
 
-    def right_inverse(self, weight: Any) -> tuple[Any, Any]:
+    def right_inverse(self, weight: Tensor) -> tuple[Any, Any]:
         return norm_except_dim(weight, self.dim), weight
 
 
-def weight_norm(module: Any, name: str = "weight", dim: int | None = 0) -> Any:
+def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Any:
     """Learn length (original0) and direction (original1) of `name`; gives the module."""
     return register_parametrization(module, name, _WeightNorm(dim), unsafe=True)
 
 
 class _SpectralNorm(Module):
-    def __init__(self, weight: Any, n_power_iterations: int, dim: int, eps: float) -> None:
+    def __init__(self, weight: Tensor, n_power_iterations: int, dim: int, eps: float) -> None:
         super().__init__()
         if n_power_iterations <= 0:
             raise ValueError(f"spectral_norm expected n_power_iterations of at least 1, got {n_power_iterations}")
@@ -42,7 +43,7 @@ class _SpectralNorm(Module):
             self.register_buffer("_v", v)
             power_method(matrix.array, u, v, 15, eps, first="u")
 
-    def forward(self, weight: Any) -> Any:
+    def forward(self, weight: Tensor) -> Tensor:
         if weight.ndim == 1:
             return weight / weight.norm().clamp(min=self.eps)
         matrix = as_matrix(weight, self.dim)
@@ -55,7 +56,7 @@ class _SpectralNorm(Module):
 
 
 def spectral_norm(
-    module: Any, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12, dim: int | None = None
+    module: Module, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12, dim: int | None = None
 ) -> Any:
     """Divide `name` by its largest singular value whenever it is read; gives the module."""
     weight = getattr(module, name)

@@ -13,7 +13,9 @@ from typing import Any
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.handle import Handle
 from tinygrad_cnn.nn.modules.container import ModuleDict, ModuleList
+from tinygrad_cnn.nn.modules.module import Module
 from tinygrad_cnn.nn.parameter import Parameter
+from tinygrad_cnn.tensors.tensor import Tensor
 
 _depth = 0
 _cache: dict[tuple[int, str], Any] = {}
@@ -69,7 +71,7 @@ class ParametrizationList(ModuleList):
             for own, new in zip(self.originals(), [value] if self.is_tensor else value, strict=True):
                 own.data = new.data.clone()
 
-    def forward(self) -> Any:
+    def forward(self) -> Tensor:
         modules = iter(self)
         x = next(modules)(*self.originals())
         for module in modules:
@@ -77,7 +79,7 @@ class ParametrizationList(ModuleList):
         return x
 
 
-def register_parametrization(module: Any, tensor_name: str, parametrization: Any, *, unsafe: bool = False) -> Any:
+def register_parametrization(module: Module, tensor_name: str, parametrization: Any, *, unsafe: bool = False) -> Any:
     """Compute ``module.tensor_name`` by `parametrization` (behind those it has already); gives the module.
 
     Raises ValueError for a name that is no parameter or buffer, and unless the new value has the same shape and
@@ -109,12 +111,12 @@ def register_parametrization(module: Any, tensor_name: str, parametrization: Any
     return module
 
 
-def _change_class(module: Any) -> None:
+def _change_class(module: Module) -> None:
     plain = type(module)
     module.__class__ = type(f"Parametrized{plain.__name__}", (plain,), {"__module__": plain.__module__})
 
 
-def _make_property(module: Any, name: str) -> None:
+def _make_property(module: Module, name: str) -> None:
     def get(self: Any) -> Any:
         if not _depth:
             return self.parametrizations[name]()
@@ -129,7 +131,7 @@ def _make_property(module: Any, name: str) -> None:
     setattr(type(module), name, property(get, put))
 
 
-def is_parametrized(module: Any, tensor_name: str | None = None) -> bool:
+def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
     """Whether any tensor of the module (or this one) is parametrised."""
     found = module._modules.get("parametrizations")
     if not isinstance(found, ModuleDict):
@@ -137,7 +139,7 @@ def is_parametrized(module: Any, tensor_name: str | None = None) -> bool:
     return len(found) > 0 if tensor_name is None else tensor_name in found
 
 
-def remove_parametrizations(module: Any, tensor_name: str, leave_parametrized: bool = True) -> Any:
+def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized: bool = True) -> Any:
     """The tensor as a plain one again, with its computed value (or, if not `leave_parametrized`, its original).
 
     Raises ValueError when the tensor is not parametrised, or its original is several tensors.
@@ -163,6 +165,6 @@ def remove_parametrizations(module: Any, tensor_name: str, leave_parametrized: b
     return module
 
 
-def type_before_parametrizations(module: Any) -> type:
+def type_before_parametrizations(module: Module) -> type:
     """The module's class as it was written."""
     return type(module).__bases__[0] if is_parametrized(module) else type(module)

@@ -15,6 +15,7 @@ from tinygrad_cnn.autograd.handle import unwrap, wrap
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.padding import pad
 from tinygrad_cnn.ops.shape import cat, stack, transpose
+from tinygrad_cnn.tensors.tensor import Tensor
 
 
 class PackedSequence(NamedTuple):
@@ -42,7 +43,7 @@ class PackedSequence(NamedTuple):
 
 
 def pack_padded_sequence(
-    input: Any, lengths: Any, batch_first: bool = False, enforce_sorted: bool = True
+    input: Tensor, lengths: Any, batch_first: bool = False, enforce_sorted: bool = True
 ) -> PackedSequence:
     """Drop the padding of input (L, N, …), or (N, L, …) with `batch_first`, whose sequences have `lengths` (N,).
 
@@ -133,7 +134,7 @@ def steps_of(packed: PackedSequence) -> list[Any]:
     return list(packed.data.split(unwrap(packed.batch_sizes).tolist()))
 
 
-def permuted(states: Iterable[Any], order: Any) -> tuple[Any, ...]:
+def permuted(states: Iterable[Any], order: Any) -> tuple[Tensor, ...]:
     """States (layers, N, features) with their sequences in another order (None: as they are)."""
     return tuple(states) if order is None else tuple(h[:, order] for h in states)
 

@@ -8,12 +8,14 @@ import numpy as np
 
 from tinygrad_cnn.autograd import versions
 from tinygrad_cnn.autograd.handle import wrap
+from tinygrad_cnn.nn.modules.module import Module
 from tinygrad_cnn.nn.parameter import Parameter
 from tinygrad_cnn.nn.utils.weight_norm import hooks_of
 from tinygrad_cnn.ops.random import randn
+from tinygrad_cnn.tensors.tensor import Tensor
 
 
-def as_matrix(weight: Any, dim: int) -> Any:
+def as_matrix(weight: Tensor, dim: int) -> Any:
     """(…) -> (size of dim, everything else)."""
     if dim:
         weight = weight.permute((dim, *[k for k in range(weight.ndim) if k != dim]))
@@ -25,7 +27,7 @@ def unit(x: np.ndarray, eps: float) -> np.ndarray:
     return (x / max(float(np.linalg.norm(x)), eps)).astype(x.dtype)
 
 
-def power_method(matrix: np.ndarray, u: Any, v: Any, iterations: int, eps: float, first: str = "v") -> None:
+def power_method(matrix: np.ndarray, u: Tensor, v: Tensor, iterations: int, eps: float, first: str = "v") -> None:
     """Turn `u` and `v` (buffers, changed in place) towards the first singular vectors, `first` before the other."""
     for _ in range(iterations):
         for turned in (first, "u" if first == "v" else "v"):
@@ -37,7 +39,7 @@ def power_method(matrix: np.ndarray, u: Any, v: Any, iterations: int, eps: float
         versions.bump(buffer.array)
 
 
-def sigma_of(matrix: Any, u: Any, v: Any) -> Any:
+def sigma_of(matrix: Tensor, u: Tensor, v: Tensor) -> Any:
     """uᵀ·W·v, with gradients to W; u and v as they are now."""
     return (wrap(u.array.copy()) * (matrix @ wrap(v.array.copy()))).sum()
 
@@ -50,7 +52,7 @@ class SpectralNorm:
             raise ValueError(f"spectral_norm expected n_power_iterations of at least 1, got {n_power_iterations}")
         self.name, self.n_power_iterations, self.dim, self.eps = name, n_power_iterations, dim, eps
 
-    def compute_weight(self, module: Any, do_power_iteration: bool) -> Any:
+    def compute_weight(self, module: Module, do_power_iteration: bool) -> Any:
         """W / σ(W)."""
         weight = getattr(module, f"{self.name}_orig")
         u, v = getattr(module, f"{self.name}_u"), getattr(module, f"{self.name}_v")
@@ -59,17 +61,17 @@ class SpectralNorm:
             power_method(matrix.array, u, v, self.n_power_iterations, self.eps)
         return weight / sigma_of(matrix, u, v)
 
-    def __call__(self, module: Any, inputs: Any) -> None:
+    def __call__(self, module: Module, inputs: Any) -> None:
         setattr(module, self.name, self.compute_weight(module, module.training))
 
 
-def first_vectors(matrix: Any, eps: float) -> tuple[Any, Any]:
+def first_vectors(matrix: Tensor, eps: float) -> tuple[Any, Any]:
     """Random unit vectors to start from."""
     return tuple(wrap(unit(randn(n, dtype=matrix.dtype).array, eps)) for n in matrix.shape)
 
 
 def spectral_norm(
-    module: Any, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12, dim: int | None = None
+    module: Module, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12, dim: int | None = None
 ) -> Any:
     """Divide `name` by its largest singular value before each call, followed by power iteration in training.
 
@@ -89,12 +91,12 @@ def spectral_norm(
     return module
 
 
-def input_dim(module: Any) -> int:
+def input_dim(module: Module) -> int:
     """The dimension of a weight that numbers its outputs: 1 for transposed convolutions, else 0."""
     return 1 if type(module).__name__.startswith("ConvTranspose") else 0
 
 
-def remove_spectral_norm(module: Any, name: str = "weight") -> Any:
+def remove_spectral_norm(module: Module, name: str = "weight") -> Any:
     """The weight as one parameter again. Raises ValueError when there is no spectral_norm on it."""
     for key, hook in hooks_of(module).items():
         if isinstance(hook, SpectralNorm) and hook.name == name:

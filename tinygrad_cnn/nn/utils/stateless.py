@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd.handle import unwrap, wrap
+from tinygrad_cnn.nn.modules.module import Module
 
 
 def functional_call(
-    module: Any, parameters: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    module: Module, parameters: Any, args: Any = (), kwargs: dict[str, Any] | None = None
 ) -> Any:
     """Call a module with other tensors in the place of its parameters and buffers.
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinygrad_cnn.nn.modules.module import Module
 from tinygrad_cnn.nn.parameter import Parameter
 from tinygrad_cnn.ops.reduce import vector_norm
+from tinygrad_cnn.tensors.tensor import Tensor
 
 
-def norm_except_dim(v: Any, dim: int | None) -> Any:
+def norm_except_dim(v: Tensor, dim: int | None) -> Any:
     """The 2-norm over all dimensions but `dim`, kept as size 1; over all of them when `dim` is None or -1."""
     if dim is None or dim == -1:
         return vector_norm(v, 2)
     return vector_norm(v, 2, tuple(k for k in range(v.ndim) if k != dim % v.ndim), True)
 
 
-def hooks_of(module: Any) -> dict[int, Any]:
+def hooks_of(module: Module) -> dict[int, Any]:
     """The module's forward pre-hooks by their number."""
     return {} if module._hooks is None else module._hooks.forward_pre
 
@@ -26,16 +28,16 @@ class WeightNorm:
     def __init__(self, name: str, dim: int | None) -> None:
         self.name, self.dim = name, -1 if dim is None else dim
 
-    def compute_weight(self, module: Any) -> Any:
+    def compute_weight(self, module: Module) -> Any:
         """g·v/‖v‖."""
         g, v = getattr(module, f"{self.name}_g"), getattr(module, f"{self.name}_v")
         return v * (g / norm_except_dim(v, self.dim))
 
-    def __call__(self, module: Any, inputs: Any) -> None:
+    def __call__(self, module: Module, inputs: Any) -> None:
         setattr(module, self.name, self.compute_weight(module))
 
 
-def weight_norm(module: Any, name: str = "weight", dim: int | None = 0) -> Any:
+def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Any:
     """Learn `name_g` (the length per index of `dim`) and `name_v` (the direction) instead of `name`; gives the module.
 
     Raises RuntimeError when the module has it already.
@@ -52,7 +54,7 @@ def weight_norm(module: Any, name: str = "weight", dim: int | None = 0) -> Any:
     return module
 
 
-def remove_weight_norm(module: Any, name: str = "weight") -> Any:
+def remove_weight_norm(module: Module, name: str = "weight") -> Any:
     """The weight as one parameter again. Raises ValueError when there is no weight_norm on it."""
     for key, hook in hooks_of(module).items():
         if isinstance(hook, WeightNorm) and hook.name == name:
