@@ -10,6 +10,8 @@ from tinygrad_cnn.debug.training_snapshot import TrainingSnapshot
 from tinygrad_cnn.errors import UsageError
 from tinygrad_cnn.nn import functional as F
 
+from .diagnose_settings import HEALTHY, SICK
+
 
 def batches(n=3, size=32, features=8, scale=1.0, shift=0.0):
     rng = np.random.default_rng(0)
@@ -182,8 +184,8 @@ def test_a_softmax_before_a_loss_that_takes_scores():
 
 def test_targets_of_one_class():
     data = [(x, t * 0) for x, t in batches()]
-    [found] = diagnose(mlp(), data).of("class_imbalance")
-    assert "100 % of 96 targets are class 0" in found.how_much
+    [found] = diagnose(mlp(), data).of("constant_targets")
+    assert "all 96 targets are class 0" in found.how_much
 
 
 def test_parameters_that_the_optimiser_does_not_have():
@@ -237,3 +239,49 @@ def test_large_updates_that_get_the_loss_down_are_no_finding():
         model[-1].weight.mul_(0.2)
     report = diagnose(model, batches(), optimizer=optim.SGD(model.parameters(), lr=0.5, momentum=0.9))
     assert not report.of("weight_update_ratio") and report.losses[-1] < report.losses[0], str(report)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", HEALTHY)
+def test_a_healthy_training_gives_no_alarm(name):
+    model, data, loss_fn, options = HEALTHY[name]()
+    report = diagnose(model, data, loss_fn, **options)
+    assert not report, str(report)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", SICK)
+def test_a_sick_training_is_named_right(name):
+    rule, build = SICK[name]
+    model, data, loss_fn, options = build()
+    report = diagnose(model, data, loss_fn, **options)
+    assert rule in rules(report), str(report)
+
+
+def test_there_are_forty_of_either():
+    assert len(HEALTHY) >= 40 and len(SICK) >= 40
+
+
+def test_a_bias_before_a_normalisation_is_a_note_and_no_ailment():
+    model, data, loss_fn, options = HEALTHY["conv_with_bias_before_batchnorm"]()
+    report = diagnose(model, data, loss_fn, **options)
+    assert [f.where for f in report.notes if f.rule == "redundant_bias"] == ["0.bias", "4.bias"]
+    assert "nothing wrong" in str(report) and "bias=False" in str(report)
+
+
+def test_frozen_layers_are_named_as_such():
+    model, data, loss_fn, options = HEALTHY["frozen_backbone"]()
+    assert {f.where for f in diagnose(model, data, loss_fn, **options).of("frozen")} == {"0.weight", "0.bias"}
+
+
+@pytest.mark.parametrize(("name", "lower"), [("adam_too_fast", True), ("sgd_too_slow", False)])
+def test_the_learning_rate_that_is_named_works(name, lower):
+    _, build = SICK[name]
+    model, data, loss_fn, options = build()
+    usual = options["optimizer"].param_groups[0]["lr"]
+    found = next(f for f in diagnose(model, data, loss_fn, **options).findings if "learning_rate" in f.rule)
+    better = float(found.how_much.split("with lr ")[1].split()[0])
+    assert (better < usual) == lower
+    model, data, loss_fn, options = build()
+    options["optimizer"].param_groups[0]["lr"] = better
+    assert not diagnose(model, data, loss_fn, **options)

@@ -2,9 +2,9 @@
 
     print(tg.debug.diagnose(model, loader, loss_fn=F.cross_entropy))
 
-Two phases. It looks: forward and backward over some batches, without updates. It trains (`learning`): some steps
-on the first batch, which any healthy network can learn by heart. Then everything is put back as it was. Rules,
-thresholds and advice are in `diagnosis_rules`.
+It looks at inputs and targets (`diagnosis_data`), at forward and backward passes over some batches without updates
+(`diagnosis_graph`), and trains some steps on the first batch, which any healthy network can learn by heart
+(`learning`). Then everything is put back as it was. Rules, thresholds and advice are in `diagnosis_rules`.
 """
 
 from __future__ import annotations
@@ -20,23 +20,10 @@ from rich.text import Text
 
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.handle import unwrap
-from tinygrad_cnn.autograd.inspect import Node, reachable
-from tinygrad_cnn.debug.anomaly import Finding, anomaly
-from tinygrad_cnn.debug.conditions import norm
-from tinygrad_cnn.debug.diagnosis_rules import (
-    BATCHES,
-    DEAD,
-    ENOUGH,
-    EXPLODING,
-    INPUT_MEAN,
-    INPUT_STD,
-    ONE_CLASS,
-    SATURATED,
-    VANISHING,
-    VANISHING_RATIO,
-    Ailment,
-)  # fmt: skip
-from tinygrad_cnn.debug.learning import Learning, base, loss_of, place
+from tinygrad_cnn.debug.diagnosis_data import contradictions, judge_inputs, judge_targets, unrelated
+from tinygrad_cnn.debug.diagnosis_graph import Look
+from tinygrad_cnn.debug.diagnosis_rules import BATCHES, PROBE, READ, SAMPLES, Ailment
+from tinygrad_cnn.debug.learning import Learning
 from tinygrad_cnn.debug.rendering import to_text
 from tinygrad_cnn.debug.training_snapshot import TrainingSnapshot
 from tinygrad_cnn.support.errors import UsageError
@@ -44,44 +31,66 @@ from tinygrad_cnn.support.errors import UsageError
 
 @dataclass
 class Report:
-    """What `diagnose` found. True when something is wrong; `str` and rich show it; `findings` is the data."""
+    """What `diagnose` found. True when something is wrong; `str` and rich show it.
+
+    Attributes:
+        findings: what is wrong
+        notes: what is worth knowing and no ailment: frozen layers, biases that a normalisation cancels
+        losses: the loss before each update of the training on one batch
+        looked_at: how much was looked at
+    """
 
     findings: list[Ailment] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     looked_at: str = ""
+    notes: list[Ailment] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.findings)
 
     def of(self, rule: str) -> list[Ailment]:
-        """The findings of one rule."""
-        return [f for f in self.findings if f.rule == rule]
+        """The findings (and notes) of one rule."""
+        return [f for f in [*self.findings, *self.notes] if f.rule == rule]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
         return {
             "findings": [asdict(f) | {"advice": f.advice} for f in self.findings],
+            "notes": [asdict(f) | {"advice": f.advice} for f in self.notes],
             "losses": self.losses,
             "looked_at": self.looked_at,
         }
 
     def __rich__(self) -> Any:
-        if not self.findings:
-            return Text(f"nothing wrong found ({self.looked_at})", "green")
-        table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-        table.add_column("rule", style="bold red", no_wrap=True)
-        table.add_column("where", style="cyan", overflow="fold")
-        table.add_column("how much")
-        for f in self.findings:
-            table.add_row(f.rule, Text(f.where), Text(f.how_much))
-        advice = {f.rule: f.advice for f in self.findings}
-        lines = [Text.assemble((f"{rule}: ", "bold"), text) for rule, text in advice.items()]
-        return Group(table, Text(""), *lines, Text(f"({self.looked_at})", "dim"))
+        lines: list[Any] = []
+        if self.findings:
+            lines.append(_table(self.findings, "rule", "bold red"))
+        else:
+            lines.append(Text(f"nothing wrong found ({self.looked_at})", "green"))
+        if self.notes:
+            lines += [Text(""), _table(self.notes, "note", "bold yellow")]
+        advice = {f.rule: f.advice for f in [*self.findings, *self.notes]}
+        if advice:
+            lines.append(Text(""))
+        lines += [Text.assemble((f"{rule}: ", "bold"), text) for rule, text in advice.items()]
+        if self.findings:
+            lines.append(Text(f"({self.looked_at})", "dim"))
+        return Group(*lines)
 
     def __str__(self) -> str:
         return to_text([self.__rich__()])
 
     __repr__ = __str__
+
+
+def _table(rows: list[Ailment], title: str, style: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column(title, style=style, no_wrap=True)
+    table.add_column("where", style="cyan", overflow="fold")
+    table.add_column("how much")
+    for f in rows:
+        table.add_row(f.rule, Text(f.where), Text(f.how_much))
+    return table
 
 
 def diagnose(
@@ -97,6 +106,9 @@ def diagnose(
         optimizer: the one to train with, so that its update sizes are judged; without one, SGD with `lr`, and
             Adam where that does not get the loss down
 
+    What is wrong is in `findings`; `notes` has what is worth knowing and no ailment: frozen layers, and biases
+    that a normalisation behind them cancels. The model is judged in the mode it came in, and trained in training mode.
+
     Parameters, buffers, gradients, optimiser, random generators and training switches are left as they were.
     Raises UsageError when the loader gives nothing, or something that is no pair.
     """
@@ -105,210 +117,112 @@ def diagnose(
     judge: Callable[..., Any] = loss_fn or cross_entropy
     before = TrainingSnapshot(model, optimizer)
     try:
-        batches = _batches(loader)
-        model.train()
-        look = _Look(model, judge)
+        read = _batches(loader)
+        batches = read[:BATCHES]
+        modes_found = _modes(model)
+        if not model.training:
+            model.train()
+        look = Look(model, judge)
+        learning = Learning(model, judge, optimizer, lr, before)
         with modes.enable_grad(), np.errstate(all="ignore"):
             for batch in batches:
                 look.over(batch)
-            learning = Learning(model, judge, optimizer, lr, before)
-            if not look.broken:
+            zero, copies = look.zero_weights(), look.copies()
+            stuck = {name for name, is_zero in look.zero.items() if is_zero}
+            if not look.broken and not look.no_graph:
                 learning.on(batches[0], steps)
-        found = [*_inputs(batches), *_targets(batches), *look.findings(), *learning.findings()]
+                stuck, copies = _still(model, judge, batches[0], stuck, copies)
+        found = [*judge_inputs(batches, look.normalises_first), *judge_targets(read), *modes_found]
+        found += [Ailment("zero_weights", name, "every weight is 0") for name in zero]
+        found += [
+            Ailment("identical_units", name, f"{n} of {of} units are copies of one another")
+            for name, (n, of) in copies.items()
+            if name not in zero
+        ]
+        found += [*look.findings(stuck=stuck, learnt=learning.learnt), *learning.findings()]
+        found += _belonging(read, learning, found)
+        notes = look.notes()
     finally:
         before.restore(model, optimizer)
+    own = list(model.named_parameters())
+    frozen = [n for n, p in own if not p.requires_grad]
     what = f"{len(batches)} batch(es) looked at, {len(learning.losses)} step(s) on the first{learning.how}"
-    if frozen := [n for n, p in model.named_parameters() if not p.requires_grad]:
+    if frozen:
         what += f"; frozen, so not judged: {', '.join(frozen[:5])}{', …' if len(frozen) > 5 else ''}"
-    return Report(found, learning.losses, what)
+        said = "requires_grad is False: it is not trained"
+        if len(frozen) == len(own):
+            found = [f for f in found if f.rule not in ("no_graph", "not_in_optimizer")]
+            found.insert(0, Ailment("frozen", "model", "requires_grad is False for every parameter"))
+        else:
+            notes += [Ailment("frozen", name, said) for name in frozen]
+    return Report(found, learning.losses, what, notes)
 
 
 def _batches(loader: Iterable[Any]) -> list[tuple[Any, ...]]:
-    found = []
+    """The first batches: some to compute with, and more of them to judge the targets by."""
+    found: list[tuple[Any, ...]] = []
+    samples = 0
     for batch in loader:
         if not isinstance(batch, (tuple, list)) or len(batch) < 2:
             raise UsageError(f"diagnose expected batches (input, target), got {type(batch).__name__}")
         found.append(tuple(batch))
-        if len(found) == BATCHES:
+        samples += (np.shape(unwrap(batch[-1])) or (1,))[0]
+        if len(found) >= BATCHES and (samples >= SAMPLES or len(found) >= READ):
             break
     if not found:
         raise UsageError("diagnose expected at least one batch, the loader gave none")
     return found
 
 
-# --- looking -------------------------------------------------------------------------------------
-
-
-class _Look:
-    """Forward and backward without updates."""
-
-    def __init__(self, model: Any, loss_fn: Callable[..., Any]) -> None:
-        self.model, self.loss_fn = model, loss_fn
-        self.off: dict[str, np.ndarray] = {}
-        self.flat: dict[str, list[float]] = {}
-        self.sizes: dict[str, list[float]] = {}
-        self.used: set[str] = set()
-        self.largest: dict[str, float] = {}
-        self.zero: dict[str, bool] = {}
-        self.broken = False
-        self.broken_at: Finding | None = None
-        self.order: list[str] = []
-        self.twice: dict[str, str] = {}
-
-    def over(self, batch: tuple[Any, ...]) -> None:
-        for p in self.model.parameters():
-            p.grad = None
-        with anomaly(error=False, warn=False) as found:
-            loss = loss_of(self.model, self.loss_fn, batch)
-            if loss.node is None:
-                return
-            nodes = reachable([loss.node])[::-1]
-            for node in nodes:
-                self._activation(node)
-                self._softmax(node)
-            loss.backward()
-        if found and not self.broken:
-            self.broken = True
-            self.broken_at = found.forward or found.backward
-        names = {id(p): n for n, p in self.model.named_parameters()}
-        order = [names[id(n.tensor)] for n in nodes if n.is_leaf and id(n.tensor) in names]
-        self.order = sorted(set(order), key=lambda n: _first_use(nodes, names, n))
-        for name, p in self.model.named_parameters():
-            if p.grad is None:
-                continue
-            self.used.add(name)
-            g = unwrap(p.grad).astype(np.float64)
-            self.sizes.setdefault(name, []).append(float(np.mean(np.abs(g))))
-            self.largest[name] = max(self.largest.get(name, 0.0), norm(g) / max(1, g.size) ** 0.5)
-            self.zero[name] = self.zero.get(name, True) and not g.any()
-
-    def _activation(self, node: Node) -> None:
-        if node.op.kind != "elementwise" or len(node.parents) != 1 or node.op.constants[0] is not None:
-            return
-        if node.parents[0] is None or len(node.shape) < 2:
-            return
-        label = _label(node)
-        slope = np.abs(node.local_gradient(0).factor)
-        if "relu" in node.op.name:
-            off = (slope == 0).all(axis=(0, *range(2, slope.ndim)))
-            before = self.off.get(label)
-            self.off[label] = off if before is None or before.shape != off.shape else before & off
-        elif node.op.name in _SQUASHING:
-            self.flat.setdefault(label, []).append(float(np.mean(slope < 0.05 * _SQUASHING[node.op.name])))
-
-    def _softmax(self, node: Node) -> None:
-        """A loss that takes scores, and gets what softmax or sigmoid made of them."""
-        wrong = _TAKES_SCORES.get(node.op.name)
-        parent = node.parents[0] if wrong else None
-        while parent is not None and parent.op.is_view and parent.parents:
-            parent = parent.parents[0]
-        if parent is not None and parent.op.name == wrong:
-            self.twice[_label(parent)] = f"{node.op.name} takes scores, and gets the output of {wrong}"
-
-    def findings(self) -> list[Ailment]:
-        found = [Ailment("softmax_twice", where, said) for where, said in self.twice.items()]
-        at = self.broken_at
-        if at is not None:
-            found.append(Ailment("exploding_tensor", place(at), str(at).splitlines()[0]))
-        for name, p in self.model.named_parameters():
-            if not p.requires_grad:
-                continue
-            if name not in self.used:
-                found.append(Ailment("unused_parameter", name, "never got a gradient"))
-            elif self.zero.get(name):
-                found.append(Ailment("all_zero", name, "its gradient is exactly 0 everywhere"))
-            elif not self.broken and not self.largest[name] <= EXPLODING:
-                said = f"gradient of size {self.largest[name]:.3g} per entry"
-                found.append(Ailment("exploding_tensor", name, said))
-        found += self._vanishing()
-        for label, off in self.off.items():
-            if off.size and off.mean() > DEAD:
-                said = f"{off.sum()} of {off.size} units are off for every sample"
-                found.append(Ailment("dead_relu", label, said))
-        for label, shares in self.flat.items():
-            if np.mean(shares) > SATURATED:
-                said = f"{100 * np.mean(shares):.0f} % of the entries are on the flat part"
-                found.append(Ailment("saturated_activation", label, said))
-        return found
-
-    def _vanishing(self) -> list[Ailment]:
-        sizes = {n: float(np.mean(v)) for n, v in self.sizes.items() if not self.zero[n]}
-        weights = [n for n in self.order if n in sizes and n.endswith("weight")]
-        found = []
-        for name in sizes:
-            if sizes[name] < VANISHING:
-                said = f"mean |gradient| {sizes[name]:.2g}"
-                found.append(Ailment("vanishing_gradient", name, said))
-        if (
-            not found
-            and len(weights) > 2
-            and sizes[weights[-1]]
-            and sizes[weights[0]] < VANISHING_RATIO * sizes[weights[-1]]
-        ):
-            first, last = sizes[weights[0]], sizes[weights[-1]]
-            said = f"mean |gradient| {first:.2g}, {last / first:.0f} times less than {weights[-1]}'s"
-            found.append(Ailment("vanishing_gradient", weights[0], said))
-        return found
-
-
-#: Losses that apply a softmax or a sigmoid themselves, and which.
-_TAKES_SCORES = {"cross_entropy": "softmax", "bce_with_logits": "sigmoid"}
-#: Activations with flat ends, and their steepest slope.
-_SQUASHING = {
-    "sigmoid": 0.25,
-    "tanh": 1.0,
-    "softsign": 1.0,
-    "hardtanh": 1.0,
-    "hardsigmoid": 1 / 6,
-    "erf": 1.13,
-}
-
-
-# --- data ---------------------------------------------------------------------------------------
-
-
-def _inputs(batches: list[tuple[Any, ...]]) -> list[Ailment]:
+def _modes(model: Any) -> list[Ailment]:
+    """Normalisation and dropout that are in evaluation mode. Frozen layers may be, on purpose."""
     found = []
-    for k in range(len(batches[0]) - 1):
-        parts = [np.asarray(unwrap(b[k])) for b in batches]
-        if parts[0].dtype.kind not in "fu" or not parts[0].size:
+    for name, module in model.named_modules():
+        if module.training:
             continue
-        x = np.concatenate([p.astype(np.float64).ravel() for p in parts])
-        if not np.isfinite(x).all():
-            bad = int((~np.isfinite(x)).sum())
-            found.append(Ailment("input_not_normalised", f"input {k}", f"{bad} entries are nan or infinite"))
-        elif abs(x.mean()) > INPUT_MEAN or not INPUT_STD[0] <= x.std() <= INPUT_STD[1]:
-            said = f"mean {x.mean():.3g}, spread {x.std():.3g}, from {x.min():.3g} to {x.max():.3g}"
-            found.append(Ailment("input_not_normalised", f"input {k}", said))
+        parameters = list(module.parameters(recurse=False))
+        dropout = "Dropout" in type(module).__name__ and getattr(module, "p", 0) > 0
+        running = getattr(module, "running_mean", None) is not None
+        if running and parameters and not any(p.requires_grad for p in parameters):
+            continue
+        if dropout or running:
+            what = "drops nothing" if dropout else "uses its running statistics, not the batch's"
+            found.append(
+                Ailment(
+                    "evaluation_mode", name or "model", f"{type(module).__name__} is in eval(): it {what}"
+                )
+            )
     return found
 
 
-def _targets(batches: list[tuple[Any, ...]]) -> list[Ailment]:
-    """Classes that are all the same one."""
-    parts = [np.asarray(unwrap(b[-1])) for b in batches]
-    if any(p.dtype.kind not in "iu" for p in parts):
+def _still(
+    model: Any, judge: Callable[..., Any], batch: tuple[Any, ...], stuck: set[str],
+    copies: dict[str, tuple[int, int]],
+) -> tuple[set[str], dict[str, tuple[int, int]]]:  # fmt: skip
+    """Which gradients are still 0, and which units still copies, now that some updates were made.
+
+    The last layer of a network, or of a residual branch, may start at zero: one update frees the others.
+    """
+    if not stuck and not copies:
+        return stuck, copies
+    again = Look(model, judge)
+    again.over(batch)
+    same = again.copies()
+    return {n for n in stuck if again.zero.get(n, True)}, {n: c for n, c in copies.items() if n in same}
+
+
+def _belonging(read: list[tuple[Any, ...]], learning: Learning, found: list[Ailment]) -> list[Ailment]:
+    """Targets that contradict each other, or have nothing to do with the inputs although the network can learn."""
+    if any(f.rule in ("constant_targets", "class_imbalance", "not_finite_data") for f in found):
         return []
-    classes = np.concatenate([p.ravel() for p in parts])
-    if classes.size < ENOUGH:
+    if torn := contradictions(read):
+        return torn
+    said = unrelated(read)
+    if said is None:
         return []
-    found, counts = np.unique(classes, return_counts=True)
-    share = counts.max() / classes.size
-    if share < ONE_CLASS:
+    fits = learning.fits(read[0], PROBE)
+    if fits is None:
         return []
-    said = f"{100 * share:.0f} % of {classes.size} targets are class {found[counts.argmax()]}"
-    return [Ailment("class_imbalance", "targets", said)]
-
-
-def _label(node: Node) -> str:
-    if node.module:
-        return node.module
-    where = node.where
-    return f"{node.op.name} at {base(where.filename)}:{where.lineno}" if where is not None else node.op.name
-
-
-def _first_use(nodes: list[Node], names: dict[int, str], name: str) -> int:
-    for k, node in enumerate(nodes):
-        for parent in node.parents:
-            if parent is not None and names.get(id(parent.tensor)) == name:
-                return k
-    return len(nodes)
+    first, last = fits
+    by_heart = f"; {PROBE} samples are learnt by heart all the same (loss {first:.3g}, then {last:.3g})"
+    return [Ailment("unrelated_targets", "targets", said + by_heart)]

@@ -11,17 +11,28 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd.handle import Handle, unwrap
+from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.debug.anomaly import Finding, anomaly
 from tinygrad_cnn.debug.conditions import norm
-from tinygrad_cnn.debug.diagnosis_rules import FALL, UPDATE, UPDATE_AT_MOST, Ailment
+from tinygrad_cnn.debug.diagnosis_rules import (
+    FALL,
+    LEARNT,
+    RISE,
+    SLOW_FALL,
+    UPDATE,
+    UPDATE_AT_MOST,
+    Ailment,
+)
 from tinygrad_cnn.debug.training_snapshot import TrainingSnapshot
 from tinygrad_cnn.support.errors import UsageError
 
-#: Factors of the user's learning rate that are tried, in this order, where it does not get the loss down.
-FACTORS = (0.1, 0.01, 10, 100, 1e-3, 1e3, 1e-5, 1e5)
+#: Factors of the user's learning rate that are tried, in this order, where it is too large or too small.
+DOWN, UP = (0.1, 0.01, 1e-3, 1e-4, 1e-5), (10, 100, 1e3, 1e5)
 #: Adam's usual learning rates.
 ADAM = (1e-3, 1e-2)
+#: So many times the steps asked for are made before a slow loss is judged.
+PATIENCE = 6
 
 
 class Learning:
@@ -30,6 +41,7 @@ class Learning:
     Attributes
         losses: the loss before each of them
         how: what was trained with, where it was not what one expects
+        learnt: whether the network had learnt its targets before: with the targets shuffled its loss is far larger
     """
 
     def __init__(
@@ -41,10 +53,12 @@ class Learning:
         self.lr = lr
         self.losses: list[float] = []
         self.how = ""
+        self.learnt = False
         self.ratios: dict[str, list[float]] = {}
         self.broken: Finding | None = None
-        self.remedy = ""
+        self.verdict: Ailment | None = None  # about the learning rate
         self.kept: set[str] = set()  # parameters whose gradient zero_grad() did not clear
+        self.fell = True
 
     def on(self, batch: tuple[Any, ...], steps: int) -> None:
         """Train, and try again where that does not work."""
@@ -53,35 +67,93 @@ class Learning:
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         if not parameters:
             return
+        self.learnt = self._has_learnt(batch)
         self.optimizer = self.optimizer if self.given else SGD(parameters, lr=self.lr)
         with anomaly(error=False, warn=False) as found:
             self.losses, self.ratios = self._train(self.optimizer, batch, steps)
         if found and not np.isfinite(self.losses[-1]):
             self.broken = found.forward or found.backward
-        if _falls(self.losses):
-            return
-        if not self.given:
-            for lr in ADAM:
-                adam = Adam(parameters, lr=lr)
-                losses, _ = self._retrain(adam, batch, steps)
-                if _falls(losses):  # nothing is wrong but the learning rate that was guessed
-                    self.optimizer, self.losses, self.ratios, self.broken = adam, losses, {}, None
-                    self.how = f" with Adam at {lr:g} (SGD at {self.lr:g} does not get the loss down)"
-                    return
-            return
+        self.fell = _falls(self.losses)
+        if self.given:
+            self._judge_rate(batch, steps)
+        elif not self.fell and not self.learnt:
+            for patience in (1, PATIENCE):
+                for lr in ADAM:
+                    adam = Adam(parameters, lr=lr)
+                    losses, _ = self._retrain(adam, batch, patience * steps)
+                    if _falls(losses):  # nothing is wrong but the learning rate that was guessed
+                        self.optimizer, self.losses, self.ratios, self.broken = adam, losses, {}, None
+                        self.how = f" with Adam at {lr:g} (SGD at {self.lr:g} does not get the loss down)"
+                        self.fell = True
+                        return
+
+    def fits(self, batch: tuple[Any, ...], samples: int) -> tuple[float, float] | None:
+        """Whether the network learns some samples by heart: the loss before and after; None when it does not."""
+        from tinygrad_cnn.optim import Adam
+
+        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        few = tuple(wrap(np.asarray(unwrap(part))[:samples]) for part in batch)
+        for lr in (1e-2, 1e-3):
+            losses, _ = self._retrain(Adam(parameters, lr=lr), few, 60)
+            if np.isfinite(losses[-1]) and losses[-1] < 0.7 * losses[0]:
+                return losses[0], losses[-1]
+        return None
+
+    def _has_learnt(self, batch: tuple[Any, ...]) -> bool:
+        """Whether shuffled targets make the loss far larger."""
+        target = np.asarray(unwrap(batch[-1]))
+        if target.ndim < 1 or len(target) < 4:
+            return False
+        order = np.random.default_rng(0).permutation(len(target))
+        with modes.no_grad():
+            try:
+                output = self.model(*batch[:-1])
+                losses = [
+                    float(unwrap(self.loss_fn(output, wrap(t))).item()) for t in (target, target[order])
+                ]
+            except Exception:
+                return False  # a loss that wants its targets as they came
+        return bool(np.isfinite(losses).all()) and losses[1] > LEARNT * abs(losses[0])
+
+    def _judge_rate(self, batch: tuple[Any, ...], steps: int) -> None:
+        """Whether the user's learning rate is too large or too small, by trying others from the same start."""
+        losses = self.losses
         usual = [group["lr"] for group in self.optimizer.param_groups]
-        for factor in FACTORS:
-            losses, _ = self._retrain(self.optimizer, batch, steps, [lr * factor for lr in usual])
-            if _falls(losses):
-                self.remedy = f"; with lr {usual[0] * factor:g} it falls to {losses[-1]:.4g}"
+        torn = _torn(losses)
+        if not torn and (self.fell or self.learnt):
+            return
+        if not torn:
+            longer, _ = self._retrain(self.optimizer, batch, PATIENCE * steps)
+            self.fell = _falls(longer, SLOW_FALL)
+            if self.fell:
                 return
+            torn = _torn(longer)
+        end = losses[-1] if self.fell else np.inf
+        factor, best = 0.0, 0.7 * end
+        for tried in DOWN + UP if torn else UP + DOWN:
+            if torn and tried > 1 and self.fell:
+                break
+            found, _ = self._retrain(self.optimizer, batch, steps, [lr * tried for lr in usual])
+            works = _falls(found) and not _torn(found)
+            if works and found[-1] < best:
+                factor, best = tried, found[-1]
+            elif factor:
+                break  # beyond the best one it gets worse again
+        if factor:
+            which = "too_large" if factor < 1 else "too_small"
+            said = f"lr {usual[0]:g}: {losses[0]:.4g}, then {losses[-1]:.4g}; with lr {usual[0] * factor:g} "
+            said += f"it falls to {best:.4g}"
+            self.verdict = Ailment(f"learning_rate_{which}", "optimizer", said)
+            return
+        self.fell = self.fell and bool(np.isfinite(losses).all())
 
     def _retrain(
         self, optimizer: Any, batch: tuple[Any, ...], steps: int, rates: list[float] | None = None
     ) -> tuple[list[float], dict[str, list[float]]]:
         """The same from the same start, with another optimiser or other learning rates."""
         self.before.restore(self.model, self.optimizer if self.given else None)
-        self.model.train()
+        if not self.model.training:
+            self.model.train()
         for group, lr in zip(optimizer.param_groups, rates or [], strict=False):
             group["lr"] = lr
         return self._train(optimizer, batch, steps)
@@ -106,9 +178,9 @@ class Learning:
             optimizer.step()
             for name, p in self.model.named_parameters():
                 if name in weights and p.grad is not None and p.requires_grad and unwrap(p.grad).any():
-                    size = norm(weights[name])
-                    if size:
-                        ratios.setdefault(name, []).append(norm(p.array - weights[name]) / size)
+                    # Weights that start at 0 have no size of their own: a tenth of the usual one counts.
+                    size = max(norm(weights[name]), 0.1 * weights[name].shape[0] ** 0.5)
+                    ratios.setdefault(name, []).append(norm(p.array - weights[name]) / size)
         return losses, ratios
 
     def _strangers(self) -> list[Ailment]:
@@ -146,7 +218,7 @@ class Learning:
                 if ratios[0] <= UPDATE[1]
                 else max(float(np.median(ratios)), ratios[0])
             )
-            low, high = (0.0, UPDATE_AT_MOST) if _falls(self.losses) else UPDATE
+            low, high = (0.0, UPDATE_AT_MOST) if self.fell or self.learnt else UPDATE
             if ratio > high or (self.given and ratio < low):
                 found.append(
                     Ailment(
@@ -155,20 +227,31 @@ class Learning:
                         f"an update is {ratio:.2g} of the weights' size ({with_what})",
                     )
                 )
+        if self.verdict is not None:
+            found.append(self.verdict)
+        remedy = "; with lr " + self.verdict.how_much.split("; with lr ")[1] if self.verdict else ""
         if self.losses:
             first, last = self.losses[0], self.losses[-1]
             if not np.isfinite(last):
-                said = f"{first:.4g}, then {last:g} after {len(self.losses) - 1} step(s){self.remedy}"
+                said = f"{first:.4g}, then {last:g} after {len(self.losses) - 1} step(s){remedy}"
                 found.append(Ailment("loss_not_decreasing", "loss", said))
-            elif len(self.losses) > 2 and not _falls(self.losses):
-                said = f"{first:.4g} at first, {last:.4g} after {len(self.losses) - 1} steps on one batch{self.remedy}"
+            elif len(self.losses) > 2 and not self.fell and not self.learnt:
+                said = f"{first:.4g} at first, {last:.4g} after {len(self.losses) - 1} steps on one batch{remedy}"
                 found.append(Ailment("loss_not_decreasing", "loss", said))
         return found
 
 
-def _falls(losses: list[float]) -> bool:
+def _falls(losses: list[float], share: float = FALL) -> bool:
     """Whether the loss came down, in the end, by what a healthy network manages."""
-    return bool(np.isfinite(losses[-1])) and losses[-1] < losses[0] - FALL * abs(losses[0])
+    if not np.isfinite(losses[-1]):
+        return False
+    last = float(np.mean(losses[-3:])) if len(losses) > 20 else losses[-1]
+    return last < losses[0] - share * abs(losses[0])
+
+
+def _torn(losses: list[float]) -> bool:
+    """Whether the loss shot up, or was lost."""
+    return not np.isfinite(losses).all() or max(losses) > losses[0] + (RISE - 1) * abs(losses[0])
 
 
 def _holds(p: Any) -> bool:
@@ -177,7 +260,11 @@ def _holds(p: Any) -> bool:
 
 def loss_of(model: Any, loss_fn: Callable[..., Any], batch: tuple[Any, ...]) -> Any:
     """The loss of a batch. Raises UsageError when it is no scalar tensor."""
-    loss = loss_fn(model(*batch[:-1]), batch[-1])
+    return scalar(loss_fn(model(*batch[:-1]), batch[-1]))
+
+
+def scalar(loss: Any) -> Any:
+    """The loss itself. Raises UsageError when it is no scalar tensor."""
     if not isinstance(loss, Handle) or loss.array.size != 1:
         raise UsageError("diagnose expected loss_fn to give a scalar tensor")
     return loss
