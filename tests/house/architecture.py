@@ -28,7 +28,9 @@ ROOMS: dict[str, tuple[tuple[str, ...], str]] = {
     "ops": (("autograd", "kernels"), "the primitives, each forward beside its derivative, and functions around them"),
     "tensors": (("support", "autograd", "ops"), "the Tensor people use: operators, and ops as methods"),
     "nn": (("kernels", "autograd", "ops", "tensors"), "layers and losses; it asks the kernels for their precision"),
-    "optim": (("kernels", "autograd", "nn"), "optimisers and schedules; averaged models (swa_utils) are modules"),
+    "optim": (
+        ("kernels", "autograd", "ops", "nn"), "optimisers and schedules; averaged models (swa_utils) are modules",
+    ),
     "distributions": (("autograd", "ops", "nn"), "probability distributions out of ops and random numbers"),
     "utils": (("autograd", "ops", "paths"), "data loading and checkpointed regions, at PyTorch's path"),
     "paths": (("support", "autograd", "ops", "nn"), "PyTorch's other public paths, short re-exports and switches"),

@@ -15,12 +15,14 @@ import numpy as np
 from tinygrad_cnn.autograd import modes, versions
 from tinygrad_cnn.autograd.annotations import AnyFunction, DType
 from tinygrad_cnn.autograd.handle import Handle, wrap
+from tinygrad_cnn.ops.device import Device, check_device
 from tinygrad_cnn.ops.random import Generator, normal_array, trunc_normal_array, uniform_array
 from tinygrad_cnn.tensors.tensor import Tensor
 
 
-def blank(shape: tuple[int, ...], dtype: DType = None) -> Tensor:
-    """A tensor of zeros, to be filled by one of the functions below."""
+def blank(shape: tuple[int, ...], dtype: DType = None, device: Device = None) -> Tensor:
+    """A tensor of zeros, to be filled by one of the functions below. Raises RuntimeError for a device not there."""
+    check_device(device)
     wanted = modes.get_default_dtype() if dtype is None else np.dtype(dtype)
     return wrap(np.zeros(tuple(int(n) for n in shape), wanted))
 

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.annotations import DType
 from tinygrad_cnn.autograd.handle import Handle, make_leaf
+from tinygrad_cnn.ops.device import Device, check_device
 from tinygrad_cnn.tensors.tensor import Tensor
 
 
@@ -96,12 +98,13 @@ class UninitializedParameter(Parameter):
 
     __slots__ = ()
 
-    def __init__(self, requires_grad: bool = True) -> None:
-        super().__init__(None, requires_grad)
+    def __init__(self, requires_grad: bool = True, device: Device = None, dtype: DType = None) -> None:
+        check_device(device)
+        super().__init__(np.empty(0, dtype or modes.get_default_dtype()), requires_grad)
 
     def materialize(self, shape: tuple[int, ...]) -> None:
-        """Give it its shape (values are whatever memory holds; initialise them next)."""
-        self.array = np.empty(shape, modes.get_default_dtype())
+        """Give it its shape (values are whatever memory holds; initialise them next), in the dtype it has by then."""
+        self.array = np.empty(shape, self.array.dtype)
         self.__class__ = Parameter  # type: ignore[assignment]
         if self.node is not None:
             self.node = make_leaf(self)

@@ -71,7 +71,9 @@ CPU = device("cpu")
 
 
 def check_device(wanted: Device) -> device:
-    """The device itself, or RuntimeError for one that does not exist here."""
+    """The device itself, the CPU where none is named, or RuntimeError for one that does not exist here."""
+    if wanted is None:
+        return CPU
     return wanted if isinstance(wanted, device) else device(wanted)
 
 

@@ -17,6 +17,7 @@ from tinygrad_cnn.autograd import modes, versions
 from tinygrad_cnn.autograd.handle import wrap
 from tinygrad_cnn.nn.modules.batchnorm import _BatchNorm
 from tinygrad_cnn.nn.modules.module import Module
+from tinygrad_cnn.ops.device import Device, check_device
 from tinygrad_cnn.optim.lr_scheduler.base import LRScheduler
 
 __all__ = [
@@ -33,12 +34,13 @@ class AveragedModel(Module):
     """
 
     def __init__(
-        self, model: Module, device: Any = None, avg_fn: Callable[[Any, Any, Any], Any] | None = None,
+        self, model: Module, device: Device = None, avg_fn: Callable[[Any, Any, Any], Any] | None = None,
         multi_avg_fn: Callable[[list[Any], list[Any], Any], None] | None = None, use_buffers: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         if avg_fn is not None and multi_avg_fn is not None:
             raise ValueError("AveragedModel expected avg_fn or multi_avg_fn, got both")
+        check_device(device)
         self.module = copy.deepcopy(model)
         self.register_buffer("n_averaged", wrap(np.zeros((), np.int64)))
         self.avg_fn, self.multi_avg_fn, self.use_buffers = avg_fn, multi_avg_fn, use_buffers
@@ -105,8 +107,9 @@ def _check_decay(decay: float) -> None:
         raise ValueError(f"get_ema_avg_fn expected a decay from 0 to 1, got {decay}")
 
 
-def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
+def update_bn(loader: Iterable[Any], model: Module, device: Device = None) -> None:
     """Running averages of all batch normalisations anew, from one pass over `loader` (inputs, or (inputs, …))."""
+    check_device(device)
     layers = [m for m in model.modules() if isinstance(m, _BatchNorm)]
     if not layers:
         return

@@ -131,7 +131,7 @@ class PReLU(Module):
         super().__init__()
         self.num_parameters = num_parameters
         self.init = init
-        self.weight = Parameter(_blank((num_parameters,), dtype))
+        self.weight = Parameter(_blank((num_parameters,), dtype, device))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -51,21 +51,21 @@ class MultiheadAttention(Module):
         self._qkv_same_embed_dim = self.kdim == embed_dim and self.vdim == embed_dim
         separate = {"q": embed_dim, "k": self.kdim, "v": self.vdim}
         if self._qkv_same_embed_dim:
-            self.in_proj_weight = Parameter(init.blank((3 * embed_dim, embed_dim), dtype))
+            self.in_proj_weight = Parameter(init.blank((3 * embed_dim, embed_dim), dtype, device))
             for name in separate:
                 self.register_parameter(f"{name}_proj_weight", None)
         else:
             for name, size in separate.items():
-                setattr(self, f"{name}_proj_weight", Parameter(init.blank((embed_dim, size), dtype)))
+                setattr(self, f"{name}_proj_weight", Parameter(init.blank((embed_dim, size), dtype, device)))
             self.register_parameter("in_proj_weight", None)
         if bias:
-            self.in_proj_bias = Parameter(init.blank((3 * embed_dim,), dtype))
+            self.in_proj_bias = Parameter(init.blank((3 * embed_dim,), dtype, device))
         else:
             self.register_parameter("in_proj_bias", None)
-        self.out_proj = NonDynamicallyQuantizableLinear(embed_dim, embed_dim, bias, dtype=dtype)
+        self.out_proj = NonDynamicallyQuantizableLinear(embed_dim, embed_dim, bias, device, dtype)
         for name in ("bias_k", "bias_v"):
             if add_bias_kv:
-                setattr(self, name, Parameter(init.blank((1, 1, embed_dim), dtype)))
+                setattr(self, name, Parameter(init.blank((1, 1, embed_dim), dtype, device)))
             else:
                 self.register_parameter(name, None)
         self._reset_parameters()

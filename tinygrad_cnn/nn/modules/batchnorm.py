@@ -26,7 +26,7 @@ class _NormBase(Module):
 
     def __init__(
         self, num_features: int, eps: float, momentum: float | None, affine: bool, track_running_stats: bool,
-        dtype: DType, bias: bool,
+        device: Device, dtype: DType, bias: bool,
     ) -> None:  # fmt: skip
         super().__init__()
         self.num_features = num_features
@@ -36,11 +36,11 @@ class _NormBase(Module):
         self.track_running_stats = track_running_stats
         for name, wanted in (("weight", affine), ("bias", affine and bias)):
             if wanted:
-                setattr(self, name, Parameter(init.blank((num_features,), dtype)))
+                setattr(self, name, Parameter(init.blank((num_features,), dtype, device)))
             else:
                 self.register_parameter(name, None)
         for name in ("running_mean", "running_var"):
-            self.register_buffer(name, init.blank((num_features,), dtype) if track_running_stats else None)
+            self.register_buffer(name, init.blank((num_features,), dtype, device) if track_running_stats else None)
         self.register_buffer(
             "num_batches_tracked", wrap(np.zeros((), np.int64)) if track_running_stats else None
         )
@@ -84,7 +84,7 @@ class _BatchNorm(_NormBase):
         self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
         track_running_stats: bool = True, device: Device | None = None, dtype: DType = None, *, bias: bool = True,
     ) -> None:  # fmt: skip
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype, bias)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias)
 
     def forward(self, input: Tensor) -> Tensor:
         if input.ndim not in self.dimensions:
@@ -162,12 +162,12 @@ class _LazyBatchNorm(LazyMixin):
         self, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True, track_running_stats: bool = True,
         device: Device | None = None, dtype: DType = None, *, bias: bool = True,
     ) -> None:  # fmt: skip
-        super().__init__(0, eps, momentum, affine, track_running_stats, bias=bias)  # type: ignore[call-arg]
+        super().__init__(0, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)  # type: ignore[call-arg]
         own: Any = self
         for name, param in own._parameters.items():
             if param is not None:
                 own._parameters[name] = None
-                setattr(own, name, UninitializedParameter())
+                setattr(own, name, UninitializedParameter(True, device, dtype))
 
     def forward(self, input: Tensor) -> Tensor:
         own: Any = self
@@ -177,7 +177,8 @@ class _LazyBatchNorm(LazyMixin):
                 if param is not None:
                     param.materialize((n,))
             if own.track_running_stats:
-                own.running_mean, own.running_var = init.blank((n,)), init.blank((n,))
+                for name in ("running_mean", "running_var"):
+                    setattr(own, name, init.blank((n,), getattr(own, name).dtype))
             own.__class__ = self.cls_to_become
             own.reset_parameters()
         return own.forward(input)

@@ -29,7 +29,7 @@ class _ConvNd(Module):
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: Sizes, stride: Sizes, padding: Sizes | str,
         dilation: Sizes, transposed: bool, output_padding: Sizes, groups: int, bias: bool,
-        padding_mode: str = "zeros", dtype: DType = None,
+        padding_mode: str = "zeros", device: Device = None, dtype: DType = None,
     ) -> None:  # fmt: skip
         super().__init__()
         # Classes of other people's own say by their kernel how many dimensions they have.
@@ -76,9 +76,9 @@ class _ConvNd(Module):
         if not isinstance(self.padding, str):  # as F.pad takes it
             self._reversed_padding_repeated_twice = [n for n in reversed(self.padding) for _side in range(2)]
         shape = (in_channels, out_channels // groups) if transposed else (out_channels, in_channels // groups)
-        self.weight = Parameter(init.blank((*shape, *self.kernel_size), dtype))
+        self.weight = Parameter(init.blank((*shape, *self.kernel_size), dtype, device))
         if bias:
-            self.bias = Parameter(init.blank((out_channels,), dtype))
+            self.bias = Parameter(init.blank((out_channels,), dtype, device))
         else:
             self.register_parameter("bias", None)
         self.reset_parameters()
@@ -124,6 +124,7 @@ class _Conv(_ConvNd):
             groups,
             bias,
             padding_mode,
+            device,
             dtype,
         )
 
@@ -178,7 +179,7 @@ class _ConvTranspose(_ConvNd):
     ) -> None:  # fmt: skip
         super().__init__(
             in_channels, out_channels, kernel_size, stride, padding, dilation, True, output_padding, groups, bias,
-            padding_mode, dtype,
+            padding_mode, device, dtype,
         )  # fmt: skip
 
     def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
@@ -234,15 +235,16 @@ class _LazyConv(LazyMixin):
     """Common to the lazy convolutions: `in_channels` comes from the first input."""
 
     def __init__(
-        self, out_channels: int, kernel_size: Sizes, *args: Any, bias: bool = True, **kwargs: Any
-    ) -> None:
+        self, out_channels: int, kernel_size: Sizes, *args: Any, bias: bool = True,
+        device: Device = None, dtype: DType = None, **kwargs: Any,
+    ) -> None:  # fmt: skip
         # Built without channels: they are put in once they are known.
         own: Any = self
-        super().__init__(0, 0, kernel_size, *args, bias=False, **kwargs)  # type: ignore[call-arg]
+        super().__init__(0, 0, kernel_size, *args, bias=False, device=device, dtype=dtype, **kwargs)  # type: ignore[call-arg]
         own.out_channels = out_channels
-        own.weight = UninitializedParameter()
+        own.weight = UninitializedParameter(True, device, dtype)
         if bias:
-            own.bias = UninitializedParameter()
+            own.bias = UninitializedParameter(True, device, dtype)
 
     def initialize_parameters(self, input: Tensor) -> None:
         """Take the number of channels from the first input."""

@@ -34,9 +34,9 @@ class Linear(Module):
         super().__init__()
         self.in_features = in_features
         self.out_features = out_features
-        self.weight = Parameter(init.blank((out_features, in_features), dtype))
+        self.weight = Parameter(init.blank((out_features, in_features), dtype, device))
         if bias:
-            self.bias = Parameter(init.blank((out_features,), dtype))
+            self.bias = Parameter(init.blank((out_features,), dtype, device))
         else:
             self.register_parameter("bias", None)
         self.reset_parameters()
@@ -63,9 +63,9 @@ class Bilinear(Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
-        self.weight = Parameter(init.blank((out_features, in1_features, in2_features), dtype))
+        self.weight = Parameter(init.blank((out_features, in1_features, in2_features), dtype, device))
         if bias:
-            self.bias = Parameter(init.blank((out_features,), dtype))
+            self.bias = Parameter(init.blank((out_features,), dtype, device))
         else:
             self.register_parameter("bias", None)
         self.reset_parameters()
@@ -93,11 +93,11 @@ class LazyLinear(LazyMixin, Linear):
     cls_to_become = Linear
 
     def __init__(self, out_features: int, bias: bool = True, device: Device | None = None, dtype: DType = None) -> None:
-        super().__init__(0, 0, False)
+        super().__init__(0, 0, False, device, dtype)
         self.out_features = out_features
-        self.weight = UninitializedParameter()
+        self.weight = UninitializedParameter(True, device, dtype)
         if bias:
-            self.bias = UninitializedParameter()
+            self.bias = UninitializedParameter(True, device, dtype)
 
     def initialize_parameters(self, input: Tensor) -> None:
         """Take the number of inputs from the first one."""

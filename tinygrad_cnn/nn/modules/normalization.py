@@ -27,7 +27,7 @@ class LayerNorm(Module):
         self.elementwise_affine = elementwise_affine
         for name, wanted in (("weight", elementwise_affine), ("bias", elementwise_affine and bias)):
             if wanted:
-                setattr(self, name, Parameter(init.blank(self.normalized_shape, dtype)))
+                setattr(self, name, Parameter(init.blank(self.normalized_shape, dtype, device)))
             else:
                 self.register_parameter(name, None)
         self.reset_parameters()
@@ -60,7 +60,7 @@ class RMSNorm(Module):
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         if elementwise_affine:
-            self.weight = Parameter(init.blank(self.normalized_shape, dtype))
+            self.weight = Parameter(init.blank(self.normalized_shape, dtype, device))
         else:
             self.register_parameter("weight", None)
         self.reset_parameters()
@@ -95,7 +95,7 @@ class GroupNorm(Module):
         self.affine = affine
         for name, wanted in (("weight", affine), ("bias", affine and bias)):
             if wanted:
-                setattr(self, name, Parameter(init.blank((num_channels,), dtype)))
+                setattr(self, name, Parameter(init.blank((num_channels,), dtype, device)))
             else:
                 self.register_parameter(name, None)
         self.reset_parameters()

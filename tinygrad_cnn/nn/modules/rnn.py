@@ -89,13 +89,13 @@ class RNNBase(Module):
         for layer in range(num_layers):
             inputs = input_size if layer == 0 else hidden_size * directions
             for name in self._suffixes(layer):
-                self.register_parameter(f"weight_ih_{name}", Parameter(init.blank((rows, inputs), dtype)))
+                self.register_parameter(f"weight_ih_{name}", Parameter(init.blank((rows, inputs), dtype, device)))
                 self.register_parameter(
-                    f"weight_hh_{name}", Parameter(init.blank((rows, hidden_size), dtype))
+                    f"weight_hh_{name}", Parameter(init.blank((rows, hidden_size), dtype, device))
                 )
                 if bias:
-                    self.register_parameter(f"bias_ih_{name}", Parameter(init.blank((rows,), dtype)))
-                    self.register_parameter(f"bias_hh_{name}", Parameter(init.blank((rows,), dtype)))
+                    self.register_parameter(f"bias_ih_{name}", Parameter(init.blank((rows,), dtype, device)))
+                    self.register_parameter(f"bias_hh_{name}", Parameter(init.blank((rows,), dtype, device)))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -222,10 +222,10 @@ class RNNCellBase(Module):
             raise ValueError(f"{type(self).__name__} expected a hidden size of at least 1, got {hidden_size}")
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         rows = self.gates * hidden_size
-        self.weight_ih = Parameter(init.blank((rows, input_size), dtype))
-        self.weight_hh = Parameter(init.blank((rows, hidden_size), dtype))
+        self.weight_ih = Parameter(init.blank((rows, input_size), dtype, device))
+        self.weight_hh = Parameter(init.blank((rows, hidden_size), dtype, device))
         for name in ("bias_ih", "bias_hh"):
-            self.register_parameter(name, Parameter(init.blank((rows,), dtype)) if bias else None)
+            self.register_parameter(name, Parameter(init.blank((rows,), dtype, device)) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

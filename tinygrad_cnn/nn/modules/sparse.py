@@ -30,7 +30,7 @@ class Embedding(Module):
             raise ValueError(f"Embedding expected padding_idx below {num_embeddings}, got {padding_idx}")
         self.padding_idx = padding_idx % num_embeddings if padding_idx is not None else None
         if _weight is None:
-            self.weight = Parameter(init.blank((num_embeddings, embedding_dim), dtype), not _freeze)
+            self.weight = Parameter(init.blank((num_embeddings, embedding_dim), dtype, device), not _freeze)
             self.reset_parameters()
         else:
             self.weight = Parameter(_weight, not _freeze)
@@ -78,7 +78,7 @@ class EmbeddingBag(Module):
         self.padding_idx = padding_idx % num_embeddings if padding_idx is not None else None
         self.mode, self.include_last_offset = mode, include_last_offset
         if _weight is None:
-            self.weight = Parameter(init.blank((num_embeddings, embedding_dim), dtype))
+            self.weight = Parameter(init.blank((num_embeddings, embedding_dim), dtype, device))
             self.reset_parameters()
         else:
             self.weight = Parameter(_weight)

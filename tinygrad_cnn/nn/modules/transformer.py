@@ -18,7 +18,7 @@ from tinygrad_cnn.nn.modules.dropout import Dropout
 from tinygrad_cnn.nn.modules.linear import Linear
 from tinygrad_cnn.nn.modules.module import Module
 from tinygrad_cnn.nn.modules.normalization import LayerNorm
-from tinygrad_cnn.ops.device import Device
+from tinygrad_cnn.ops.device import Device, check_device
 from tinygrad_cnn.ops.expect import wrong_shape
 from tinygrad_cnn.tensors.tensor import Tensor
 
@@ -39,22 +39,23 @@ class _Layer(Module):
         device: Device | None = None, dtype: DType = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        attention = lambda: MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype)
+        place: Any = {"device": device, "dtype": dtype}
+        attention = lambda: MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, **place)
         self.self_attn = attention()
         if self._parts == 3:
             self.multihead_attn = attention()
-        self.linear1 = Linear(d_model, dim_feedforward, bias, dtype=dtype)
+        self.linear1 = Linear(d_model, dim_feedforward, bias, **place)
         self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, bias, dtype=dtype)
+        self.linear2 = Linear(dim_feedforward, d_model, bias, **place)
         self.norm_first = norm_first
         for k in range(1, self._parts + 1):
-            setattr(self, f"norm{k}", LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype))
+            setattr(self, f"norm{k}", LayerNorm(d_model, layer_norm_eps, bias=bias, **place))
         for k in range(1, self._parts + 1):
             setattr(self, f"dropout{k}", Dropout(dropout))
         self.activation = _activation(type(self).__name__, activation)
 
-    def _attention(self, x: Tensor, mask: Tensor | None, padding: Tensor | None) -> Any:
-        return self.dropout1(self.self_attn(x, x, x, padding, False, mask)[0])
+    def _attention(self, x: Tensor, mask: Tensor | None, padding: Tensor | None, causal: bool) -> Any:
+        return self.dropout1(self.self_attn(x, x, x, padding, False, mask, is_causal=causal)[0])
 
     def _dense(self, x: Tensor) -> Any:
         last = getattr(self, f"dropout{self._parts}")
@@ -70,9 +71,9 @@ class TransformerEncoderLayer(_Layer):
     ) -> Tensor:  # fmt: skip
         x = src
         if self.norm_first:
-            x = x + self._attention(self.norm1(x), src_mask, src_key_padding_mask)
+            x = x + self._attention(self.norm1(x), src_mask, src_key_padding_mask, is_causal)
             return x + self._dense(self.norm2(x))
-        x = self.norm1(x + self._attention(x, src_mask, src_key_padding_mask))
+        x = self.norm1(x + self._attention(x, src_mask, src_key_padding_mask, is_causal))
         return self.norm2(x + self._dense(x))
 
 
@@ -94,7 +95,7 @@ class TransformerEncoder(Module):
     ) -> Tensor:  # fmt: skip
         output = src
         for layer in self.layers:
-            output = layer(output, src_mask=mask, src_key_padding_mask=src_key_padding_mask)
+            output = layer(output, mask, src_key_padding_mask, bool(is_causal))
         return output if self.norm is None else self.norm(output)
 
 
@@ -109,8 +110,8 @@ class TransformerDecoderLayer(_Layer):
         tgt_is_causal: bool = False, memory_is_causal: bool = False,
     ) -> Tensor:  # fmt: skip
         x = tgt
-        own = (tgt_mask, tgt_key_padding_mask)
-        other = (memory, memory_mask, memory_key_padding_mask)
+        own = (tgt_mask, tgt_key_padding_mask, tgt_is_causal)
+        other = (memory, memory_mask, memory_key_padding_mask, memory_is_causal)
         if self.norm_first:
             x = x + self._attention(self.norm1(x), *own)
             x = x + self._look(self.norm2(x), *other)
@@ -119,8 +120,8 @@ class TransformerDecoderLayer(_Layer):
         x = self.norm2(x + self._look(x, *other))
         return self.norm3(x + self._dense(x))
 
-    def _look(self, x: Tensor, memory: Tensor, mask: Tensor | None, padding: Tensor | None) -> Any:
-        return self.dropout2(self.multihead_attn(x, memory, memory, padding, False, mask)[0])
+    def _look(self, x: Tensor, memory: Tensor, mask: Tensor | None, padding: Tensor | None, causal: bool) -> Any:
+        return self.dropout2(self.multihead_attn(x, memory, memory, padding, False, mask, is_causal=causal)[0])
 
 
 class TransformerDecoder(Module):
@@ -140,8 +141,8 @@ class TransformerDecoder(Module):
         output = tgt
         for layer in self.layers:
             output = layer(
-                output, memory, tgt_mask=tgt_mask, memory_mask=memory_mask,
-                tgt_key_padding_mask=tgt_key_padding_mask, memory_key_padding_mask=memory_key_padding_mask,
+                output, memory, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask,
+                bool(tgt_is_causal), memory_is_causal,
             )  # fmt: skip
         return output if self.norm is None else self.norm(output)
 
@@ -164,7 +165,7 @@ class Transformer(Module):
             d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias,
             device, dtype,
         )  # fmt: skip
-        norm = lambda: LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
+        norm = lambda: LayerNorm(d_model, layer_norm_eps, bias=bias, device=device, dtype=dtype)
         self.encoder = custom_encoder or TransformerEncoder(
             TransformerEncoderLayer(*shared), num_encoder_layers, norm()
         )
@@ -191,15 +192,16 @@ class Transformer(Module):
             raise wrong_shape(
                 "Transformer", f"{self.d_model} features in src and tgt, got {tuple(src.shape)} and {tuple(tgt.shape)}"
             )
-        memory = self.encoder(src, mask=src_mask, src_key_padding_mask=src_key_padding_mask)
+        memory = self.encoder(src, src_mask, src_key_padding_mask, src_is_causal)
         return self.decoder(
-            tgt, memory, tgt_mask=tgt_mask, memory_mask=memory_mask, tgt_key_padding_mask=tgt_key_padding_mask,
-            memory_key_padding_mask=memory_key_padding_mask,
+            tgt, memory, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask, tgt_is_causal,
+            memory_is_causal,
         )  # fmt: skip
 
     @staticmethod
     def generate_square_subsequent_mask(sz: int, device: Device | None = None, dtype: DType = None) -> Any:
         """(sz, sz): -inf above the diagonal, so that no position looks at later ones."""
+        check_device(device)
         return wrap(np.triu(np.full((sz, sz), -np.inf), 1).astype(dtype or modes.get_default_dtype()))
 
 
