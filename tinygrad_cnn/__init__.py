@@ -96,8 +96,8 @@ _register_detector(lambda **options: _import_module("tinygrad_cnn.debug").anomal
 
 #: Rooms that are imported when first asked for.
 _ROOMS = {
-    "amp", "analysis", "backends", "datasets", "debug", "distributed", "distributions", "errors", "extras", "func",
-    "hub", "io", "jit", "kernels", "linalg", "models", "nn", "optim", "random", "special", "training", "types",
+    "amp", "analysis", "attacks", "backends", "datasets", "debug", "distributed", "distributions", "errors", "extras",
+    "func", "hub", "io", "jit", "kernels", "linalg", "models", "nn", "optim", "random", "special", "training", "types",
     "utils", "viz",
 }  # fmt: skip
 #: Names that live in a room, which is imported with the first of them.

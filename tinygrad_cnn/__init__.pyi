@@ -70,6 +70,7 @@ from tinygrad_cnn.tensors.typed import set_default_tensor_type as set_default_te
 from tinygrad_cnn.tensors.typed import typename as typename
 from . import amp as amp
 from . import analysis as analysis
+from . import attacks as attacks
 from . import backends as backends
 from . import datasets as datasets
 from . import debug as debug

@@ -38,11 +38,14 @@ ROOMS: dict[str, tuple[tuple[str, ...], str]] = {
     "datasets": (
         ("support", "utils"), "readers of data sets and pictures, which give arrays, and augmentation in data loaders",
     ),
-    "models": (("support", "nn"), "networks by name, written as a user would write them"),
+    "models": (("support", "autograd", "ops", "nn"), "networks by name, written as a user would write them"),
     "training": (
         ("support", "autograd", "ops", "nn", "optim", "utils", "io"), "the training loop, callbacks and checkpoints",
     ),
     "analysis": (("support", "autograd", "training"), "receptive field, cost, saturation: questions to a model"),
+    "attacks": (
+        ("autograd", "nn", "utils", "training", "analysis"), "adversarial examples: attacks on a model, and defences",
+    ),
     "viz": (
         ("support", "kernels", "autograd", "io", "analysis"), "the graph as plain data, then as text, picture or page",
     ),

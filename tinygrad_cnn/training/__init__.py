@@ -7,6 +7,7 @@ Underneath is `Trainer`, whose whole state can be saved after any batch and cont
 """
 
 from tinygrad_cnn.training.augment import RandomShift
+from tinygrad_cnn.training.boxes import average_precision, box_iou
 from tinygrad_cnn.training.callbacks import (
     Callback,
     CSVLogger,
@@ -19,7 +20,7 @@ from tinygrad_cnn.training.evaluation import Evaluation, evaluate, predict
 from tinygrad_cnn.training.history import History
 from tinygrad_cnn.training.loading import as_loader
 from tinygrad_cnn.training.loop import fit
-from tinygrad_cnn.training.metrics import accuracy, class_report, confusion_matrix, top_k_accuracy
+from tinygrad_cnn.training.metrics import accuracy, class_iou, class_report, confusion_matrix, top_k_accuracy
 from tinygrad_cnn.training.trainer import DivergedError, Trainer
 
 #: Its lines are shown as where nodes were made: they are written as users write theirs (see `autograd.provenance`).
@@ -39,6 +40,9 @@ __all__ = [
     "Trainer",
     "accuracy",
     "as_loader",
+    "average_precision",
+    "box_iou",
+    "class_iou",
     "class_report",
     "confusion_matrix",
     "evaluate",

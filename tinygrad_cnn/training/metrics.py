@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_cnn.autograd.handle import unwrap
 
-__all__ = ["accuracy", "class_report", "confusion_matrix", "top_k_accuracy"]
+__all__ = ["accuracy", "class_iou", "class_report", "confusion_matrix", "top_k_accuracy"]
 
 Array = np.ndarray[Any, Any]
 
@@ -58,6 +58,18 @@ def class_report(confusion: Any) -> list[dict[str, float]]:
         {"precision": float(a), "recall": float(b), "f1": float(c), "support": int(d)}
         for a, b, c, d in zip(precision, recall, f1, true)
     ]
+
+
+def class_iou(confusion: Any) -> Array:
+    """Each class's intersection over union, TP / (TP + FP + FN), from a confusion matrix; NaN where a class never
+    occurs.
+
+    Their mean without the NaNs is the mean IoU of a segmentation (Jaccard index).
+    """
+    m = np.asarray(unwrap(confusion), np.float64)
+    hits = np.diag(m)
+    union = m.sum(0) + m.sum(1) - hits
+    return np.divide(hits, union, out=np.full_like(hits, np.nan), where=union > 0)
 
 
 def _pair(scores: Any, targets: Any) -> tuple[Array, Array]:

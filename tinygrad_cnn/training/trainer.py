@@ -40,7 +40,8 @@ class Trainer:
     """Trains `model` with `optimizer`; `fit` runs epochs and may be called again to run more.
 
     loss         a function (outputs, targets) -> mean over the batch; cross-entropy unless given
-    augment      a function of a training batch's inputs, called before the network sees them (see `augment`)
+    augment      a function of a training batch's inputs, called before the network sees them (see `augment`); of inputs
+                 and targets where its attribute `uses_targets` is true
     scheduler    takes a step after each epoch, or with ``schedule_per="batch"`` after each batch
     callbacks    see `callbacks.Callback`; called in this order
 
@@ -59,7 +60,7 @@ class Trainer:
         optimizer: Any,
         loss: Callable[[Any, Any], Any] | None = None,
         *,
-        augment: Callable[[Any], Any] | None = None,
+        augment: Callable[..., Any] | None = None,
         scheduler: Any = None,
         schedule_per: str = "epoch",
         callbacks: Sequence[Any] = (),
@@ -158,7 +159,8 @@ class Trainer:
     def _train_on(self, inputs: Any, targets: Any) -> None:
         self.optimizer.zero_grad()
         if self.augment is not None:
-            inputs = self.augment(inputs)
+            uses = getattr(self.augment, "uses_targets", False)
+            inputs = self.augment(inputs, targets) if uses else self.augment(inputs)
         outputs = self.model(inputs)
         loss = self.loss(outputs, targets)
         value = float(unwrap(loss))

@@ -34,6 +34,7 @@ _WHERE = {
     **dict.fromkeys(
         ("grad_cam", "grad_cam_map", "receptive_field", "saliency", "saliency_map"), "plots.explain"
     ),
+    **dict.fromkeys(("adversarial", "robustness"), "plots.robustness"),
     **dict.fromkeys(("maxpool_choices", "sliding_window"), "plots.windows"),
 }
 
