@@ -171,7 +171,7 @@ def compare(op: Elementwise, fast: Any, args: list[Any]) -> None:
     assert (a is None) == (b is None)
     if a is not None:
         assert a.op is b.op and a.parents == b.parents and a.params == b.params and a.scope is b.scope
-        assert (a.shape, a.dtype, a.where, a.extra) == (b.shape, b.dtype, b.where, b.extra)
+        assert (a.shape, a.dtype, a.where, a.operands) == (b.shape, b.dtype, b.where, b.operands)
         assert [None if s is None else bits(np.asarray(s)) for s in a.saved] == [
             None if s is None else bits(np.asarray(s)) for s in b.saved
         ]

@@ -63,18 +63,25 @@ def test_augmented_and_item_assignments_name_their_numbers():
     assert next(n for n in graph.description.nodes if n.op == "setitem").value.data == [7.5, 5.0]
 
 
-def test_an_array_that_was_not_kept_has_its_name_and_no_number():
-    x, offset = tg.tensor([1.0], requires_grad=True), tg.tensor([5.0])
-    graph = viz.graph((x + offset).sum())
+def test_an_array_that_is_gone_has_its_name_and_shape_and_no_number():
+    x, offset = tg.tensor([1.0, 2.0], requires_grad=True), tg.tensor([5.0, 6.0])
+    loss = (x + offset).sum()
+    del offset
+    graph = viz.graph(loss)
     box = labels(graph)["offset"]
-    assert not box.kept and box.value is None and box.shape == [] and box.dtype == ""
-    assert re.search(r"offset +not kept", graph.text()) and "label=<offset>" in graph.dot().source
+    assert not box.kept and box.value is None and box.shape == [2] and box.dtype == "float32"
+    assert re.search(r"offset +2 +not kept", graph.text()) and "label=<offset>" in graph.dot().source
+
+
+def test_a_tensor_that_an_op_did_not_keep_is_known_while_it_lives():
+    x, t = tg.tensor([1.0, 2.0], requires_grad=True), tg.tensor([3.0, 4.0])
+    graph = viz.graph(F.mse_loss(x, t))
+    assert into(graph, "sub") == ["x", "t"] and labels(graph)["t"].value.data == [3.0, 4.0]
 
 
 def test_what_no_operator_names_is_called_a_constant_not_guessed():
-    x, t = tg.tensor([1.0, 2.0], requires_grad=True), tg.tensor([3.0, 4.0])
-    inputs = into(viz.graph(F.mse_loss(x, t)), "sub")
-    assert inputs == ["x", "constant"]
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    assert into(viz.graph(F.mse_loss(x, tg.tensor([3.0, 4.0]))), "sub") == ["x", "constant"]
 
 
 def test_a_freed_graph_claims_nothing_of_what_it_lost():

@@ -13,6 +13,7 @@ from tinygrad_cnn.autograd import modes, versions
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.autograd.op import Multilinear, Op, push_through_vjp
+from tinygrad_cnn.autograd.operands import remember_operands
 from tinygrad_cnn.autograd.provenance import calling_site
 
 
@@ -310,6 +311,7 @@ def _record(
         op, parents, {"ctx": ctx, "shapes": shapes, "args": constants}, (None,) * (len(parents) + 1), shape, dtype,
         calling_site(3), modes.state.scope,
     )  # fmt: skip
+    remember_operands(node, [unwrap(a) for a in args])
     ctx._seq = node.seq
     results: list[Any] = []
     made: dict[int, tuple[np.ndarray, Node]] = {}

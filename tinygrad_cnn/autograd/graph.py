@@ -36,11 +36,12 @@ RELEASED: Any = _Released()
 class _Extra:
     """What only few nodes have, kept apart so that the many cost less."""
 
-    __slots__ = ("hooks", "name", "stack", "target", "value")
+    __slots__ = ("hooks", "name", "operands", "stack", "target", "value")
 
     def __init__(self) -> None:
         self.hooks: Hooks | None = None
         self.name: str | None = None
+        self.operands: tuple[Any, ...] | None = None
         self.stack: tuple[Site, ...] | None = None
         self.target: weakref.ref[Any] | None = None
         self.value: np.ndarray | None = None
@@ -100,6 +101,7 @@ class Node:
         self.extra: _Extra | None = None
 
     hooks = _extra("hooks", "None, or the `Hooks` that users registered.")
+    operands = _extra("operands", "Per input, the `Operand` of an array that wants no gradient; None without any.")
     name = _extra("name", "A label for pictures and the debugger.")
     target = _extra("target", "Weak reference to the tensor whose `.grad` this node's gradient goes to.")
     value = _extra("value", "The output itself, kept only under `keep_values`.")

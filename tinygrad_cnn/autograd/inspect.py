@@ -10,7 +10,8 @@ find, no hook is called, no observer is told.
     for node in inspect.reachable([loss.node]):
         print(node, inspect.value_of(node))
 
-* nodes: `Node`, `reachable`, `edges`, `LEAF`, `Scope`, `Site`; whose line it is: `is_engine_file`, `in_package`
+* nodes: `Node`, `reachable`, `edges`, `LEAF`, `Scope`, `Site`; inputs without a gradient: `node.operands`, `Operand`;
+  whose line it is: `is_engine_file`, `in_package`, `calling_site`
 * values: `value_of`, `values_of`, `saved_of`, `lay_out`, `held`, `is_released`, `at_hand`, `check_versions`, `version`
 * names: `leaf_names`; local gradients: `node.local_gradient(i)`, a `LinearMap`
 * passes: `BackwardPass`, `running_pass`, `failed_pass`, `dense`, `without_hooks`
@@ -30,7 +31,15 @@ from tinygrad_cnn.autograd.graph import RELEASED, Node, reachable
 from tinygrad_cnn.autograd.handle import LEAF, dense
 from tinygrad_cnn.autograd.linear_map import LinearMap
 from tinygrad_cnn.autograd.observe import Observer, keep_values, observing, on_every_pass, unobserved
-from tinygrad_cnn.autograd.provenance import PACKAGE, Site, calling_stack, in_package, is_engine_file
+from tinygrad_cnn.autograd.operands import Operand, remember_operands
+from tinygrad_cnn.autograd.provenance import (
+    PACKAGE,
+    Site,
+    calling_site,
+    calling_stack,
+    in_package,
+    is_engine_file,
+)
 from tinygrad_cnn.autograd.saved import check_versions, saved_values
 from tinygrad_cnn.autograd.scope import Scope
 from tinygrad_cnn.autograd.state import state
@@ -44,9 +53,11 @@ __all__ = [
     "LinearMap",
     "Node",
     "Observer",
+    "Operand",
     "Scope",
     "Site",
     "at_hand",
+    "calling_site",
     "calling_stack",
     "changed_since",
     "check_versions",
@@ -63,6 +74,7 @@ __all__ = [
     "observing",
     "on_every_pass",
     "reachable",
+    "remember_operands",
     "running_pass",
     "saved_of",
     "saved_values",

@@ -15,7 +15,7 @@ While nobody observes, an op and a pass make one `is None` test each.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,17 @@ class Observer:
 
     def on_record(self, node: Node, output: np.ndarray) -> None:
         """A node was recorded; `output` is its value, which must not be changed."""
+
+    def on_unrecorded(
+        self, op: Any, arrays: Sequence[Any], nodes: Sequence[Node | None], params: dict[str, Any], output: np.ndarray,
+    ) -> None:  # fmt: skip
+        """An op was called on tensors without being recorded: none of them wants a gradient, or recording is off.
+
+        `nodes` are those of its inputs, None where an input has none.
+        """
+
+    def on_failed(self, op: Any, arrays: Sequence[Any], error: Exception) -> None:
+        """The forward of an op refused its inputs; `error` goes on to the caller."""
 
     def on_pass_begin(self, work: BackwardPass) -> bool | None:
         """`backward()` or `autograd.grad` is about to run a pass.
@@ -141,8 +152,13 @@ def keep_values(*, stack: bool = False) -> Iterator[None]:
 def _enter(now: Now, observers: tuple[Observer, ...]) -> None:
     """Make these the observers of a thread."""
     now.observers = observers
-    recorders = [o.on_record for o in observers if _listens(o, "on_record")]
-    now.on_record = None if not recorders else recorders[0] if len(recorders) == 1 else _all(recorders)
+    recorders: list[Any] = [o.on_record for o in observers if _listens(o, "on_record")]
+    unrecorded = [o.on_unrecorded for o in observers if _listens(o, "on_unrecorded")]
+    failed = [o.on_failed for o in observers if _listens(o, "on_failed")]
+    if unrecorded and not recorders:
+        recorders = [_nothing]  # the fast paths, which tell nobody of anything, ask for `on_record` alone
+    now.on_record = _joined(recorders)
+    now.on_unrecorded, now.on_failed = _joined(unrecorded), _joined(failed)
     now.on_visit = tuple(o for o in observers if _listens(o, "on_node_begin", "on_node_end")) or None
     now.on_pass = (
         tuple(o for o in observers if _listens(o, "on_pass_begin", "on_pass_end", "on_pass_failed")) or None
@@ -153,6 +169,14 @@ def _listens(observer: Observer, *events: str) -> bool:
     return any(
         getattr(getattr(observer, event), "__func__", None) is not getattr(Observer, event) for event in events
     )
+
+
+def _nothing(*_args: Any) -> None:
+    pass
+
+
+def _joined(functions: list[Any]) -> Any:
+    return None if not functions else functions[0] if len(functions) == 1 else _all(functions)
 
 
 def _all(functions: list[Callable[..., None]]) -> Callable[..., None]:

@@ -17,6 +17,7 @@ from tinygrad_cnn.autograd.formula import Described
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle, wrap
 from tinygrad_cnn.autograd.linear_map import LinearMap
+from tinygrad_cnn.autograd.operands import remember_operands
 from tinygrad_cnn.autograd.provenance import calling_site, defining_place
 from tinygrad_cnn.autograd.state import state
 
@@ -65,7 +66,7 @@ class Op(Described):
         self.choice = tuple(choice)
         self.is_view = view
         self.__doc__ = doc or f"{self.formula}, a primitive; differentiable."
-        self._keep: dict[tuple[bool, ...], tuple[bool | None, ...]] = {}
+        self._keep: dict[tuple[bool, ...], tuple[tuple[bool | None, ...], bool, bool]] = {}
         REGISTRY[name] = self
 
     # --- calling -------------------------------------------------------------------------------
@@ -98,6 +99,8 @@ class Op(Described):
         try:
             out = self.forward(*arrays, **params)
         except ValueError as error:
+            if state.now.on_failed is not None:
+                state.now.on_failed(self, arrays, error)
             raise self.explained(arrays, error) from None
         if self.choice:
             out, *chosen = out
@@ -107,6 +110,8 @@ class Op(Described):
         out = self.settled(np.asarray(out), arrays)
         if live and state.now.grad and out.dtype.kind in "fc":
             return wrap(out, self.record(out, arrays, tuple(parents), params)), params
+        if state.now.on_unrecorded is not None:
+            state.now.on_unrecorded(self, arrays, parents, params, out)
         return wrap(out), params
 
     def explained(self, _arrays: Sequence[Any], error: ValueError) -> ValueError:
@@ -122,17 +127,22 @@ class Op(Described):
     ) -> Node:
         """Make the node of a result, keeping just the values that the rules of the live inputs need."""
         live = tuple([parent is not None for parent in parents])
-        keep = self._keep.get(live)
-        if keep is None:
-            keep = self.keeps(live)
+        known = self._keep.get(live)
+        if known is None:
+            kept = self.keeps(live)
             # Where nothing is kept, one tuple of Nones serves every node.
-            keep = self._keep[live] = keep if True in keep else (None,) * len(keep)
-        if True in keep:
+            known = self._keep[live] = (
+                kept if True in kept else (None,) * len(kept), True in kept, False in live
+            )
+        keep, some, others = known
+        if some:
             saved = (out if keep[0] else None, *[x if k else None for x, k in zip(arrays, keep[1:])])
         else:
             saved = keep
         now = state.now
         node = Node(self, parents, params, saved, out.shape, out.dtype, calling_site(3), now.scope)
+        if others:
+            remember_operands(node, arrays)
         if now.on_record is not None:
             now.on_record(node, out)
         return node

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Scope(NamedTuple):
-    """A module call: a linked list up to the outermost module."""
+    """One call of a module, a new object for each call: a linked list up to the outermost module.
+
+    `owner` is a weak reference to the module, through which modules called inside find their path. A scope without a
+    name is a part of its parent's call (a step in time) and adds nothing to the path.
+    """
 
     parent: Scope | None
     name: str
     kind: str
+    owner: Any = None
 
     @property
     def path(self) -> str:
@@ -18,6 +23,7 @@ class Scope(NamedTuple):
         parts = []
         scope: Scope | None = self
         while scope is not None and scope.parent is not None:
-            parts.append(scope.name)
+            if scope.name:
+                parts.append(scope.name)
             scope = scope.parent
         return ".".join(reversed(parts))

@@ -19,17 +19,20 @@ class Now:
     """The state of one thread."""
 
     __slots__ = (
-        "grad", "inference", "observers", "on_pass", "on_record", "on_visit", "paused", "running", "scope",
+        "grad", "inference", "observers", "on_failed", "on_pass", "on_record", "on_unrecorded", "on_visit", "paused",
+        "running", "scope",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.grad = True
         self.inference = False
         self.scope: Scope | None = None
-        #: The observers of this thread, oldest first. The three `on_…` slots follow from it (see `observe`); each is
+        #: The observers of this thread, oldest first. The `on_…` slots follow from it (see `observe`); each is
         #: None while nobody listens, which is the one test that an op and a pass make.
         self.observers: tuple[Any, ...] = ()
         self.on_record: Callable[[Any, np.ndarray], None] | None = None
+        self.on_unrecorded: Callable[..., None] | None = None
+        self.on_failed: Callable[..., None] | None = None
         self.on_visit: tuple[Any, ...] | None = None
         self.on_pass: tuple[Any, ...] | None = None
         #: The backward passes that this thread runs, outermost first.

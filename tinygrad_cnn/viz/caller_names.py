@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,20 @@ class CallerNames:
         for name, module in modules:
             self._module(name, module)
         self.modules.sort(key=lambda found: -len(found[2]))
+
+    def add(self, name: str, module: Any) -> None:
+        """Another module by this name, unless one of the variables holds it already."""
+        if hasattr(module, "named_parameters") and all(cls != type(module).__name__ for _, cls, _ in self.modules):
+            self._module(name, module)
+
+    def add_inputs(self, tensors: Sequence[Handle]) -> None:
+        """What a model is called with: ``input``, or ``input 0``, … where no variable holds it."""
+        for k, tensor in enumerate(tensors):
+            name = "input" if len(tensors) == 1 else f"input {k}"
+            if tensor.node is not None:
+                self.nodes.setdefault(tensor.node.seq, name)
+            else:
+                self.arrays.setdefault(place_of(tensor.array), name)
 
     def _module(self, variable: str, module: Any) -> None:
         own = set()

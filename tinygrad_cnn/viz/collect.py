@@ -15,6 +15,7 @@ import numpy as np
 from tinygrad_cnn.autograd.graph import RELEASED
 from tinygrad_cnn.autograd.handle import Handle
 from tinygrad_cnn.autograd.inspect import Node as EngineNode
+from tinygrad_cnn.autograd.inspect import Operand as Remembered
 from tinygrad_cnn.autograd.inspect import at_hand, dense, reachable, running_pass, saved_of
 from tinygrad_cnn.viz import formula, gradients
 from tinygrad_cnn.viz.caller_names import CallerNames, place_of
@@ -32,6 +33,7 @@ from tinygrad_cnn.viz.equations import write_out
 from tinygrad_cnn.viz.modules import BOXES, Tree, finish
 from tinygrad_cnn.viz.naming import Operand, Places, names_of
 from tinygrad_cnn.viz.summary import summarise
+from tinygrad_cnn.viz.trace import Trace
 from tinygrad_cnn.viz.values import known_values
 
 #: Graphs up to this many nodes get pictures and histograms; larger ones numbers only.
@@ -55,10 +57,15 @@ class CollectOptions:
     depth: int | None = None
     boxes: int = BOXES
     around: CallerNames = field(default_factory=CallerNames)
+    trace: Trace | None = None
+    failed: EngineNode | None = None
 
 
 def collect(outputs: Sequence[Handle], options: CollectOptions) -> Description:
-    """Describe everything that `outputs` were computed from. All of them must carry a graph."""
+    """Describe everything that `outputs` were computed from.
+
+    All of them must carry a graph, unless `options.trace` saw how they were made.
+    """
     return _Collector(outputs, options).description()
 
 
@@ -68,33 +75,36 @@ class _Collector:
         self.outputs = list(outputs)
         self.roots: list[EngineNode] = [t.node for t in outputs if t.node is not None]
         self.engine = reachable(self.roots)[::-1]
-        self.by_seq = {node.seq: node for node in self.engine}
+        self.ends, self.all = self._seen()
+        #: the box of each array that wants no gradient, by its own reference
+        self.arrays: dict[int, str] = {}
         self.values: dict[int, np.ndarray] = {}
         self.nodes: dict[str, Node] = {}
         self.edges: dict[tuple[int, int], Edge] = {}
         self.out = Description()
-        self.detailed = len(self.engine) <= DETAILED
+        self.detailed = len(self.all) <= DETAILED
         self.places = Places()
         self.tree = Tree()
         self.placed: set[int] = set()
         self.scopes: dict[int, str | None] = {}
         self.constants: dict[str, str] = {}
         # about two pictures a node (value and gradient), and constants beside them
-        self.pixels = min(2304, PICTURE_BYTES * 3 // 4 // (2 * len(self.engine) + 8)) if self.detailed else 0
+        self.pixels = min(2304, PICTURE_BYTES * 3 // 4 // (2 * len(self.all) + 8)) if self.detailed else 0
 
     def description(self) -> Description:
         out = self.out
-        found = names_of(self.engine, self.places, self.options.names, self.options.around)
+        found = names_of(self.all, self.places, self.options.names, self.options.around)
         self.named, self.named_arrays, self.lost = found
         if self.options.values:
             known = [*self.outputs, *self.options.names.values(), *self.options.around.tensors]
-            self.values, notes = known_values(self.engine, known, self._literal)
+            self.values, notes = known_values(self.all, known, self._literal)
             out.notes += notes
-        for node in self.engine:
+        self.owners = {id(value): seq for seq, value in self.values.items()}
+        for node in self.all:
             self._node(node)
-        for root in self.roots:
-            self.nodes[str(root.seq)].loss = True
-        for node in self.engine:
+        for root in self.ends:
+            self.nodes[str(root.seq)].loss = root is not self.options.failed
+        for node in self.all:
             self._edges(node)
         self._gradients()
         self._numbers()
@@ -104,8 +114,33 @@ class _Collector:
             self.tree, out.nodes, self.options.depth, self.options.boxes,
             self._parameters_by_module(), self.options.around.module_with,
         )  # fmt: skip
-        out.loss = str(self.roots[0].seq)
+        out.loss = str(self.ends[0].seq)
         return out
+
+    def _seen(self) -> tuple[list[EngineNode], list[EngineNode]]:
+        """The nodes that nothing uses, and all nodes in the order of computation, the recorded ones and the others."""
+        trace, failed = self.options.trace, self.options.failed
+        if trace is None:
+            return self.roots, self.engine
+        ends = [t.node if t.node is not None else trace.producer(t.array) for t in self.outputs]
+        found = [node for node in ends if node is not None]
+        if failed is not None:
+            found = [failed, *trace.ends()]
+        known = {node.seq: node for node in found}
+        stack = list(known.values())
+        while stack:
+            for parent in trace.inputs(stack.pop()):
+                if parent is not None and parent.seq not in known:
+                    known[parent.seq] = parent
+                    stack.append(parent)
+        return found, [known[seq] for seq in sorted(known)]
+
+    def _inputs(self, node: EngineNode) -> Sequence[EngineNode | None]:
+        return node.parents if self.options.trace is None else self.options.trace.inputs(node)
+
+    def _recorded(self, node: EngineNode) -> bool:
+        trace = self.options.trace
+        return trace is None or node.seq not in trace.unrecorded
 
     def _summary(self, array: Any, *, signed: bool = False) -> Summary:
         return summarise(
@@ -117,7 +152,7 @@ class _Collector:
     def _parameters_by_module(self) -> dict[str, set[int]]:
         """Which parameters each module's own nodes use, by path."""
         found: dict[str, set[int]] = {}
-        for node in self.engine:
+        for node in self.all:
             path = self.scopes.get(node.seq)
             if path is not None:
                 own = found.setdefault(path, set())
@@ -139,24 +174,29 @@ class _Collector:
         name = self.named.get(node.seq)
         value = self.values.get(node.seq)
         module = self.scopes[node.seq] = None if leaf else self.tree.enter(node.scope)
-        for i, parent in enumerate(node.parents):
+        inputs = self._inputs(node)
+        for i, parent in enumerate(inputs):
             if parent is None:
                 self._constant(node, i, module)
+        failed = node is self.options.failed
         record = self.nodes[key] = Node(
             key, node.op.name, node.op.kind, name or node.op.name, list(node.shape), str(node.dtype),
-            name=name, module=module,
+            name=name, module=module, recorded=self._recorded(node), kept=not failed,
             value=None if value is None else self._summary(value),
             params={} if leaf else {k: _text(v) for k, v in node.params.items() if k not in node.op.choice},
             source=self.places.source(node), leaf=leaf, parameter=parameter, input=leaf and not parameter,
         )  # fmt: skip
-        if not leaf:
+        if failed:
+            record.label, record.alarm = f"{node.op.name} failed", "error"
+            record.formula = node.op.formula
+        elif not leaf:
             record.formula = f"y = {node.op.formula}"
             arity = len(node.parents)
             record.local_formula = "; ".join(
                 f"∂y/∂{node.op.input_name(i, arity)} = {node.op.local_text(i)}"
                 for i, parent in enumerate(node.parents) if parent is not None
             )  # fmt: skip
-        for parent in node.parents:
+        for parent in inputs:
             # A parameter lives where it is first used: that is the module that owns it.
             if parent is not None and not parent.parents and parent.seq not in self.placed:
                 self.placed.add(parent.seq)
@@ -166,31 +206,59 @@ class _Collector:
 
     def _constant(self, node: EngineNode, i: int, module: str | None) -> None:
         """An input that wants no gradient, as far as the node or its source line knows it."""
+        operand = self.places.operand(node, i)
+        known = node.operands[i] if node.operands is not None else None
+        if known is not None:
+            self._array(node, i, known, operand, module)
+            return
         kept = saved_of(node)
         if kept is None:
             return
         saved = kept[i + 1] if i + 1 < len(kept) else None
-        operand = self.places.operand(node, i)
         is_value = isinstance(saved, (np.ndarray, numbers.Number))
         if not is_value and operand is not None and operand.number is not None:
             saved, is_value = operand.number, True
-        place = f"array {id(saved)}" if isinstance(saved, np.ndarray) else f"{node.seq}.{i}"
-        known = self.constants.get(place)
-        if known is None:
-            known = self.constants[place] = f"{node.seq}.{i}"
-            at = place_of(saved) if isinstance(saved, np.ndarray) else None
+        key = f"{node.seq}.{i}"
+        self.nodes[key] = Node(
+            key, "constant", "constant", self._role(node, i, saved if is_value else None, operand),
+            list(getattr(saved, "shape", ())) if is_value else [],
+            str(getattr(saved, "dtype", type(saved).__name__)) if is_value else "", module=module,
+            value=self._summary(saved) if is_value and self.options.values else None,
+            input=isinstance(saved, np.ndarray), kept=is_value,
+        )  # fmt: skip
+        self.edges[node.seq, i] = Edge(f"{node.seq}:{i}", key, str(node.seq), i)
+
+    def _array(
+        self, node: EngineNode, i: int, known: Remembered, operand: Operand | None, module: str | None
+    ) -> None:
+        """An array without a gradient: one box, however often and wherever it is used."""
+        array = known.ref()
+        owner = self.owners.get(id(array)) if array is not None else None
+        if owner is not None and owner < node.seq and self.values[owner] is array:
+            # The value of another node, let go of by detach() or no_grad(): the edge is real, nothing flows back.
+            self.edges[node.seq, i] = Edge(f"{node.seq}:{i}", str(owner), str(node.seq), i)
+            return
+        key = self.arrays.get(id(known.ref))
+        if key is None:
+            key = self.arrays[id(known.ref)] = f"{node.seq}.{i}"
+            at = None if array is None else place_of(array)
             name = None if at is None else self.named_arrays.get(at)
             outside = name is not None and at not in self.options.around.state
-            self.nodes[known] = Node(
-                known, "constant", "constant", name or self._role(node, i, saved if is_value else None, operand),
-                list(getattr(saved, "shape", ())) if is_value else [],
-                str(getattr(saved, "dtype", type(saved).__name__)) if is_value else "",
+            value = array if array is not None and array.size == 1 else None
+            self.nodes[key] = Node(
+                key, "constant", "constant", name or self._role(node, i, value, operand),
+                list(known.shape), str(known.dtype), name=name,
                 # A variable came from outside; the rest (a mask, running statistics) is the module's own.
-                name=name, module=None if outside else module,
-                value=self._summary(saved) if is_value and self.options.values else None,
-                input=isinstance(saved, np.ndarray), kept=is_value,
+                module=None if outside else module,
+                value=self._summary(array) if array is not None and self.options.values else None, input=True,
+                kept=array is not None,
             )  # fmt: skip
-        self.edges[node.seq, i] = Edge(f"{node.seq}:{i}", known, str(node.seq), i)
+        else:
+            box = self.nodes[key]
+            box.module = self.tree.common(box.module, module)
+            if box.name is None and operand is not None and operand.number is None:
+                box.label = operand.text
+        self.edges[node.seq, i] = Edge(f"{node.seq}:{i}", key, str(node.seq), i)
 
     def _role(self, node: EngineNode, i: int, value: Any, operand: Operand | None) -> str:
         """What to call an input that has no name: its number, what the source line says, or what it is to the op."""
@@ -204,8 +272,12 @@ class _Collector:
     def _edges(self, node: EngineNode) -> None:
         released = node.saved is RELEASED
         computable = released or at_hand(node)
-        for i, parent in enumerate(node.parents):
+        recorded = self._recorded(node)
+        for i, parent in enumerate(self._inputs(node)):
             if parent is None:
+                continue
+            if not recorded or node.parents[i] is None:
+                self.edges[node.seq, i] = Edge(f"{node.seq}:{i}", str(parent.seq), str(node.seq), i)
                 continue
             op = node.op
             local = Local(op.local_text(i), op.structure(node, i))
@@ -260,6 +332,10 @@ class _Collector:
 
     def _gradients(self) -> None:
         want, out = self.options.gradients, self.out
+        if not self.roots:
+            if self.options.failed is None:
+                out.notes.append("Nothing here wants a gradient: the picture shows the forward pass alone.")
+            return
         if isinstance(want, Mapping):
             out.gradients = "given"
             self._put(want)
@@ -374,8 +450,10 @@ class _Collector:
     # --- formulas with names and numbers --------------------------------------------------------
 
     def _numbers(self) -> None:
-        for node in self.engine:
+        for node in self.all:
             record = self.nodes[str(node.seq)]
+            if node is self.options.failed:
+                continue
             if _bad(record.gradient) or _bad(record.value):
                 nan = any(s is not None and s.nan for s in (record.value, record.gradient))
                 record.alarm = "nan" if nan else "inf"

@@ -134,9 +134,12 @@ class Node:
         local_formula: the local gradients as text, ``∂y/∂a = b; ∂y/∂b = a``
         params: the op's keyword arguments as short text (stride, padding…)
         leaf, parameter, input, loss: what it is; `input` is a leaf or constant that is no parameter
-        kept: False for an input of which its op kept nothing: then shape, dtype and value are not known
+        kept: False for an input of which its op kept nothing: then its value is not known, and its shape and dtype
+            only where it was a tensor
+        recorded: False for an op that ran without being recorded: nothing flows back through it
         highlighted: on the path that the user asked for
-        alarm: ``"nan"``, ``"inf"`` or ``""``, of value or gradient
+        alarm: ``"nan"``, ``"inf"`` or ``""``, of value or gradient; ``"error"`` for the call at which a forward pass
+            failed (op is what was called, `formula` the error)
         change: of two compared graphs (``kind`` of the description is ``"compare"``): ``"added"``,
             ``"removed"``, ``"changed"`` (other shape, dtype, parameters or inputs) or ``"same"``
         changes: what changed, one short text each: ``dtype float32 → float64``
@@ -163,6 +166,7 @@ class Node:
     input: bool = False
     loss: bool = False
     kept: bool = True
+    recorded: bool = True
     highlighted: bool = False
     alarm: str = ""
     change: str = ""

@@ -70,10 +70,10 @@ def dot(
     if title and told:
         out.body.append("\t}\n")
     labelled = len(shown.boxes) <= LABELLED
-    constants = {node.id for node in description.nodes if node.kind == "constant"}
+    quiet = {node.id for node in description.nodes if node.kind == "constant" or not node.recorded}
     for line in shown.lines:
         attributes = _line(line, scale, colours, labelled, description)
-        if all(edge.from_ in constants for edge in line.edges) and "style" not in attributes:
+        if all(edge.from_ in quiet or edge.to in quiet for edge in line.edges) and "style" not in attributes:
             attributes |= {"style": "dashed", "penwidth": "0.8"}  # nothing flows back
         out.edge(keys[line.tail], keys[line.head], **attributes)
     return out

@@ -6,6 +6,7 @@ A `Graph` holds the plain description only, no tensor and no node: it can be kep
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +16,15 @@ import numpy as np
 from tinygrad_cnn.analysis.watch import evaluating
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.handle import Handle, wrap
+from tinygrad_cnn.autograd.inspect import observing
 from tinygrad_cnn.support.errors import UsageError
-from tinygrad_cnn.viz.caller_names import of_caller
+from tinygrad_cnn.viz.caller_names import CallerNames, of_caller
 from tinygrad_cnn.viz.collect import CollectOptions, collect
 from tinygrad_cnn.viz.description import DIRECTIONS, THEMES, Description
 from tinygrad_cnn.viz.files import write_bytes, write_text
 from tinygrad_cnn.viz.highlight import mark
 from tinygrad_cnn.viz.text import text
+from tinygrad_cnn.viz.trace import Trace
 
 if TYPE_CHECKING:
     import graphviz
@@ -56,7 +59,9 @@ def graph(
 
     Args:
         loss_or_model: a tensor with a graph behind it, several in a list, or a module, which is called in
-            evaluation mode (for the graph of a training step give its loss)
+            evaluation mode (for the graph of a training step give its loss). Of a module the whole forward pass is
+            shown, also what wants no gradient. If the pass fails it is drawn up to the call that failed, with a
+            warning
         input: for a module: what to call it with (a tensor, an array, or a tuple of them)
         input_size: for a module: shape of a random input instead, the batch included, e.g. ``(1, 1, 28, 28)``
         depth: this many levels of modules start open; None opens levels while all fits into about 60 boxes
@@ -86,13 +91,16 @@ def graph(
         raise UsageError(
             f"gradients expected 'auto', 'run', 'none' or a mapping of seq to gradient, got {gradients!r}"
         )
-    outputs, own_title = _outputs(loss_or_model, input, input_size)
+    around = of_caller()
+    outputs, own_title, trace, failed = _outputs(loss_or_model, input, input_size, around)
     named = _named(names)
     options = CollectOptions(
         values=values, gradients="none" if forward_only else gradients, names=named, depth=depth,
-        seeds=None if grad_outputs is None else _listed(grad_outputs), around=of_caller(),
+        seeds=None if grad_outputs is None else _listed(grad_outputs), around=around, trace=trace, failed=failed,
     )  # fmt: skip
     description = collect(outputs, options)
+    if failed is not None:
+        description.notes.insert(0, f"The forward pass failed, and is drawn up to there: {failed.op.formula}")
     if forward_only:
         for edge in description.edges:
             edge.local = edge.sample = edge.numbers = None
@@ -262,7 +270,10 @@ def graph_endings() -> tuple[str, ...]:
 # --- what was given ---------------------------------------------------------------------------------
 
 
-def _outputs(given: Any, input: Any, input_size: Sequence[int] | None) -> tuple[list[Handle], str]:
+def _outputs(
+    given: Any, input: Any, input_size: Sequence[int] | None, around: CallerNames
+) -> tuple[list[Handle], str, Trace | None, Any]:
+    """The tensors to draw, a title, and of a module what its forward pass did, and the node at which it failed."""
     if isinstance(given, Handle) or (isinstance(given, (list, tuple)) and given):
         tensors = _listed(given)
         for t in tensors:
@@ -275,19 +286,31 @@ def _outputs(given: Any, input: Any, input_size: Sequence[int] | None) -> tuple[
                 )
         if input is not None or input_size is not None:
             raise UsageError("viz.graph takes input= and input_size= only with a model, not with a tensor")
-        return tensors, ""
+        return tensors, "", None, None
     if not callable(given):
         raise TypeError(f"viz.graph expected a tensor or a module, got {type(given).__name__}")
-    result = _called(given, input, input_size)
-    found = _tensors_in(result)
-    live = [t for t in found if t.node is not None]
-    if not live:
-        raise TypeError(f"viz.graph called the {type(given).__name__}, but its result does not require grad")
-    return live, type(given).__name__
+    tensors = _arguments(given, input, input_size)
+    title = getattr(given, "__name__", type(given).__name__)
+    around.add(type(given).__name__, given)
+    around.add_inputs(tensors)
+    trace = Trace()
+    try:
+        # In evaluation mode: nothing is drawn at random and no running statistics move.
+        with evaluating(given), modes.enable_grad(), observing(trace):
+            result = given(*tensors)
+    except Exception as error:
+        if not trace.ends():
+            raise
+        warnings.warn(f"the forward pass of {title} failed, and is drawn up to there: {error}", stacklevel=3)
+        return [], title, trace, trace.fail(error)
+    found = [t for t in _tensors_in(result) if t.node is not None or trace.producer(t.array) is not None]
+    if not found:
+        raise TypeError(f"viz.graph called the {type(given).__name__}, but its result holds no tensor that it computed")
+    return found, title, trace, None
 
 
-def _called(model: Callable[..., Any], input: Any, input_size: Sequence[int] | None) -> Any:
-    """The model's result, in evaluation mode: nothing is drawn at random and no running statistics move."""
+def _arguments(model: Callable[..., Any], input: Any, input_size: Sequence[int] | None) -> list[Handle]:
+    """What to call the model with."""
     if input is None and input_size is None:
         raise UsageError(
             f"viz.graph of a model needs something to call the {type(model).__name__} with: "
@@ -302,9 +325,7 @@ def _called(model: Callable[..., Any], input: Any, input_size: Sequence[int] | N
         # A generator of our own: the user's random stream must go on as if nothing had been drawn.
         input = wrap(np.random.default_rng(0).standard_normal(shape).astype(dtype))
     arguments = input if isinstance(input, tuple) else (input,)
-    tensors = [x if isinstance(x, Handle) else wrap(np.asarray(x)) for x in arguments]
-    with evaluating(model), modes.enable_grad():
-        return model(*tensors)
+    return [x if isinstance(x, Handle) else wrap(np.asarray(x)) for x in arguments]
 
 
 def _tensors_in(result: Any) -> list[Handle]:

@@ -1,8 +1,7 @@
 """The module tree of a graph: which node lies in which module, and what starts open.
 
-Reads the scopes that nodes keep; gives `Module` records. A module that is called again, with other nodes
-computed in between, gets a record for each call: as one box it would be its own user. A place with very
-many members is cut into groups of consecutive ones, so that no renderer ever has to show thousands of boxes.
+Reads the scopes that nodes keep, one for each call of a module; gives a `Module` record for each call. A place with
+very many members is cut into groups of consecutive ones, so that no renderer ever has to show thousands of boxes.
 """
 
 from __future__ import annotations
@@ -33,26 +32,31 @@ class Tree:
 
     def __init__(self) -> None:
         self.modules: dict[str, Module] = {}
-        self._around: list[
-            tuple[int, str]
-        ] = []  # of the last node: (identity of the scope, path), outermost first
+        self._paths: dict[int, str] = {}  # by the identity of the call's scope
+        self._kept: list[Scope] = []  # so that no identity is used twice
 
     def enter(self, scope: Scope | None) -> str | None:
         """The path of the module that the next node was made under; None outside modules."""
-        chain: list[Scope] = []
+        new: list[Scope] = []
         step = scope
-        while step is not None:
-            chain.append(step)
+        while step is not None and id(step) not in self._paths:
+            new.append(step)
             step = step.parent
-        chain.reverse()
-        around = self._around
-        same = 0
-        while same < len(chain) and same < len(around) and around[same][0] == id(chain[same]):
-            same += 1
-        del around[same:]
-        for link in chain[same:]:
-            around.append((id(link), self._new(link, around[-1][1] if around else None)))
-        return around[-1][1] if around else None
+        path = self._paths[id(step)] if step is not None else None
+        for link in reversed(new):
+            path = self._paths[id(link)] = self._new(link, path)
+            self._kept.append(link)
+        return path
+
+    def common(self, a: str | None, b: str | None) -> str | None:
+        """The innermost module around both; None for none."""
+        around: set[str | None] = set()
+        while a is not None:
+            around.add(a)
+            a = self.modules[a].parent
+        while b is not None and b not in around:
+            b = self.modules[b].parent
+        return b
 
     def _new(self, scope: Scope, above: str | None) -> str:
         name = scope.name or scope.kind

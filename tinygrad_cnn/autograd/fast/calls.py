@@ -15,6 +15,7 @@ from tinygrad_cnn.autograd import handle
 from tinygrad_cnn.autograd.elementwise import Elementwise
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle, wrap
+from tinygrad_cnn.autograd.operands import remember_operands
 from tinygrad_cnn.autograd.primitive import NO_PARAMS
 from tinygrad_cnn.autograd.provenance import KNOWN, calling_site
 from tinygrad_cnn.autograd.state import state
@@ -119,6 +120,8 @@ def _binary(op: Elementwise) -> Callable[..., Any]:
                 node.code, node.lasti = calling_site() or (None, 0)
         node.scope = now.scope
         node.extra = None
+        if keep is not keep_both and y is not b:
+            remember_operands(node, (x, y))
         result: Any = _new(handle._tensor_type)
         result.array = out
         result.node = node

@@ -26,12 +26,7 @@ from tinygrad_cnn.nn.parameter import Buffer, Parameter
 
 Self = TypeVar("Self", bound="Module")
 _MISSING: Any = object()
-
-
-class _ModuleScope(Scope):
-    """A scope that remembers which module it stands for, so that modules called inside find their path."""
-
-    owner: weakref.ref[Module]
+_new_tuple: Any = tuple.__new__
 
 
 class Module(HookMixin, StateMixin, ConvertMixin):
@@ -82,9 +77,12 @@ class Module(HookMixin, StateMixin, ConvertMixin):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         state = modes.state
         outer = state.scope
-        scope = self._scope
-        if scope is None or scope.parent is not outer:
+        last = self._scope
+        # Each call has a scope of its own; where the caller is the one of last time, its name is known.
+        if last is None or (last[0] is not outer and (outer is None or last[0] is None or outer[3] is not last[0][3])):
             scope = self._enter_scope(outer)
+        else:
+            scope = _new_tuple(Scope, (outer, last[1], last[2], last[3]))
         state.scope = scope
         try:
             result = self.forward(*args, **kwargs) if self._hooks is None else self._hooks.call(self, args, kwargs)
@@ -98,16 +96,15 @@ class Module(HookMixin, StateMixin, ConvertMixin):
             state.scope = outer
 
     def _enter_scope(self, outer: Scope | None) -> Scope:
-        """The scope of this module under `outer`; kept, since the next call most likely has the same one."""
+        """The scope of this module under `outer`; kept, since the next call most likely has the same caller."""
         name = ""
         if outer is not None:
             # The path from the module that is running to this one: several names long when containers in
             # between are not called themselves (`self.blocks[0](x)`).
-            owner = outer.owner() if isinstance(outer, _ModuleScope) else None
+            owner = outer.owner() if outer.owner is not None else None
             inside = owner.named_modules() if owner is not None else ()
             name = next((path for path, module in inside if module is self), "") or type(self).__name__
-        scope = _ModuleScope(outer, name, type(self).__name__)
-        scope.owner = weakref.ref(self)
+        scope = Scope(outer, name, type(self).__name__, weakref.ref(self))
         object.__setattr__(self, "_scope", scope)
         return scope
 

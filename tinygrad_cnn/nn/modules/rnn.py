@@ -15,8 +15,10 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
+from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.annotations import DType
 from tinygrad_cnn.autograd.handle import wrap
+from tinygrad_cnn.autograd.scope import Scope
 from tinygrad_cnn.nn import functional as F
 from tinygrad_cnn.nn import init
 from tinygrad_cnn.nn.modules.module import Module
@@ -172,6 +174,7 @@ class RNNBase(Module):
         """One direction. Sequences, longest first, may end before others: the later steps then hold fewer rows."""
         seen: list[Any] = [None] * len(steps)
         first, ended = state, []
+        scope = modes.state.scope  # each step in time is a part of this call
         if backwards:
             state = tuple(h[: len(steps[-1])] for h in state) if len(steps[-1]) < len(steps[0]) else state
         for t in reversed(range(len(steps))) if backwards else range(len(steps)):
@@ -181,8 +184,11 @@ class RNNBase(Module):
                 state = tuple(h[:rows] for h in state)
             elif rows > now:
                 state = tuple(cat([h, start[now:rows]], 0) for h, start in zip(state, first))
+            if scope is not None:
+                modes.state.scope = Scope(scope, "", "step", scope.owner)
             state = self.cell(steps[t], state, w)
             seen[t] = state[0]
+        modes.state.scope = scope
         if ended:
             state = tuple(cat(parts, 0) for parts in zip(state, *reversed(ended)))
         return seen, state

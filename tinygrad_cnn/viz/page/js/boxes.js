@@ -53,9 +53,9 @@ const Boxes = (() => {
     return op ? 7 + textWidth(Format.clip(op, 16), SMALL) : 0;
   }
 
-  /** Of an input that its op did not keep, nobody knows the shape. */
+  /** Of a number that its op did not keep, nobody knows the shape. */
   function shapeOf(r) {
-    return r.kept === false ? '' : Format.shape(r.shape);
+    return r.kept === false && !(r.shape && r.shape.length) ? '' : Format.shape(r.shape);
   }
 
   function role(node) {
