@@ -59,7 +59,7 @@ def saturation(loss: Handle, tolerance: float = 1e-3) -> list[Saturation]:
 def _is_activation(node: Node) -> bool:
     op = node.op
     return (
-        op.kind == "elementwise"
+        op.has_factor
         and bool(node.parents)
         and node.parents[0] is not None
         and all(parent is None for parent in node.parents[1:])

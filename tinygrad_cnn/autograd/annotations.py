@@ -46,6 +46,10 @@ class Array(Protocol):
 #: What the engine makes: a `tensors.Tensor`. The rooms below `tensors` know it only as a `Handle`, so to a type checker
 #: it is anything here; the stub of the package names the class itself.
 Tensor: TypeAlias = Any
+#: One tensor, or several in a sequence (for PyTorch's `inputs`, `outputs` and their like).
+Tensors: TypeAlias = Tensor | Sequence[Tensor]
+#: (output, *inputs) of a node: arrays, or tensors in a pass that is recorded; None where no rule needs the value.
+Saved: TypeAlias = tuple[Tensor, ...]
 #: A function that gives back the kind of array it was given.
 ArrayT = TypeVar("ArrayT", bound=Array)
 #: The second operand of an operator: numbers broadcast.

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from tinygrad_cnn.autograd.annotations import Tensor, Tensors
 from tinygrad_cnn.autograd.backward_pass import BackwardPass
 from tinygrad_cnn.autograd.driver import run
 from tinygrad_cnn.autograd.graph import Node
@@ -36,8 +37,8 @@ class Step(NamedTuple):
 
 
 def backward_steps(
-    outputs: Any, seeds: Any = None, *, create_graph: bool = False, retain_graph: bool | None = None,
-    inputs: Any = None,
+    outputs: Tensor, seeds: Tensors | None = None, *, create_graph: bool = False, retain_graph: bool | None = None,
+    inputs: Tensors | None = None,
 ) -> Iterator[Step]:  # fmt: skip
     """The backward pass of `outputs` (a tensor or several), one `Step` at a time.
 
@@ -51,12 +52,9 @@ def backward_steps(
 
 
 def backward(
-    outputs: Any,
-    seeds: Any = None,
-    retain_graph: bool | None = None,
-    create_graph: bool = False,
-    inputs: Any = None,
-) -> None:
+    outputs: Tensors, seeds: Tensors | None = None, retain_graph: bool | None = None, create_graph: bool = False,
+    inputs: Tensors | None = None,
+) -> None:  # fmt: skip
     """Accumulate gradients of `outputs` into the `.grad` of the leaves they depend on, or of `inputs`
     (see `Tensor.backward`)."""
     roots, seeds, wanted = backward_roots(outputs, seeds, create_graph, inputs)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_cnn.autograd import hook_calls, modes, versions
+from tinygrad_cnn.autograd.annotations import Tensor
 from tinygrad_cnn.autograd.graph import Node, reachable
 from tinygrad_cnn.autograd.handle import Handle, wrap
 from tinygrad_cnn.autograd.saved import check_versions, release, saved_tensors, saved_values
@@ -51,7 +52,7 @@ class BackwardPass:
     """
 
     def __init__(
-        self, outputs: Sequence[Node], seeds: Sequence[Any], *, create_graph: bool = False,
+        self, outputs: Sequence[Node], seeds: Sequence[Tensor], *, create_graph: bool = False,
         retain_graph: bool | None = None, inputs: Sequence[Handle] | None = None, accumulate: bool = True,
         keep: bool = False,
     ) -> None:  # fmt: skip

@@ -7,19 +7,19 @@ gives the gradients of every sample.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import AnyFunction, Tensor
 from tinygrad_cnn.autograd.handle import Handle
 from tinygrad_cnn.autograd.tree import flatten
 
 
 def vmap(
-    func: Callable[..., Any], in_dims: Any = 0, out_dims: Any = 0, randomness: str = "different", *,
+    func: AnyFunction, in_dims: Any = 0, out_dims: Any = 0, randomness: str = "different", *,
     chunk_size: int | None = None,
-) -> Callable[..., Any]:  # fmt: skip
+) -> AnyFunction:  # fmt: skip
     """`func` over the dimension `in_dims` of its arguments, its results stacked along `out_dims`.
 
     `in_dims` is a number for all arguments, or a tuple with a number per argument (None: the same for every
@@ -47,18 +47,18 @@ def vmap(
     return mapped
 
 
-def _sizes(value: Any, dim: int | None) -> list[int]:
+def _sizes(value: Tensor, dim: int | None) -> list[int]:
     return [] if dim is None else [leaf.array.shape[dim] for leaf in flatten(value)[0] if isinstance(leaf, Handle)]
 
 
-def _sample(value: Any, dim: int | None, k: int) -> Any:
+def _sample(value: Tensor, dim: int | None, k: int) -> Any:
     if dim is None:
         return value
     leaves, rebuild = flatten(value)
     return rebuild([_at(leaf, dim, k) if isinstance(leaf, Handle) else leaf for leaf in leaves])
 
 
-def _at(leaf: Any, dim: int, k: int) -> Any:
+def _at(leaf: Tensor, dim: int, k: int) -> Any:
     return leaf[(slice(None),) * (dim % leaf.ndim) + (k,)]
 
 

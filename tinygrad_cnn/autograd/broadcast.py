@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import Array, Shape
 
-def unbroadcast(d: Any, shape: tuple[int, ...]) -> Any:
+
+def unbroadcast(d: Any, shape: Shape) -> Array:
     """Undo broadcasting: sum `d` over the axes along which an input of `shape` was repeated.
 
     If y = f(x) used an entry of x in many places, each place hands its share back to that entry. float16 sums

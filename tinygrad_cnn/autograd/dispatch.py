@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.annotations import AnyFunction, Tensor
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -61,7 +62,7 @@ def array_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: d
     return _on_arrays(getattr(ufunc, method), ufunc.__name__, inputs, kwargs)
 
 
-def array_function(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def array_function(fn: AnyFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """`__array_function__` of tensors."""
     own = FUNCTIONS.get(fn)
     if own is not None:
@@ -79,7 +80,7 @@ _WITHOUT_GRADIENT = {
 }  # fmt: skip
 
 
-def _on_arrays(fn: Callable[..., Any], name: str, args: Any, kwargs: Any) -> Any:
+def _on_arrays(fn: AnyFunction, name: str, args: Any, kwargs: Any) -> Any:
     if name not in _WITHOUT_GRADIENT and modes.state.grad and _any_live((args, kwargs)):
         raise TypeError(
             f"np.{name} has no derivative rule in tinygrad_cnn, and an input requires grad. "
@@ -93,7 +94,7 @@ def _on_arrays(fn: Callable[..., Any], name: str, args: Any, kwargs: Any) -> Any
     return result
 
 
-def _any_live(value: Any) -> bool:
+def _any_live(value: Tensor) -> bool:
     if isinstance(value, Handle):
         return value.node is not None
     if isinstance(value, dict):
@@ -103,7 +104,7 @@ def _any_live(value: Any) -> bool:
     return any(_any_live(v) for v in value)
 
 
-def _bare(value: Any) -> Any:
+def _bare(value: Tensor) -> Any:
     if isinstance(value, dict):
         return {k: _bare(v) for k, v in value.items()}
     if isinstance(value, (tuple, list)):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import AnyFunction, Array, Params, Saved
 from tinygrad_cnn.autograd.broadcast import unbroadcast
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.primitive import Op, Rule, needed
@@ -24,9 +25,10 @@ class Elementwise(Op):
     """
 
     kind = "elementwise"
+    has_factor = True
 
     def __init__(
-        self, name: str, forward: Callable[..., Any], *rules: Rule,
+        self, name: str, forward: AnyFunction, *rules: Rule,
         vjp: Sequence[Callable[..., Any] | None] = (), **options: Any,
     ) -> None:  # fmt: skip
         super().__init__(name, forward, **options)
@@ -52,14 +54,14 @@ class Elementwise(Op):
                 return settle(out, arrays)
         return out
 
-    def factor(self, i: int, node: Node, saved: tuple[Any, ...]) -> Any:
+    def factor(self, i: int, node: Node, saved: Saved) -> Array | float:
         """∂y/∂xᵢ as an array (or a constant)."""
         constant = self.constants[i]
         if constant is not None:
             return constant
         return self.rules[i](*saved, **node.params)  # type: ignore[operator]
 
-    def pull(self, i: int, g: Any, node: Node, saved: tuple[Any, ...]) -> Any:
+    def pull(self, i: int, g: Array, node: Node, saved: Saved) -> Array:
         fused = self.fused[i]
         if self.constants[i] == 1:
             d = g
@@ -69,9 +71,13 @@ class Elementwise(Op):
             d = g * self.factor(i, node, saved)
         return unbroadcast(d, node.parents[i].shape)  # type: ignore[union-attr]
 
-    def push(self, i: int, t: Any, node: Node, saved: tuple[Any, ...]) -> Any:
+    def push(self, i: int, t: Array, node: Node, saved: Saved) -> Array:
         d = t * self.factor(i, node, saved)
         return d if d.shape == node.shape else np.broadcast_to(d, node.shape)
+
+    def rule_at(self, i: int, g: Array, node: Node, saved: Saved) -> tuple[Rule, Sequence[Any], Params]:
+        fused = self.fused[i]
+        return (self.rules[i], saved, node.params) if fused is None else (fused, (g, *saved), node.params)
 
     def structure(self, node: Node, i: int) -> str:
         return "identity" if self.constants[i] == 1 else "diagonal"

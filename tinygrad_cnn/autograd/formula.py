@@ -15,6 +15,10 @@ class Described:
     local: tuple[str, ...]
     #: How many leading parameters of a rule are not inputs: y or g here, g and y for a general op's vjp.
     leading = 1
+    #: Whether a local gradient is one factor per entry, which `LinearMap.factor` gives.
+    has_factor = False
+    #: Whether the op is linear in each input by itself.
+    is_linear = False
 
     def __repr__(self) -> str:
         return f"<op {self.name} ({getattr(self, 'kind', 'op')})>"

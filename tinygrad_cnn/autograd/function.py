@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd import modes, versions
+from tinygrad_cnn.autograd.annotations import AnyFunction, Array, Params, Saved, Tensor
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.autograd.op import Multilinear, Op, push_through_vjp
@@ -33,7 +34,7 @@ class FunctionCtx:
         self._seq = 0
         self._parts: dict[int, weakref.ref[Node]] = {}
 
-    def save_for_backward(self, *tensors: Any) -> None:
+    def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keep tensors (inputs or outputs; None allowed) for the backward pass, their versions checked."""
         for t in tensors:
             if t is not None and not isinstance(t, Handle):
@@ -43,7 +44,7 @@ class FunctionCtx:
                 )
         self._saved = tensors
 
-    def save_for_forward(self, *tensors: Any) -> None:
+    def save_for_forward(self, *tensors: Tensor | None) -> None:
         """Keep tensors for `jvp`."""
         self._for_forward = tensors
 
@@ -151,7 +152,7 @@ def _names_defined(cls: type) -> set[str]:
     return {name for base in cls.__mro__ if base not in (Function, object) for name in vars(base)}
 
 
-def once_differentiable(backward: Any) -> Any:
+def once_differentiable(backward: AnyFunction) -> Any:
     """Mark a Function's `backward` as not differentiable again; doing so raises RuntimeError."""
 
     def wrapped(ctx: Any, *gs: Any) -> Any:
@@ -204,16 +205,17 @@ class FunctionOp(Op):
             names = names[1:]  # ctx
         return names[i] if len(names) >= arity else super().input_name(i, arity)
 
-    def given(self, node: Node) -> dict[str, Any]:
+    def given(self, node: Node) -> Params:
         """The params without what `forward` left in the context."""
         return {k: v for k, v in node.params.items() if k != "ctx"}
 
-    def rule(self, g: Any, node: Node) -> tuple[Any, tuple[Any, ...]]:
+    def rule_at(self, i: int, g: Array, node: Node, saved: Saved) -> tuple[AnyFunction, Sequence[Any], Params]:
         """The user's `backward`, and what it is called with for the gradient `g` of the node."""
         ctx = node.params["ctx"]
-        return self.cls.backward, (ctx, *_unpacked(g, node.params["shapes"], ctx))
+        upstream: Tensor = g if isinstance(g, Handle) else wrap(np.asarray(g))
+        return self.cls.backward, (ctx, *_unpacked(upstream, node.params["shapes"], ctx)), {}
 
-    def apply(self, inputs: Sequence[Any], params: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    def apply(self, inputs: Sequence[Tensor], params: Params) -> tuple[Any, dict[str, Any]]:
         """Run the Function again, on other values of its tensor inputs."""
         returned = self.cls.apply(*_filled_in(inputs, params))
         outputs = returned if isinstance(returned, tuple) else (returned,)
@@ -231,15 +233,15 @@ class FunctionOp(Op):
         flowing = [o for o, shape in zip(returned, params["shapes"], strict=True) if shape is not None]
         return np.concatenate([o.array.ravel() for o in flowing]), ctx
 
-    def pull(self, i: int, g: Any, node: Node, saved: tuple[Any, ...]) -> Any:
+    def pull(self, i: int, g: Array, node: Node, saved: Saved) -> Array:
         return self.pull_all(g, node, saved)[i]
 
     def pull_all(
-        self, g: Any, node: Node, saved: tuple[Any, ...], wanted: Sequence[bool] | None = None
+        self, g: Array, node: Node, saved: Saved, wanted: Sequence[bool] | None = None
     ) -> list[Any]:
         record = isinstance(g, Handle)
         with modes.set_grad_enabled(record):
-            backward, args = self.rule(g if record else wrap(g), node)
+            backward, args, _ = self.rule_at(0, g, node, saved)
             grads = backward(*args)
         if not isinstance(grads, (tuple, list)):
             grads = (grads,)
@@ -264,7 +266,7 @@ class FunctionOp(Op):
             )
         return d if record and isinstance(d, Handle) else unwrap(d)
 
-    def push(self, i: int, t: Any, node: Node, saved: tuple[Any, ...]) -> Any:
+    def push(self, i: int, t: Array, node: Node, saved: Saved) -> Array:
         jvp = getattr(self.cls, "jvp", None)
         if jvp is None:
             return push_through_vjp(self, i, t, node, saved)
@@ -345,12 +347,12 @@ def _record(
     return results
 
 
-def _filled_in(inputs: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+def _filled_in(inputs: Sequence[Tensor], params: Params) -> list[Any]:
     """The arguments of forward: the live inputs, and the others as they were."""
     return [x if constant is None else constant for x, constant in zip(inputs, params["args"], strict=True)]
 
 
-def _unpacked(g: Any, shapes: list[Any] | None, ctx: FunctionCtx) -> list[Any]:
+def _unpacked(g: Array, shapes: list[Any] | None, ctx: FunctionCtx) -> list[Any]:
     """The gradient of the packed outputs, one per output of forward (None for those without)."""
     if shapes is None:
         return [g]

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from tinygrad_cnn.autograd import transforms
+from tinygrad_cnn.autograd.annotations import AnyFunction, Tensor, Tensors
 from tinygrad_cnn.autograd.transforms import hvp
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 
 
-def jacobian(func: Callable[..., Any], inputs: Any) -> Any:
+def jacobian(func: AnyFunction, inputs: Tensors) -> Any:
     """The Jacobian at `inputs` (a tensor, or a tuple: then one block per input)."""
     several = isinstance(inputs, (tuple, list))
     args = tuple(inputs) if several else (inputs,)
     return transforms.jacrev(func, tuple(range(len(args))) if several else 0)(*args)
 
 
-def hessian(func: Callable[..., Any], inputs: Any) -> Any:
+def hessian(func: AnyFunction, inputs: Tensors) -> Any:
     """The second derivatives of a scalar function at `inputs` (blocks for a tuple)."""
     several = isinstance(inputs, (tuple, list))
     args = tuple(inputs) if several else (inputs,)
     return transforms.hessian(func, tuple(range(len(args))) if several else 0)(*args)
 
 
-def vjp(func: Callable[..., Any], inputs: Any, v: Any = None) -> tuple[Any, Any]:
+def vjp(func: AnyFunction, inputs: Tensors, v: Tensor | None = None) -> tuple[Any, Any]:
     """``(output, vᵀJ)``; `v` may be left out for a scalar output."""
     args = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
     output, pull_back = transforms.vjp(func, *args)
@@ -35,12 +35,12 @@ def vjp(func: Callable[..., Any], inputs: Any, v: Any = None) -> tuple[Any, Any]
     return output, pulled if isinstance(inputs, (tuple, list)) else pulled[0]
 
 
-def vhp(func: Callable[..., Any], inputs: Any, v: Any) -> tuple[Any, Any]:
+def vhp(func: AnyFunction, inputs: Tensors, v: Tensor) -> tuple[Any, Any]:
     """``(output, vᵀH)`` of a scalar function: the same as `hvp`, since H is symmetric."""
     return hvp(func, inputs, v)
 
 
-def jvp(func: Callable[..., Any], inputs: Any, v: Any) -> tuple[Any, Any]:
+def jvp(func: AnyFunction, inputs: Tensors, v: Tensor) -> tuple[Any, Any]:
     """``(output, Jv)``."""
     several = isinstance(inputs, (tuple, list))
     output, pushed = transforms.jvp(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from tinygrad_cnn.autograd.annotations import AnyFunction, Array, Params, Saved
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle
 from tinygrad_cnn.autograd.higher_order import pull_definition, push_through, push_through_vjp
@@ -27,8 +28,8 @@ class General(Op):
     leading = 2
 
     def __init__(
-        self, name: str, forward: Callable[..., Any], *, vjp: Callable[..., Any],
-        definition: Callable[..., Any] | None = None, symmetric: bool = False, **options: Any,
+        self, name: str, forward: AnyFunction, *, vjp: AnyFunction,
+        definition: AnyFunction | None = None, symmetric: bool = False, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__(name, forward, **options)
         self.vjp = vjp
@@ -41,7 +42,7 @@ class General(Op):
         return (0 in found, *[inputs or k + 1 in found for k in range(len(live))])
 
     def pull_all(
-        self, g: Any, node: Node, saved: tuple[Any, ...], wanted: Sequence[bool] | None = None
+        self, g: Array, node: Node, saved: Saved, wanted: Sequence[bool] | None = None
     ) -> list[Any]:
         if isinstance(g, Handle) and self.definition is not None:
             return pull_definition(self.definition, g, node, saved, self.given(node))
@@ -50,13 +51,16 @@ class General(Op):
             grads = (grads,)
         return [None if parent is None else d for parent, d in zip(node.parents, grads, strict=True)]
 
-    def pull(self, i: int, g: Any, node: Node, saved: tuple[Any, ...]) -> Any:
+    def pull(self, i: int, g: Array, node: Node, saved: Saved) -> Array:
         return self.pull_all(g, node, saved)[i]
 
-    def given(self, node: Node) -> dict[str, Any]:
+    def rule_at(self, i: int, g: Array, node: Node, saved: Saved) -> tuple[AnyFunction, Sequence[Any], Params]:
+        return self.vjp, (g, *saved), node.params
+
+    def given(self, node: Node) -> Params:
         return {k: v for k, v in node.params.items() if k not in self.choice}
 
-    def push(self, i: int, t: Any, node: Node, saved: tuple[Any, ...]) -> Any:
+    def push(self, i: int, t: Array, node: Node, saved: Saved) -> Array:
         if self.definition is not None:
             return push_through(self.definition, list(saved[1:]), i, t, self.given(node))
         # The transpose of the transpose: the vjp is linear in g, so its own pull-back is the push-forward.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.annotations import AnyFunction, Tensor, Tensors
 from tinygrad_cnn.autograd.gradients import gradients
 from tinygrad_cnn.autograd.graph import Node, reachable
 from tinygrad_cnn.autograd.handle import Handle, leaf, unwrap
@@ -37,7 +38,7 @@ class Disagreement:
 
 
 def gradcheck(
-    func: Callable[..., Any], inputs: Any, *, eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-3,
+    func: AnyFunction, inputs: Tensors, *, eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-3,
     raise_exception: bool = True, check_forward_ad: bool = False, fast_mode: bool = False,
 ) -> bool:  # fmt: skip
     """Hold the gradients of ``func(*inputs)`` against central differences (f(x+eps) - f(x-eps)) / 2 eps.
@@ -73,7 +74,7 @@ def gradcheck(
 
 
 def gradgradcheck(
-    func: Callable[..., Any], inputs: Any, grad_outputs: Any = None, *, eps: float = 1e-6, atol: float = 1e-5,
+    func: AnyFunction, inputs: Tensors, grad_outputs: Tensors | None = None, *, eps: float = 1e-6, atol: float = 1e-5,
     rtol: float = 1e-3, raise_exception: bool = True, fast_mode: bool = False,
 ) -> bool:  # fmt: skip
     """`gradcheck` of the gradient: second derivatives against differences of first ones.
@@ -109,12 +110,12 @@ def gradgradcheck(
 # --- helpers ---------------------------------------------------------------------------------------
 
 
-def _outputs(func: Callable[..., Any], args: Sequence[Any]) -> list[Any]:
+def _outputs(func: AnyFunction, args: Sequence[Any]) -> list[Any]:
     returned = func(*args)
     return list(returned) if isinstance(returned, (tuple, list)) else [returned]
 
 
-def _moved(func: Callable[..., Any], args: Sequence[Any], k: int, o: int, array: np.ndarray) -> np.ndarray:
+def _moved(func: AnyFunction, args: Sequence[Any], k: int, o: int, array: np.ndarray) -> np.ndarray:
     """Output `o` of the function with input `k` replaced (recording on, as the function may differentiate)."""
     handle = leaf(array)
     with modes.enable_grad():
@@ -122,11 +123,11 @@ def _moved(func: Callable[..., Any], args: Sequence[Any], k: int, o: int, array:
 
 
 def _check_output(
-    func: Any,
+    func: AnyFunction,
     args: Any,
     live: list[int],
     o: int,
-    output: Any,
+    output: Tensor,
     eps: float,
     atol: float,
     rtol: float,
@@ -156,7 +157,7 @@ def _check_output(
 
 
 def _check_forward(
-    func: Any, args: Any, live: list[int], o: int, output: Any, eps: float, atol: float, rtol: float
+    func: AnyFunction, args: Any, live: list[int], o: int, output: Tensor, eps: float, atol: float, rtol: float
 ) -> Disagreement | None:
     from tinygrad_cnn.autograd.transforms import push_forward
 
@@ -175,7 +176,7 @@ def _check_forward(
 
 
 def _worst(
-    func: Any, args: Any, live: list[int], o: int, output: Any, jacobians: list[np.ndarray], eps: float,
+    func: AnyFunction, args: Any, live: list[int], o: int, output: Tensor, jacobians: list[np.ndarray], eps: float,
     atol: float, rtol: float,
 ) -> Disagreement | None:  # fmt: skip
     worst: tuple[float, Disagreement] | None = None
@@ -203,7 +204,7 @@ def _worst(
     return None if worst is None else worst[1]
 
 
-def _message(problem: Disagreement, output: Any, eps: float, atol: float, rtol: float) -> str:
+def _message(problem: Disagreement, output: Tensor, eps: float, atol: float, rtol: float) -> str:
     place = (
         f"d output{list(problem.output)} / d input{list(problem.element)}"
         if problem.element or problem.output
@@ -217,7 +218,7 @@ def _message(problem: Disagreement, output: Any, eps: float, atol: float, rtol: 
     )
 
 
-def _culprit(output: Any) -> str | None:
+def _culprit(output: Tensor) -> str | None:
     """The op whose own local gradient is wrong, if one node can be blamed."""
     nodes = [n for n in reachable([output.node]) if not n.is_leaf]
     values = values_of(reachable([output.node]))

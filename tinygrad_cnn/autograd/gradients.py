@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import Tensor, Tensors
 from tinygrad_cnn.autograd.backward_pass import BackwardPass
 from tinygrad_cnn.autograd.driver import run
 from tinygrad_cnn.autograd.handle import Handle, wrap
@@ -14,7 +15,7 @@ from tinygrad_cnn.autograd.roots import as_list, outputs_and_seeds
 
 
 def gradients(
-    outputs: Sequence[Any], inputs: Sequence[Any], seeds: Sequence[Any], *, create_graph: bool = False,
+    outputs: Sequence[Tensor], inputs: Sequence[Tensor], seeds: Sequence[Tensor], *, create_graph: bool = False,
     retain_graph: bool | None = None,
 ) -> list[Any]:  # fmt: skip
     """Gradients with respect to `inputs`, zeros where an output does not depend on one; `.grad` untouched."""
@@ -26,7 +27,7 @@ def gradients(
 
 
 def grad(
-    outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool | None = None,
+    outputs: Tensor, inputs: Tensors, grad_outputs: Tensors | None = None, retain_graph: bool | None = None,
     create_graph: bool = False, only_inputs: bool = True, allow_unused: bool | None = None,
     is_grads_batched: bool = False, materialize_grads: bool = False,
 ) -> tuple[Any, ...]:  # fmt: skip
@@ -66,9 +67,9 @@ def grad(
 
 
 def _pull_to(
-    outputs: Sequence[Any],
-    inputs: Sequence[Any],
-    seeds: Sequence[Any],
+    outputs: Sequence[Tensor],
+    inputs: Sequence[Tensor],
+    seeds: Sequence[Tensor],
     create_graph: bool,
     retain: bool | None,
 ) -> list[Any]:

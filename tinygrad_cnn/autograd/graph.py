@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import Params, Shape, Tensor
 from tinygrad_cnn.autograd.hooks import Hooks
 from tinygrad_cnn.autograd.provenance import Site
 from tinygrad_cnn.autograd.scope import Scope
@@ -53,7 +54,7 @@ def _extra(name: str, doc: str) -> Any:
     def get(node: Node) -> Any:
         return None if node.extra is None else getattr(node.extra, name)
 
-    def set(node: Node, value: Any) -> None:
+    def set(node: Node, value: Tensor) -> None:
         if node.extra is None:
             node.extra = _Extra()
         setattr(node.extra, name, value)
@@ -86,8 +87,8 @@ class Node:
     lasti: int
 
     def __init__(
-        self, op: Any, parents: tuple[Node | None, ...], params: dict[str, Any], saved: Any,
-        shape: tuple[int, ...], dtype: np.dtype, site: tuple[CodeType, int] | None, scope: Scope | None,
+        self, op: Any, parents: tuple[Node | None, ...], params: Params, saved: Any,
+        shape: Shape, dtype: np.dtype, site: tuple[CodeType, int] | None, scope: Scope | None,
     ) -> None:  # fmt: skip
         self.op = op
         self.parents = parents
@@ -136,7 +137,7 @@ class Node:
         return self.op.linear_map(self, i)
 
     @property
-    def tensor(self) -> Any:
+    def tensor(self) -> Tensor:
         """The leaf (or retained) tensor of this node, or None when it is gone."""
         return self.target() if self.target is not None else None
 

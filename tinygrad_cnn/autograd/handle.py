@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import Tensor
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.provenance import calling_site
 from tinygrad_cnn.autograd.state import state
@@ -29,12 +30,12 @@ class Handle:
     is_parameter: ClassVar[bool] = False
 
     @property
-    def grad(self) -> Any:
+    def grad(self) -> Tensor:
         """The gradient that backward passes have accumulated, a tensor of the same shape and dtype, or None."""
         return self._grad
 
     @grad.setter
-    def grad(self, value: Any) -> None:
+    def grad(self, value: Tensor) -> None:
         if value is not None and not isinstance(value, Handle):
             raise TypeError(f"grad expected a tensor or None, got {type(value).__name__}")
         if value is not None and (value.array.shape, value.array.dtype) != (self.array.shape, self.array.dtype):
@@ -55,7 +56,7 @@ def register_tensor_type(cls: type) -> None:
     _tensor_type = cls
 
 
-def wrap(array: np.ndarray, node: Node | None = None) -> Any:
+def wrap(array: np.ndarray, node: Node | None = None) -> Tensor:
     """A tensor on `array` that belongs to `node` (None: no gradient flows through it)."""
     handle: Any = _new(_tensor_type)
     handle.array = array
@@ -65,12 +66,12 @@ def wrap(array: np.ndarray, node: Node | None = None) -> Any:
     return handle
 
 
-def unwrap(value: Any) -> Any:
+def unwrap(value: Tensor) -> Any:
     """The array of a tensor; anything else as it is."""
     return value.array if isinstance(value, Handle) else value
 
 
-def dense(gradient: Any) -> np.ndarray:
+def dense(gradient: Tensor) -> np.ndarray:
     """A gradient as an array: a tensor gives its own, a lazy gradient is laid out."""
     return np.asarray(unwrap(gradient))
 
@@ -80,7 +81,7 @@ class _Leaf:
 
     name = "leaf"
     kind = "leaf"
-    is_view = False
+    is_view = has_factor = is_linear = False
     choice: tuple[str, ...] = ()
 
     def formula_of(self, node: Node) -> str:
@@ -103,7 +104,7 @@ def make_leaf(handle: Handle) -> Node:
     return node
 
 
-def leaf(array: np.ndarray, name: str | None = None) -> Any:
+def leaf(array: np.ndarray, name: str | None = None) -> Tensor:
     """A tensor on `array` that requires grad: a leaf of the graph."""
     handle = wrap(array)
     handle.name = name

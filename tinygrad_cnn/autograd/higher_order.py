@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.annotations import AnyFunction, Array, Params, Saved, Tensor
 from tinygrad_cnn.autograd.gradients import gradients
 from tinygrad_cnn.autograd.graph import Node, reachable
 from tinygrad_cnn.autograd.handle import Handle, leaf, unwrap, wrap
@@ -43,7 +44,7 @@ def push_forward(
 
 
 def push_through(
-    definition: Callable[..., Any], values: Sequence[Any], i: int, t: Any, params: dict[str, Any]
+    definition: AnyFunction, values: Sequence[Any], i: int, t: Array, params: Params
 ) -> Any:
     """The push-forward of ``definition(*values, **params)`` from its input `i`."""
     live = isinstance(t, Handle) or any(isinstance(x, Handle) and x.node is not None for x in values)
@@ -58,7 +59,7 @@ def push_through(
 
 
 def pull_definition(
-    definition: Callable[..., Any], g: Any, node: Node, saved: tuple[Any, ...], params: dict[str, Any]
+    definition: AnyFunction, g: Array, node: Node, saved: Saved, params: Params
 ) -> list[Any]:
     """The pull-back of ``definition(*inputs, **params)``, as tensors that can be differentiated again."""
     with modes.enable_grad():
@@ -70,7 +71,7 @@ def pull_definition(
     return [None if parent is None else next(found) for parent in node.parents]
 
 
-def push_through_vjp(op: Any, i: int, t: Any, node: Node, saved: tuple[Any, ...]) -> Any:
+def push_through_vjp(op: Any, i: int, t: Array, node: Node, saved: Saved) -> Any:
     """J·t as the gradient of ⟨Jᵀv, t⟩ with respect to v, for ops that state only a vjp."""
     with modes.enable_grad():
         v = leaf(np.zeros(node.shape, node.dtype))
@@ -83,7 +84,7 @@ def push_through_vjp(op: Any, i: int, t: Any, node: Node, saved: tuple[Any, ...]
         return gradients([pulled], [v], [t], create_graph=isinstance(t, Handle), retain_graph=True)[0]
 
 
-def entered_at(x: Any) -> Any:
+def entered_at(x: Tensor) -> Tensor:
     """A fresh beginning on the same value: an identity node where an outer graph leads on, else a leaf."""
     if isinstance(x, Handle) and x.node is not None and modes.state.grad:
         return identity(x)

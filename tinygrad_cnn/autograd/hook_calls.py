@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
+from tinygrad_cnn.autograd.annotations import AnyFunction
 from tinygrad_cnn.autograd.handle import Handle, dense, unwrap, wrap
 from tinygrad_cnn.autograd.hooks import Hooks
 
@@ -48,7 +48,7 @@ def _as_tensor(g: Any) -> Any:
     return g if isinstance(g, Handle) else wrap(dense(g))
 
 
-def _replaced(old: Any, new: Any, fn: Callable[..., Any]) -> Any:
+def _replaced(old: Any, new: Any, fn: AnyFunction) -> Any:
     if new is None:
         return old
     value = new if isinstance(old, Handle) else unwrap(new)

@@ -9,6 +9,8 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+from tinygrad_cnn.autograd.annotations import AnyFunction
+
 
 class RemovableHandle:
     """Takes a hook off again: `handle.remove()`, or use it as a context manager."""
@@ -41,7 +43,7 @@ class Hooks:
         self.after_accumulate: dict[int, Callable[[Any], Any]] = {}
 
 
-def add_hook(hooks: dict[int, Any], fn: Callable[..., Any], *, prepend: bool = False) -> RemovableHandle:
+def add_hook(hooks: dict[int, Any], fn: AnyFunction, *, prepend: bool = False) -> RemovableHandle:
     """Register `fn` and give back the handle that removes it."""
     if not callable(fn):
         raise TypeError(f"a hook must be callable, got {type(fn).__name__}")

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.annotations import Array
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import dense, unwrap
 from tinygrad_cnn.autograd.saved import saved_values
@@ -61,7 +62,7 @@ class LinearMap:
 
         Raises TypeError when the map is not diagonal.
         """
-        if self.node.op.kind != "elementwise":
+        if not self.node.op.has_factor:
             raise TypeError(
                 f"the local gradient of {self.node.op.name} is not diagonal ({self.structure}); "
                 "use J(t), J.T(g) or J.dense()"
@@ -70,7 +71,7 @@ class LinearMap:
             value = np.asarray(self.node.op.factor(self.i, self.node, self._saved()), dtype=self.node.dtype)
         return np.broadcast_to(value, self.node.shape)
 
-    def T(self, g: Any) -> np.ndarray:
+    def T(self, g: Array) -> np.ndarray:
         """Pull back: the upstream gradient (output's shape) in, the downstream one (input's shape) out."""
         g = np.asarray(unwrap(g), dtype=self.node.dtype)
         if g.shape != tuple(self.node.shape):
@@ -81,7 +82,7 @@ class LinearMap:
             return np.zeros(self.node.parents[self.i].shape, self.node.dtype)  # type: ignore[union-attr]
         return dense(d)
 
-    def __call__(self, t: Any) -> np.ndarray:
+    def __call__(self, t: Array) -> np.ndarray:
         """Push forward: a tangent of the input in, the tangent of the output out."""
         parent = self.node.parents[self.i]
         t = np.asarray(unwrap(t), dtype=self.node.dtype)
@@ -117,7 +118,7 @@ class LinearMap:
 
         Exact for diagonal maps (largest factor); power iteration on JᵀJ from a fixed start otherwise.
         """
-        if self.node.op.kind == "elementwise" and self.node.parents[self.i].shape == self.node.shape:  # type: ignore[union-attr]
+        if self.node.op.has_factor and self.node.parents[self.i].shape == self.node.shape:  # type: ignore[union-attr]
             factor = self.factor
             return float(np.max(np.abs(factor), initial=0.0))
         parent = self.node.parents[self.i]

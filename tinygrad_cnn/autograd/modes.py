@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import AnyFunction, DType
 from tinygrad_cnn.autograd.state import state
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -25,7 +26,7 @@ def get_default_dtype() -> np.dtype:
     return _default_dtype
 
 
-def set_default_dtype(dtype: Any) -> None:
+def set_default_dtype(dtype: DType) -> None:
     """Set the floating dtype of tensors made from Python numbers.
 
     Raises TypeError when `dtype` is not a floating dtype.
@@ -94,7 +95,7 @@ class _GradSwitch(_Switch):
         # A stack, so that one object may be entered again inside itself.
         self._before: list[bool] = []
 
-    def __new__(cls, fn: Any = None) -> Any:
+    def __new__(cls, fn: AnyFunction | None = None) -> Any:
         self = super().__new__(cls)
         return cls()(fn) if callable(fn) else self  # `@no_grad` without parentheses
 

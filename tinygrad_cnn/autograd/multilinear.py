@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import AnyFunction, Array, Params, Saved, Shape
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.primitive import Op, needed
 
@@ -22,10 +23,11 @@ class Multilinear(Op):
     """
 
     kind = "multilinear"
+    is_linear = True
 
     def __init__(
-        self, name: str, forward: Callable[..., Any], *rules: Callable[..., Any], joint: bool = False,
-        each: Callable[..., Any] | None = None, selection: bool = False, **options: Any,
+        self, name: str, forward: AnyFunction, *rules: AnyFunction, joint: bool = False,
+        each: AnyFunction | None = None, selection: bool = False, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__(name, forward, **options)
         self.rules = rules
@@ -42,7 +44,7 @@ class Multilinear(Op):
                 found |= needed(rule, count, skip, first=1) - {i + 1}
         return tuple(k in found for k in range(count))
 
-    def record(self, out: ndarray, arrays: Any, parents: Any, params: dict[str, Any]) -> Node:
+    def record(self, out: ndarray, arrays: Any, parents: Any, params: Params) -> Node:
         node = super().record(out, arrays, parents, params)
         if self.joint and None in parents:
             # A push-forward needs zeros of the shape of the inputs that are not live.
@@ -53,17 +55,20 @@ class Multilinear(Op):
             node.saved = (None, *blanks)
         return node
 
-    def pull(self, i: int, g: Any, node: Node, saved: tuple[Any, ...]) -> Any:
+    def pull(self, i: int, g: Array, node: Node, saved: Saved) -> Array:
+        rule, args, params = self.rule_at(i, g, node, saved)
+        return rule(*args, **params)
+
+    def rule_at(self, i: int, g: Array, node: Node, saved: Saved) -> tuple[AnyFunction, Sequence[Any], Params]:
         xs = list(saved[1:])
         xs[i] = node.parents[i]
-        if self.each is not None:
-            return self.each(i, g, *xs, **node.params)
-        return self.rules[i](g, *xs, **node.params)
+        return (self.rules[i], (g, *xs), node.params) if self.each is None else (self.each, (i, g, *xs), node.params)
 
-    def push(self, i: int, t: Any, node: Node, saved: tuple[Any, ...]) -> Any:
+    def push(self, i: int, t: Array, node: Node, saved: Saved) -> Array:
         xs = list(saved[1:])
         if self.joint:
-            xs = [np.zeros(s.shape, s.dtype) for s in map(_first, node.parents, saved[1:])]
+            known = zip(node.parents, saved[1:], strict=True)
+            xs = [np.zeros(x.shape, x.dtype) for x in (parent or blank for parent, blank in known)]
         xs[i] = t
         # Its choices, if it makes any, are in the params: with them the op is linear.
         return self(*xs, **node.params)
@@ -77,12 +82,8 @@ class Blank:
 
     __slots__ = ("dtype", "shape")
 
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    def __init__(self, shape: Shape, dtype: np.dtype) -> None:
         self.shape, self.dtype = shape, dtype
-
-
-def _first(parent: Node | None, blank: Any) -> Any:
-    return parent if parent is not None else blank
 
 
 #: y = x, as a node of its own: where a function's inputs begin, and what `view_as` gives.

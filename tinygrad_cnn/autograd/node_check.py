@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.annotations import Tensor
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import dense, leaf, unwrap
 from tinygrad_cnn.autograd.saved import saved_values
@@ -40,7 +41,7 @@ class InputCheck:
 
 
 def check_inputs(
-    node: Node, inputs: Sequence[Any], u: ndarray, *, rtol: float = 1e-4, rng: np.random.Generator | None = None,
+    node: Node, inputs: Sequence[Tensor], u: ndarray, *, rtol: float = 1e-4, rng: np.random.Generator | None = None,
     precision: bool = True,
 ) -> list[InputCheck]:  # fmt: skip
     """Check the rule of each live input at these values of the inputs (float64), for the upstream gradient `u`.
@@ -58,7 +59,7 @@ def check_inputs(
     return found
 
 
-def why_not(node: Node, inputs: Sequence[Any]) -> str:
+def why_not(node: Node, inputs: Sequence[Tensor]) -> str:
     """Why the node cannot be checked at these inputs; empty when it can."""
     try:
         with modes.no_grad(), np.errstate(all="ignore"):
@@ -70,7 +71,7 @@ def why_not(node: Node, inputs: Sequence[Any]) -> str:
     return "" if np.isfinite(y).all() else "its value is not finite"
 
 
-def forward(node: Node, inputs: Sequence[Any]) -> np.ndarray:
+def forward(node: Node, inputs: Sequence[Tensor]) -> np.ndarray:
     """The node's forward on other inputs, its recorded choices kept where the op is linear given them."""
     op = node.op
     params = op.given(node)
@@ -78,7 +79,7 @@ def forward(node: Node, inputs: Sequence[Any]) -> np.ndarray:
     return np.asarray(unwrap(out[0] if op.choice else out))
 
 
-def _pull(node: Node, inputs: Sequence[Any], u: ndarray) -> list[ndarray | None]:
+def _pull(node: Node, inputs: Sequence[Tensor], u: ndarray) -> list[ndarray | None]:
     """The rules in float64: on a node made anew from the float64 inputs."""
     op = node.op
     with modes.enable_grad():
@@ -128,7 +129,7 @@ class _Probe:
     """One input of one node: differences along directions, and the entry where they disagree."""
 
     def __init__(
-        self, node: Node, inputs: Sequence[Any], u: ndarray, i: int, pulled: ndarray | None, rtol: float,
+        self, node: Node, inputs: Sequence[Tensor], u: ndarray, i: int, pulled: ndarray | None, rtol: float,
         rng: np.random.Generator,
     ) -> None:  # fmt: skip
         assert pulled is not None

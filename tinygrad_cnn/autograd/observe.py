@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import Tensor
 from tinygrad_cnn.autograd.backward_pass import BackwardPass
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.provenance import calling_stack
@@ -56,10 +57,10 @@ class Observer:
         """
         return None
 
-    def on_node_begin(self, node: Node, upstream: Any) -> None:
+    def on_node_begin(self, node: Node, upstream: Tensor) -> None:
         """A pass is about to do `node`, at which the gradient `upstream` has arrived (before hooks)."""
 
-    def on_node_end(self, node: Node, upstream: Any, downstream: Any) -> None:
+    def on_node_end(self, node: Node, upstream: Tensor, downstream: Any) -> None:
         """A pass did `node`: `upstream` behind its hooks, and per input what it handed on (None: nothing)."""
 
     def on_pass_end(self, work: BackwardPass) -> None:

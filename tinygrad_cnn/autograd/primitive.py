@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import AnyFunction, Array, Params, Saved, Tensor
 from tinygrad_cnn.autograd.formula import Described
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle, wrap
@@ -53,7 +54,7 @@ class Op(Described):
     pullers: tuple[Callable[..., Any], ...] | None = None
 
     def __init__(
-        self, name: str, forward: Callable[..., Any], *, formula: str = "", local: Sequence[str] = (),
+        self, name: str, forward: AnyFunction, *, formula: str = "", local: Sequence[str] = (),
         choice: Sequence[str] = (), view: bool = False, doc: str | None = None,
     ) -> None:  # fmt: skip
         self.defined_at = defining_place(self)
@@ -74,11 +75,11 @@ class Op(Described):
     def __call__(self, *inputs: Any, **params: Any) -> Any:
         return self.apply(inputs, params)[0]
 
-    def __get__(self, instance: Any, _owner: Any = None) -> Any:
+    def __get__(self, instance: Any, _owner: object | None = None) -> Any:
         # Ops may be assigned in a class body and work as methods.
         return self if instance is None else lambda *inputs, **params: self(instance, *inputs, **params)
 
-    def apply(self, inputs: Sequence[Any], params: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    def apply(self, inputs: Sequence[Tensor], params: Params) -> tuple[Any, dict[str, Any]]:
         """Call the op; gives the result and the params with the forward's choices filled in.
 
         Arrays give an array, any tensor gives a tensor; a node is made only where some input has one.
@@ -123,7 +124,7 @@ class Op(Described):
         return out
 
     def record(
-        self, out: ndarray, arrays: Sequence[Any], parents: tuple[Node | None, ...], params: dict[str, Any]
+        self, out: ndarray, arrays: Sequence[Any], parents: tuple[Node | None, ...], params: Params
     ) -> Node:
         """Make the node of a result, keeping just the values that the rules of the live inputs need."""
         live = tuple([parent is not None for parent in parents])
@@ -153,27 +154,31 @@ class Op(Described):
         """For (output, *inputs): whether some rule of a live input needs the value."""
         raise NotImplementedError
 
-    def pull(self, i: int, g: Any, node: Node, saved: tuple[Any, ...]) -> Any:
+    def pull(self, i: int, g: Array, node: Node, saved: Saved) -> Array:
         """The pull-back (vjp) to input `i`: gradient of the output in, gradient of the input out."""
         raise NotImplementedError
 
     def pull_all(
-        self, g: Any, node: Node, saved: tuple[Any, ...], wanted: Sequence[bool] | None = None
+        self, g: Array, node: Node, saved: Saved, wanted: Sequence[bool] | None = None
     ) -> list[Any]:
         """The pull-backs to the `wanted` inputs (all live ones unless given); None for the others."""
         if wanted is None:
             wanted = [parent is not None for parent in node.parents]
         return [self.pull(i, g, node, saved) if want else None for i, want in enumerate(wanted)]
 
-    def push(self, i: int, t: Any, node: Node, saved: tuple[Any, ...]) -> Any:
+    def push(self, i: int, t: Array, node: Node, saved: Saved) -> Array:
         """The push-forward (jvp) from input `i`: tangent of the input in, tangent of the output out."""
+        raise NotImplementedError
+
+    def rule_at(self, i: int, g: Array, node: Node, saved: Saved) -> tuple[Rule, Sequence[Any], Params]:
+        """The rule for input `i` with what it is called with: (function, arguments, params), for whoever steps in."""
         raise NotImplementedError
 
     def structure(self, node: Node, i: int) -> str:
         """One word on the local gradient: diagonal, identity, selection, linear, general."""
         raise NotImplementedError
 
-    def given(self, node: Node) -> dict[str, Any]:
+    def given(self, node: Node) -> Params:
         """The params with which a call of the op gives the node's value again."""
         return node.params
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import Tensor, Tensors
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 
 
 def backward_roots(
-    outputs: Any, seeds: Any, create_graph: bool, inputs: Any = None
+    outputs: Tensor, seeds: Tensors, create_graph: bool, inputs: Tensors | None = None
 ) -> tuple[list[Node], list[Any], list[Handle] | None]:
     """What a `BackwardPass` starts from: the outputs' nodes, their checked seeds, the wanted inputs."""
     tensors, arrays = outputs_and_seeds(outputs, seeds, create_graph)
@@ -20,19 +21,19 @@ def backward_roots(
     return [t.node for t in tensors], arrays, wanted
 
 
-def as_list(value: Any) -> list[Any]:
+def as_list(value: Tensor) -> list[Any]:
     # Any iterable of tensors: autograd.grad(loss, net.parameters()) gives a generator.
     single = isinstance(value, (Handle, np.ndarray, np.generic)) or not isinstance(value, Iterable)
     return [value] if single else list(value)
 
 
-def _with_grad(x: Any) -> Handle:
+def _with_grad(x: Tensor) -> Handle:
     if not isinstance(x, Handle) or x.node is None:
         raise RuntimeError("backward: one of the inputs does not require grad")
     return x
 
 
-def outputs_and_seeds(outputs: Any, seeds: Any, create_graph: bool) -> tuple[list[Any], list[Any]]:
+def outputs_and_seeds(outputs: Tensor, seeds: Tensors, create_graph: bool) -> tuple[list[Any], list[Any]]:
     tensors = as_list(outputs)
     given = as_list(seeds) if seeds is not None else [None] * len(tensors)
     if len(given) != len(tensors):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd import versions
+from tinygrad_cnn.autograd.annotations import Saved
 from tinygrad_cnn.autograd.graph import RELEASED, Node
 from tinygrad_cnn.autograd.handle import wrap
 from tinygrad_cnn.autograd.messages import changed, released
@@ -38,7 +39,7 @@ def saved_tensors(node: Node) -> tuple[Any, ...]:
     return tuple(wrap(v, n) if isinstance(v, ndarray) else v for v, n in zip(saved, nodes, strict=True))
 
 
-def check_versions(node: Node, saved: tuple[Any, ...]) -> None:
+def check_versions(node: Node, saved: Saved) -> None:
     """Raise RuntimeError where an array that the node's rules need was changed in place after the node was made:
     what it saved, or an array among its parameters (a target, an index, a mask)."""
     for k, value in enumerate(saved):

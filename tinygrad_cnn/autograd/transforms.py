@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.annotations import AnyFunction, Array, Shape, Tensor, Tensors
 from tinygrad_cnn.autograd.gradients import gradients
 from tinygrad_cnn.autograd.graph import reachable
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
@@ -22,7 +23,7 @@ from tinygrad_cnn.autograd.versions import tick
 Argnums = int | tuple[int, ...]
 
 
-def grad(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+def grad(func: AnyFunction, argnums: Argnums = 0, has_aux: bool = False) -> AnyFunction:
     """The gradient of a scalar function, as a function of the same arguments.
 
     `argnums` says with respect to which positional arguments (nested structures of tensors allowed). With
@@ -38,8 +39,8 @@ def grad(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) 
 
 
 def grad_and_value(
-    func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
-) -> Callable[..., Any]:
+    func: AnyFunction, argnums: Argnums = 0, has_aux: bool = False
+) -> AnyFunction:
     """Like `grad`, and the function's value beside it: ``(gradient, value)``."""
 
     def gradient_and_value(*args: Any, **kwargs: Any) -> Any:
@@ -56,7 +57,7 @@ def grad_and_value(
     return gradient_and_value
 
 
-def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+def vjp(func: AnyFunction, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """The function's value and its pull-back: ``(output, vjp_fn)``, with `has_aux` also aux.
 
     ``vjp_fn(v)`` multiplies v (of the output's structure) with the Jacobian from the left and returns a tuple
@@ -74,7 +75,7 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple
 
 
 def jvp(
-    func: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], *, has_aux: bool = False
+    func: AnyFunction, primals: Sequence[Tensor], tangents: Sequence[Tensor], *, has_aux: bool = False
 ) -> tuple[Any, ...]:
     """The function's value and the Jacobian times `tangents`: ``(output, jvp_out)``, with `has_aux` also aux.
 
@@ -93,7 +94,7 @@ def jvp(
     return (output, pushed, run.aux) if has_aux else (output, pushed)
 
 
-def jacrev(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+def jacrev(func: AnyFunction, argnums: Argnums = 0, has_aux: bool = False) -> AnyFunction:
     """The Jacobian, one pull-back per output entry (cheap for few outputs). Shape ``(*output, *input)``."""
 
     def jacobian(*args: Any, **kwargs: Any) -> Any:
@@ -118,7 +119,7 @@ def jacrev(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
     return jacobian
 
 
-def jacfwd(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+def jacfwd(func: AnyFunction, argnums: Argnums = 0, has_aux: bool = False) -> AnyFunction:
     """The Jacobian, one push-forward per input entry (cheap for few inputs). Shape ``(*output, *input)``."""
 
     def jacobian(*args: Any, **kwargs: Any) -> Any:
@@ -139,12 +140,12 @@ def jacfwd(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
     return jacobian
 
 
-def hessian(func: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+def hessian(func: AnyFunction, argnums: Argnums = 0) -> AnyFunction:
     """The matrix of second derivatives of a scalar function: forward over reverse."""
     return jacfwd(jacrev(func, argnums), argnums)
 
 
-def hvp(func: Callable[..., Any], inputs: Any, v: Any) -> tuple[Any, Any]:
+def hvp(func: AnyFunction, inputs: Tensors, v: Tensor) -> tuple[Any, Any]:
     """The function's value and its Hessian times `v`, without the Hessian: the gradient, pushed forward.
 
     `inputs` and `v` are tensors or tuples of the same shapes; as ``torch.autograd.functional.hvp``.
@@ -157,7 +158,7 @@ def hvp(func: Callable[..., Any], inputs: Any, v: Any) -> tuple[Any, Any]:
     return value, found if several else found[0]
 
 
-def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
+def linearize(func: AnyFunction, *primals: Any) -> tuple[Any, Callable[..., Any]]:
     """The function's value at `primals`, and its linear map there: ``(output, jvp_fn)`` with ``jvp_fn(*tangents)``."""
     output = func(*primals)
     return output, lambda *tangents: jvp(func, primals, tangents)[1]
@@ -171,7 +172,7 @@ class _Recorded:
 
     def __init__(
         self,
-        func: Callable[..., Any],
+        func: AnyFunction,
         args: Sequence[Any],
         kwargs: dict[str, Any],
         argnums: Argnums,
@@ -221,7 +222,7 @@ class _Recorded:
             )
         return self.outputs
 
-    def pull(self, seeds: Sequence[Any], retain_graph: bool = False) -> list[Any]:
+    def pull(self, seeds: Sequence[Tensor], retain_graph: bool = False) -> list[Any]:
         given = [seed if isinstance(seed, Handle) else wrap(np.asarray(seed)) for seed in seeds]
         if len(given) != len(self.outputs):
             raise RuntimeError(f"expected {len(self.outputs)} cotangent(s), one per output, got {len(given)}")
@@ -238,7 +239,7 @@ class _Recorded:
             )
         return [g if isinstance(g, Handle) else wrap(g) for g in found]
 
-    def push_flat(self, tangents: Sequence[Any]) -> list[Any]:
+    def push_flat(self, tangents: Sequence[Tensor]) -> list[Any]:
         known = {}
         record = self.create_graph or (
             self.outer_grad and any(isinstance(t, Handle) and t.node is not None for t in tangents)
@@ -259,7 +260,7 @@ class _Recorded:
             for o, t in zip(self.outputs, found, strict=True)
         ]
 
-    def push(self, tangents: Sequence[Any]) -> Any:
+    def push(self, tangents: Sequence[Tensor]) -> Array:
         return self.rebuild_outputs(self.push_flat(tangents))
 
     def result(self) -> Any:
@@ -268,7 +269,7 @@ class _Recorded:
             return self.rebuild_outputs(self.outputs)
         return self.rebuild_outputs([wrap(o.array) for o in self.outputs])
 
-    def like_inputs(self, flat: Sequence[Any]) -> Any:
+    def like_inputs(self, flat: Sequence[Tensor]) -> Any:
         groups, start = [], 0
         for size, rebuild in self.rebuilders:
             groups.append(rebuild(list(flat[start : start + size])))
@@ -276,7 +277,7 @@ class _Recorded:
         return groups[0] if self.single else tuple(groups)
 
 
-def _check_differentiable(leaf: Any, n: int) -> None:
+def _check_differentiable(leaf: Tensor, n: int) -> None:
     if not isinstance(leaf, Handle) or leaf.array.dtype.kind != "f":
         got = f"a tensor of {leaf.array.dtype}" if isinstance(leaf, Handle) else type(leaf).__name__
         raise TypeError(
@@ -292,7 +293,7 @@ def _units(array: np.ndarray) -> Any:
         yield unit.reshape(array.shape)
 
 
-def _stacked(parts: Sequence[Any], shape: tuple[int, ...], other: Any, axis: int) -> Any:
+def _stacked(parts: Sequence[Tensor], shape: Shape, other: Any, axis: int) -> Any:
     """Rows (axis 0) or columns (axis -1) of a Jacobian, stacked, with the flat axis given its shape back."""
     full = (*shape, *other.array.shape) if axis == 0 else (*other.array.shape, *shape)
     if not parts:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tinygrad_cnn.autograd.annotations import Tensor
 
-def flatten(value: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
+
+def flatten(value: Tensor) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     """The leaves of a nested structure, and a function that puts other leaves into the same structure."""
     if isinstance(value, dict):
         keys = list(value)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from typing import Any
 
 import numpy as np
+
+from tinygrad_cnn.autograd.annotations import Tensor
 
 #: The engine's clock: nodes and in-place changes draw their numbers from it (atomic under the GIL).
 tick = itertools.count(1).__next__
@@ -52,7 +53,7 @@ def any_change_since(seq: int) -> bool:
     return _latest > seq
 
 
-def changed_since(value: Any, seq: int) -> bool:
+def changed_since(value: Tensor, seq: int) -> bool:
     """Whether the memory of `value` was changed in place after the clock showed `seq`."""
     if not isinstance(value, np.ndarray):
         return False

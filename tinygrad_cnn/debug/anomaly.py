@@ -239,7 +239,7 @@ def _forward_finding(node: Node, out: ndarray, wrong: Callable[[ndarray], ndarra
             bad = _first(wrong(value))
             leaf = None if parent is None else leaf_names([node]).get(parent.seq)
             handed.append(Operand(leaf or name, bad, float(value[bad])))
-        elif node.op.kind == "elementwise":
+        elif node.op.has_factor:
             operands.append(_broadcast_entry(name, value, out.shape, at))
         elif floats and not np.isfinite(value).all():  # an infinity, of which it made a nan
             bad = _first_bad(value)
@@ -259,7 +259,7 @@ def _backward_finding(session: BackwardSession, node: Node, i: int, d: ndarray, 
     upstream = session.upstream
     name = node.op.input_name(i, len(node.parents))
     values = session.input_values()
-    if node.op.kind == "elementwise":
+    if node.op.has_factor:
         # The entry of y through which it came: the first bad product among those that this input is used in.
         with np.errstate(all="ignore"):
             factor = node.local_gradient(i).factor

@@ -118,7 +118,7 @@ def _inputs(
         if value is not None:
             out.append(value.astype(np.float64) if value.dtype.kind == "f" else value)
             continue
-        linear = op.kind == "multilinear" or (op.kind == "elementwise" and not any(keeps))
+        linear = op.is_linear or (op.has_factor and not any(keeps))
         if parent is not None and linear:
             # The rule does not depend on this value: any other serves as well.
             out.append(guess(parent.shape))

@@ -194,7 +194,7 @@ def norm(array: Any) -> float:
 
 def dead_share(node: Any) -> float:
     """Of a rectifier's units (features, or channels of an image), the share that is off for the whole batch."""
-    if node.op.kind != "elementwise" or "relu" not in node.op.name or node.parents[0] is None:
+    if not node.op.has_factor or "relu" not in node.op.name or node.parents[0] is None:
         return float("nan")
     off = node.local_gradient(0).factor == 0
     if off.ndim >= 2:

@@ -180,7 +180,7 @@ class Look:
                     return
 
     def _activation(self, node: Node) -> None:
-        if node.op.kind != "elementwise" or len(node.parents) != 1 or node.op.constants[0] is not None:
+        if not node.op.has_factor or len(node.parents) != 1 or node.op.constants[0] is not None:
             return
         if node.parents[0] is None or len(node.shape) < 2:
             return
@@ -323,7 +323,7 @@ def _shapes_values(node: Node) -> bool:
     """Whether an op is an activation or a normalisation."""
     if node.op.name in _NORMALISING:
         return True
-    return node.op.kind == "elementwise" and len(node.parents) == 1 and node.op.constants[0] is None
+    return node.op.has_factor and len(node.parents) == 1 and node.op.constants[0] is None
 
 
 def _label(node: Node) -> str:

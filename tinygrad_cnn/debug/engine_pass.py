@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
-from tinygrad_cnn.autograd.function import FunctionOp
 from tinygrad_cnn.autograd.handle import Handle, leaf, wrap
 from tinygrad_cnn.autograd.hooks import Hooks, add_hook
 from tinygrad_cnn.autograd.inspect import (
@@ -241,26 +240,15 @@ class EnginePass(Pass):
         made._kept_alive = xs
         return made
 
-
     def rule(self, node: Any, upstream: ndarray) -> tuple[Callable[..., Any], Sequence[Any], Mapping[str, Any]]:
         op, saved, g = node.op, saved_values(node), upstream
         i = next((i for i, p in enumerate(node.parents) if p is not None), None)
         if i is None:
             raise UsageError("a leaf has no rule")
-        rule: Any
-        if isinstance(op, FunctionOp):
-            rule, args = op.rule(wrap(g), node)
-        elif op.kind == "general":
-            rule, args = op.vjp, (g, *saved)
-        elif op.kind == "elementwise":
-            rule, args = (op.fused[i], (g, *saved)) if op.fused[i] is not None else (op.rules[i], saved)
-        else:
-            xs = list(saved[1:])
-            xs[i] = node.parents[i]
-            rule, args = (op.each, (i, g, *xs)) if op.each is not None else (op.rules[i], (g, *xs))
+        rule, args, params = op.rule_at(i, g, node, saved)
         if not inspect.isfunction(rule):
             raise UsageError(f"the local gradient of {op.name} is {rule!r}: there is no code to walk through")
-        return rule, args, {} if isinstance(op, FunctionOp) else node.params
+        return rule, args, params
 
 
 def _put(table: dict[int, Any], key: int, old: Any) -> None:

@@ -222,7 +222,7 @@ def _column(node: Node, i: int, index: tuple[int, ...]) -> np.ndarray:
     unit[index] = 1
     try:
         with np.errstate(all="ignore"):
-            if node.op.kind == "elementwise":
+            if node.op.has_factor:
                 # Only where the entry is used: elsewhere 0 · inf would give nan.
                 used = np.broadcast_to(unit, node.shape) != 0
                 return np.where(used, local.factor, 0).astype(np.float64)
@@ -248,10 +248,10 @@ def _namer(session: Paused, node: Node, i: int, index: tuple[int, ...]) -> Any:
     name = node.op.input_name(i, len(node.parents))
     general = lambda at, _n: f"∂y{_index(at)}/∂{name}{_index(index)}"
     op = node.op
-    if op.kind == "elementwise":
+    if op.has_factor:
         text = op.local_text(i)
         return lambda _at, _n: f"({text})" if " " in text else text
-    if op.kind != "multilinear" or op.joint or len(node.parents) != 2:
+    if not op.is_linear or op.joint or len(node.parents) != 2:
         return general
     # Bilinear: with the other input's entries replaced by their own numbers, the tangent's image says
     # which entry each local gradient is, where it is a single one.

@@ -17,12 +17,15 @@ class Op:
 
     Attributes
         name: what selectors and people call it
-        kind: ``"leaf"``, or any word; ``"elementwise"`` promises that local gradients have a `factor`
+        kind: ``"leaf"``, or any word
+        has_factor: whether a local gradient has a `factor`, one number per entry
+        is_linear: whether it is linear in each input by itself
         formula: how the value is computed, as text
         definition: a function that computes it by smaller ops, for stepping into it; None without one
     """
 
     kind = "general"
+    has_factor = is_linear = False
     definition: Any = None
     choice: Sequence[str] = ()
 

@@ -225,7 +225,7 @@ def _input(
 def _local(node: Node, i: int, pixels: int) -> dict[str, Any]:
     local = node.local_gradient(i)
     out: dict[str, Any] = {"structure": local.structure, "formula": local.formula}
-    if node.op.kind == "elementwise":
+    if node.op.has_factor:
         try:
             with np.errstate(all="ignore"):
                 out["factor"] = summary(local.factor, pixels=pixels)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.annotations import Operand, Tensor
 from tinygrad_cnn.distributions.distribution import Distribution, parameters
 from tinygrad_cnn.nn.functional import binary_cross_entropy_with_logits
 from tinygrad_cnn.ops.random import bernoulli
@@ -14,7 +15,9 @@ from tinygrad_cnn.ops.special import logit
 class Bernoulli(Distribution):
     """1 with probability `probs`, else 0; or give `logits`, log(p / (1 − p)). Raises ValueError unless one is given."""
 
-    def __init__(self, probs: Any = None, logits: Any = None, validate_args: Any = None) -> None:
+    def __init__(
+        self, probs: Operand | None = None, logits: Operand | None = None, validate_args: object = None
+    ) -> None:
         if (probs is None) == (logits is None):
             raise ValueError("Bernoulli expected either probs or logits")
         if probs is not None:
@@ -27,23 +30,23 @@ class Bernoulli(Distribution):
             self.probs = self.logits.sigmoid()
         self.batch_shape = self.probs.shape
 
-    def sample(self, sample_shape: Any = ()) -> Any:
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         with modes.no_grad():
             return bernoulli(self.probs.detach().expand(self._extended(sample_shape)))
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Tensor) -> Tensor:
         logits, (value,) = self.logits, parameters(value)
         shape = (logits + value.detach()).shape
         return -binary_cross_entropy_with_logits(logits.expand(shape), value.expand(shape), reduction="none")
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         """−p·log p − (1 − p)·log(1 − p)."""
         return binary_cross_entropy_with_logits(self.logits, self.probs, reduction="none")
 
     @property
-    def mean(self) -> Any:
+    def mean(self) -> Tensor:
         return self.probs
 
     @property
-    def variance(self) -> Any:
+    def variance(self) -> Tensor:
         return self.probs * (1 - self.probs)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
 
 from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.annotations import Operand, Tensor
 from tinygrad_cnn.distributions.distribution import Distribution, parameters
 from tinygrad_cnn.ops.activation import log_softmax
 from tinygrad_cnn.ops.index import gather
@@ -15,26 +16,28 @@ from tinygrad_cnn.ops.random import multinomial
 class Categorical(Distribution):
     """Class k with probability probs[…, k] (scaled to sum 1), or by `logits`. Raises ValueError unless one is given."""
 
-    def __init__(self, probs: Any = None, logits: Any = None, validate_args: Any = None) -> None:
+    def __init__(
+        self, probs: Operand | None = None, logits: Operand | None = None, validate_args: object = None
+    ) -> None:
         if (probs is None) == (logits is None):
             raise ValueError("Categorical expected either probs or logits")
         if probs is not None:
-            (probs,) = parameters(probs)
-            self.probs = probs / probs.sum(-1, keepdim=True)
+            (weights,) = parameters(probs)
+            self.probs = weights / weights.sum(-1, keepdim=True)
             self.logits = self.probs.log()
         else:
-            (logits,) = parameters(logits)
-            self.logits = log_softmax(logits, -1)
+            (scores,) = parameters(logits)
+            self.logits = log_softmax(scores, -1)
             self.probs = self.logits.exp()
         self.batch_shape = self.probs.shape[:-1]
 
-    def sample(self, sample_shape: Any = ()) -> Any:
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         with modes.no_grad():
             table = self.probs.detach().reshape((-1, self.probs.shape[-1]))
             count = math.prod(sample_shape)
             return multinomial(table, count, replacement=True).t().reshape(self._extended(sample_shape))
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Tensor) -> Tensor:
         value = value.long()
         logits = self.logits
         if value.ndim > logits.ndim - 1:
@@ -43,6 +46,6 @@ class Categorical(Distribution):
             value = value.expand(logits.shape[:-1])
         return gather(logits, -1, value.unsqueeze(-1)).squeeze(-1)
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         """−Σ p·log p."""
         return -(self.probs * self.logits).sum(-1)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.annotations import Tensor
 from tinygrad_cnn.autograd.handle import Handle, wrap
 from tinygrad_cnn.ops.shape import broadcast_tensors
 
@@ -16,40 +17,41 @@ class Distribution:
 
     batch_shape: tuple[int, ...] = ()
 
-    def rsample(self, sample_shape: Any = ()) -> Any:
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Values of shape (*sample_shape, *batch_shape) through which gradients reach the parameters."""
         raise NotImplementedError(f"{type(self).__name__} has no rsample: its samples have no gradient")
 
-    def sample(self, sample_shape: Any = ()) -> Any:
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Values of shape (*sample_shape, *batch_shape), without gradients."""
         with modes.no_grad():
             return self.rsample(sample_shape).detach()
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the density (or probability) at `value`."""
         raise NotImplementedError
 
     @property
-    def stddev(self) -> Any:
+    def stddev(self) -> Tensor:
         """The standard deviation."""
         return self.variance.sqrt()
 
     @property
-    def mean(self) -> Any:
+    def mean(self) -> Tensor:
         """The expected value."""
         raise NotImplementedError
 
     @property
-    def variance(self) -> Any:
+    def variance(self) -> Tensor:
         """The expected squared distance from the mean."""
         raise NotImplementedError
 
-    def _extended(self, sample_shape: Any) -> tuple[int, ...]:
+    def _extended(self, sample_shape: Sequence[int]) -> tuple[int, ...]:
         return (*tuple(sample_shape), *self.batch_shape)
 
 
-def parameters(*values: Any) -> tuple[Any, ...]:
+def parameters(*values: Tensor | float | None) -> tuple[Tensor, ...]:
     """The parameters as float tensors of one shape."""
-    dtype = next((v.array.dtype for v in values if isinstance(v, Handle)), modes.get_default_dtype())
-    tensors = [v if isinstance(v, Handle) else wrap(np.asarray(v, dtype)) for v in values]
+    given = [v for v in values if isinstance(v, Handle)]
+    dtype = given[0].array.dtype if given else modes.get_default_dtype()
+    tensors: list[Tensor] = [v if isinstance(v, Handle) else wrap(np.asarray(v, dtype)) for v in values]
     return tuple(broadcast_tensors(*tensors))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from tinygrad_cnn.autograd.annotations import Tensor
 from tinygrad_cnn.distributions.bernoulli import Bernoulli
 from tinygrad_cnn.distributions.categorical import Categorical
+from tinygrad_cnn.distributions.distribution import Distribution
 from tinygrad_cnn.distributions.normal import Normal
 
 
-def kl_divergence(p: Any, q: Any) -> Any:
+def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
     """Σ p · log(p / q), per variable: of two Normal, two Bernoulli or two Categorical.
 
     Raises NotImplementedError for other pairs.

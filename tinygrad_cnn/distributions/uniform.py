@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
+from tinygrad_cnn.autograd.annotations import Operand, Tensor
 from tinygrad_cnn.distributions.distribution import Distribution, parameters
 from tinygrad_cnn.ops.elementwise import where
 from tinygrad_cnn.ops.random import rand
@@ -12,27 +13,27 @@ from tinygrad_cnn.ops.random import rand
 class Uniform(Distribution):
     """Between `low` (included) and `high`."""
 
-    def __init__(self, low: Any, high: Any, validate_args: Any = None) -> None:
+    def __init__(self, low: Operand, high: Operand, validate_args: object = None) -> None:
         self.low, self.high = parameters(low, high)
         if not (self.low.array < self.high.array).all():
             raise ValueError(f"Uniform expected low < high, got {low} and {high}")
         self.batch_shape = self.low.shape
 
-    def rsample(self, sample_shape: Any = ()) -> Any:
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         return self.low + (self.high - self.low) * rand(self._extended(sample_shape), dtype=self.low.dtype)
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Tensor) -> Tensor:
         inside = (value >= self.low) & (value < self.high)
         return where(inside, -(self.high - self.low).log(), -float("inf"))
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         """log(high − low)."""
         return (self.high - self.low).log()
 
     @property
-    def mean(self) -> Any:
+    def mean(self) -> Tensor:
         return (self.low + self.high) / 2
 
     @property
-    def variance(self) -> Any:
+    def variance(self) -> Tensor:
         return (self.high - self.low) ** 2 / 12

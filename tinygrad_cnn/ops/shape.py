@@ -279,7 +279,7 @@ def atleast_3d(*tensors: Any) -> Any:
 
 
 @public(top_level=False, method=True)
-def sum_to_size(input: ArrayT, *size: int | Sequence[int]) -> ArrayT:
+def sum_to_size(input: Array, *size: int | Sequence[int]) -> Array:
     """Broadcasting undone: summed to `size`."""
     shape = sizes(size)
     if np.broadcast_shapes(shape, np.shape(unwrap(input))) != np.shape(unwrap(input)):

@@ -7,14 +7,17 @@ PyTorch's: `step`, `exp_avg` (m), `exp_avg_sq` (v).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from tinygrad_cnn import kernels
+from tinygrad_cnn.autograd.annotations import Tensor
 from tinygrad_cnn.optim.optimizer import (
+    Array,
+    Group,
     Optimizer,
+    ParamsT,
     arrays,
     at_least_zero,
     betas_below_one,
@@ -30,11 +33,11 @@ Betas = tuple[float, float]
 class _Moments(Optimizer):
     """Shared by all here: the check of the betas, the moments, and PyTorch's two kinds of weight decay."""
 
-    def _check(self, group: dict[str, Any]) -> None:
+    def _check(self, group: Group) -> None:
         super()._check(group)
         betas_below_one(group)
 
-    def _moments(self, group: dict[str, Any], p: Any) -> tuple[Any, Any, Any]:
+    def _moments(self, group: Group, p: Tensor) -> tuple[Array, Array, Array]:
         """(g, m, v) after m ← β₁m + (1−β₁)g and v ← β₂v + (1−β₂)g²; decoupled decay is applied to p."""
         beta1, beta2 = group["betas"]
         decoupled = group["decoupled_weight_decay"]
@@ -55,9 +58,9 @@ class Adam(_Moments):
     """
 
     def __init__(
-        self, params: Iterable[Any], lr: float = 1e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8,
+        self, params: ParamsT, lr: float = 1e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8,
         weight_decay: float = 0, amsgrad: bool = False, *, maximize: bool = False,
-        decoupled_weight_decay: bool = False, **hints: Any,
+        decoupled_weight_decay: bool = False, **hints: object,
     ) -> None:  # fmt: skip
         super().__init__(
             params,
@@ -67,7 +70,7 @@ class Adam(_Moments):
             ),
         )  # fmt: skip
 
-    def _update(self, group: dict[str, Any], params: Sequence[Any]) -> None:
+    def _update(self, group: Group, params: Sequence[Tensor]) -> None:
         beta1, beta2 = group["betas"]
         for step, some in self._count(params):
             kernels.adam(
@@ -91,8 +94,8 @@ class AdamW(Adam):
     """Adam with weight decay apart from the gradient: θ ← θ − lr·λ·θ first (Loshchilov & Hutter 2019)."""
 
     def __init__(
-        self, params: Iterable[Any], lr: float = 1e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8,
-        weight_decay: float = 1e-2, amsgrad: bool = False, *, maximize: bool = False, **hints: Any,
+        self, params: ParamsT, lr: float = 1e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8,
+        weight_decay: float = 1e-2, amsgrad: bool = False, *, maximize: bool = False, **hints: object,
     ) -> None:  # fmt: skip
         super().__init__(
             params,
@@ -111,9 +114,9 @@ class NAdam(_Moments):
     """Adam with Nesterov's look-ahead in the first moment (Dozat 2016), μₜ = β₁(1 − ½·0.96^(t·decay))."""
 
     def __init__(
-        self, params: Iterable[Any], lr: float = 2e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8,
+        self, params: ParamsT, lr: float = 2e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8,
         weight_decay: float = 0, momentum_decay: float = 4e-3, decoupled_weight_decay: bool = False, *,
-        maximize: bool = False, **hints: Any,
+        maximize: bool = False, **hints: object,
     ) -> None:  # fmt: skip
         super().__init__(
             params,
@@ -124,11 +127,11 @@ class NAdam(_Moments):
             ),
         )  # fmt: skip
 
-    def _check(self, group: dict[str, Any]) -> None:
+    def _check(self, group: Group) -> None:
         super()._check(group)
         at_least_zero(group, momentum_decay="momentum_decay value")
 
-    def _update(self, group: dict[str, Any], params: Sequence[Any]) -> None:
+    def _update(self, group: Group, params: Sequence[Tensor]) -> None:
         (beta1, beta2), lr, decay = group["betas"], group["lr"], group["momentum_decay"]
         for t, some in self._count(params):
             mu, mu_next = (beta1 * (1 - 0.5 * 0.96 ** (k * decay)) for k in (t, t + 1))
@@ -145,9 +148,9 @@ class RAdam(_Moments):
     """Adam that takes plain momentum steps until its second moment's variance is known (Liu et al. 2020)."""
 
     def __init__(
-        self, params: Iterable[Any], lr: float = 1e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8,
+        self, params: ParamsT, lr: float = 1e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8,
         weight_decay: float = 0, decoupled_weight_decay: bool = False, *, maximize: bool = False,
-        **hints: Any,
+        **hints: object,
     ) -> None:  # fmt: skip
         super().__init__(
             params,
@@ -157,7 +160,7 @@ class RAdam(_Moments):
             ),
         )  # fmt: skip
 
-    def _update(self, group: dict[str, Any], params: Sequence[Any]) -> None:
+    def _update(self, group: Group, params: Sequence[Tensor]) -> None:
         beta1, beta2 = group["betas"]
         longest = 2 / (1 - beta2) - 1
         for t, some in self._count(params):
@@ -181,19 +184,19 @@ class Adamax(Optimizer):
     """Adam with the infinity norm: u ← max(β₂u, |g| + ε), θ ← θ − lr/(1−β₁ᵗ) · m/u (Kingma & Ba, sec. 7)."""
 
     def __init__(
-        self, params: Iterable[Any], lr: float = 2e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8,
-        weight_decay: float = 0, *, maximize: bool = False, **hints: Any,
+        self, params: ParamsT, lr: float = 2e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8,
+        weight_decay: float = 0, *, maximize: bool = False, **hints: object,
     ) -> None:  # fmt: skip
         super().__init__(
             params,
             options(hints, lr=lr, betas=tuple(betas), eps=eps, weight_decay=weight_decay, maximize=maximize),
         )
 
-    def _check(self, group: dict[str, Any]) -> None:
+    def _check(self, group: Group) -> None:
         super()._check(group)
         betas_below_one(group)
 
-    def _update(self, group: dict[str, Any], params: Sequence[Any]) -> None:
+    def _update(self, group: Group, params: Sequence[Tensor]) -> None:
         beta1, beta2 = group["betas"]
         for t, some in self._count(params):
             for p in some:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from tinygrad_cnn import kernels
-from tinygrad_cnn.optim.optimizer import Optimizer, arrays, at_least_zero, gradient_of, options
+from tinygrad_cnn.autograd.annotations import Tensor
+from tinygrad_cnn.optim.optimizer import (
+    Group,
+    Optimizer,
+    ParamsT,
+    arrays,
+    at_least_zero,
+    gradient_of,
+    options,
+)
 
 __all__ = ["Adadelta", "Adagrad", "RMSprop"]
 
@@ -20,9 +28,9 @@ class RMSprop(Optimizer):
     """
 
     def __init__(
-        self, params: Iterable[Any], lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-8,
+        self, params: ParamsT, lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-8,
         weight_decay: float = 0, momentum: float = 0, centered: bool = False, *, maximize: bool = False,
-        **hints: Any,
+        **hints: object,
     ) -> None:  # fmt: skip
         super().__init__(
             params,
@@ -32,11 +40,11 @@ class RMSprop(Optimizer):
             ),
         )  # fmt: skip
 
-    def _check(self, group: dict[str, Any]) -> None:
+    def _check(self, group: Group) -> None:
         super()._check(group)
         at_least_zero(group, momentum="momentum value", alpha="alpha value")
 
-    def _update(self, group: dict[str, Any], params: Sequence[Any]) -> None:
+    def _update(self, group: Group, params: Sequence[Tensor]) -> None:
         for p in params:
             self.state[p]["step"] = self.state[p].get("step", 0) + 1
         kernels.rmsprop(
@@ -58,8 +66,8 @@ class Adagrad(Optimizer):
     """s ← s + g², θ ← θ − lr/(1 + (t−1)·lr_decay) · g/(√s + ε) (Duchi et al. 2011)."""
 
     def __init__(
-        self, params: Iterable[Any], lr: float = 1e-2, lr_decay: float = 0, weight_decay: float = 0,
-        initial_accumulator_value: float = 0, eps: float = 1e-10, *, maximize: bool = False, **hints: Any,
+        self, params: ParamsT, lr: float = 1e-2, lr_decay: float = 0, weight_decay: float = 0,
+        initial_accumulator_value: float = 0, eps: float = 1e-10, *, maximize: bool = False, **hints: object,
     ) -> None:  # fmt: skip
         super().__init__(
             params,
@@ -69,13 +77,13 @@ class Adagrad(Optimizer):
             ),
         )  # fmt: skip
 
-    def _check(self, group: dict[str, Any]) -> None:
+    def _check(self, group: Group) -> None:
         super()._check(group)
         at_least_zero(
             group, lr_decay="lr_decay value", initial_accumulator_value="initial_accumulator_value value"
         )
 
-    def _update(self, group: dict[str, Any], params: Sequence[Any]) -> None:
+    def _update(self, group: Group, params: Sequence[Tensor]) -> None:
         start = group["initial_accumulator_value"]
         for step, some in self._count(params):
             kernels.adagrad(
@@ -95,19 +103,19 @@ class Adadelta(Optimizer):
     """Steps in the parameter's own units, √(past steps² + ε)/√(past gradients² + ε) · g (Zeiler 2012)."""
 
     def __init__(
-        self, params: Iterable[Any], lr: float = 1.0, rho: float = 0.9, eps: float = 1e-6,
-        weight_decay: float = 0, *, maximize: bool = False, **hints: Any,
+        self, params: ParamsT, lr: float = 1.0, rho: float = 0.9, eps: float = 1e-6,
+        weight_decay: float = 0, *, maximize: bool = False, **hints: object,
     ) -> None:  # fmt: skip
         super().__init__(
             params, options(hints, lr=lr, rho=rho, eps=eps, weight_decay=weight_decay, maximize=maximize)
         )
 
-    def _check(self, group: dict[str, Any]) -> None:
+    def _check(self, group: Group) -> None:
         super()._check(group)
         if not 0 <= group["rho"] <= 1:
             raise ValueError(f"Invalid rho value: {group['rho']} (expected 0 <= rho <= 1)")
 
-    def _update(self, group: dict[str, Any], params: Sequence[Any]) -> None:
+    def _update(self, group: Group, params: Sequence[Tensor]) -> None:
         rho, eps = group["rho"], group["eps"]
         for p in params:
             self.state[p]["step"] = self.state[p].get("step", 0) + 1

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
-
 import numpy as np
 
 from tinygrad_cnn.autograd import modes, versions
+from tinygrad_cnn.autograd.annotations import Tensor
 from tinygrad_cnn.optim.line_search import Trial, strong_wolfe
-from tinygrad_cnn.optim.optimizer import Array, Optimizer
+from tinygrad_cnn.optim.optimizer import Array, Closure, Group, Optimizer, ParamsT
 
 __all__ = ["LBFGS"]
 
@@ -28,7 +26,7 @@ class LBFGS(Optimizer):
     """
 
     def __init__(
-        self, params: Iterable[Any], lr: float = 1, max_iter: int = 20, max_eval: int | None = None,
+        self, params: ParamsT, lr: float = 1, max_iter: int = 20, max_eval: int | None = None,
         tolerance_grad: float = 1e-7, tolerance_change: float = 1e-9, history_size: int = 100,
         line_search_fn: str | None = None,
     ) -> None:  # fmt: skip
@@ -47,7 +45,7 @@ class LBFGS(Optimizer):
         self._memory: list[tuple[Array, Array]] = []
         self._last: tuple[Array, Array, float] | None = None  # direction, gradient, length of the last step
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+    def step(self, closure: Closure | None = None) -> Tensor:
         """Up to `max_iter` steps; the loss at the first evaluation is returned."""
         if closure is None:
             raise TypeError("LBFGS.step expected a closure that computes the loss and calls backward")
@@ -90,7 +88,7 @@ class LBFGS(Optimizer):
         return first
 
     def _search(
-        self, closure: Callable[[], Any], state: dict[str, Any], direction: Array, start: Trial, length: float,
+        self, closure: Closure, state: Group, direction: Array, start: Trial, length: float,
         most: int,
     ) -> tuple[Trial, int]:  # fmt: skip
         """The trial that the line search chooses, with the parameters moved there, and how many were made."""
@@ -111,7 +109,7 @@ class LBFGS(Optimizer):
         move(found.length)
         return found, count
 
-    def _evaluate(self, closure: Callable[[], Any], state: dict[str, Any]) -> Any:
+    def _evaluate(self, closure: Closure, state: Group) -> Tensor:
         state["func_evals"] = state.get("func_evals", 0) + 1
         with modes.enable_grad():
             return closure()

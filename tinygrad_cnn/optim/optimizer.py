@@ -9,16 +9,23 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from tinygrad_cnn.autograd import modes, versions
+from tinygrad_cnn.autograd.annotations import Tensor
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 
 __all__ = ["Optimizer"]
 
-Array = np.ndarray[Any, Any]
+Array: TypeAlias = np.ndarray
+#: A parameter group (its tensors as "params", and its options), or an optimiser's state as `state_dict` gives it.
+Group: TypeAlias = dict[str, Any]
+#: What an optimiser is given: tensors, tensors with names, or groups.
+ParamsT: TypeAlias = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[Group]
+#: Computes the loss anew, gradients included, and returns it.
+Closure: TypeAlias = Callable[[], Tensor]
 
 #: How PyTorch may compute a step; here there is one way, so they are accepted and change nothing.
 _HINTS = {"foreach": None, "fused": None, "capturable": False, "differentiable": False}
@@ -35,7 +42,7 @@ class Optimizer:
     for a parameter in two groups.
     """
 
-    def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
+    def __init__(self, params: ParamsT, defaults: Group) -> None:
         if isinstance(params, Handle):
             raise TypeError(
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, "
@@ -68,7 +75,7 @@ class Optimizer:
                 else:  # a gradient that is itself part of a graph must keep its value
                     p.grad = wrap(np.zeros_like(p.grad.array))
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+    def step(self, closure: Closure | None = None) -> Tensor:
         """Move every parameter that has a gradient. `closure`, if given, computes and returns the loss."""
         loss = None
         if closure is not None:
@@ -83,7 +90,7 @@ class Optimizer:
         self.steps_taken += 1
         return loss
 
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
+    def add_param_group(self, param_group: Group) -> None:
         """Optimise these parameters too, with the options of this dict and the defaults for the rest."""
         if not isinstance(param_group, dict):
             raise TypeError(f"param_group must be a dict, but got {type(param_group).__name__}")
@@ -121,7 +128,7 @@ class Optimizer:
 
     # --- saving and loading ------------------------------------------------------------------------
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> Group:
         """``{"state": {index: {...}}, "param_groups": [{..., "params": [index, ...]}]}``, as in PyTorch.
 
         Indices count the parameters through the groups. State tensors are the optimiser's own, not copies.
@@ -137,7 +144,7 @@ class Optimizer:
         state = {index[id(p)]: dict(s) for p, s in self.state.items() if id(p) in index}
         return {"state": dict(sorted(state.items())), "param_groups": groups}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: Group) -> None:
         """Continue from what `state_dict` gave. Tensors are copied, in each parameter's dtype.
 
         Raises ValueError when groups, their sizes, or the state's shapes do not fit the parameters.
@@ -178,22 +185,22 @@ class Optimizer:
 
     # --- for subclasses ----------------------------------------------------------------------------
 
-    def _update(self, group: dict[str, Any], params: Sequence[Any]) -> None:
+    def _update(self, group: Group, params: Sequence[Tensor]) -> None:
         """Move `params` (all with a gradient) in place by the rule, with the options of `group`."""
         raise NotImplementedError
 
-    def _check(self, group: dict[str, Any]) -> None:
+    def _check(self, group: Group) -> None:
         """Raise ValueError for options of `group` that make no sense."""
         at_least_zero(group, lr="learning rate", weight_decay="weight_decay value", eps="epsilon value")
 
-    def _zeros(self, p: Any, name: str, fill: float = 0.0) -> Array:
+    def _zeros(self, p: Tensor, name: str, fill: float = 0.0) -> Array:
         """The array of `state[p][name]`, made on first use: same shape and memory layout as the parameter."""
         state = self.state[p]
         if name not in state:
             state[name] = wrap(np.full_like(p.array, fill))
         return state[name].array
 
-    def _count(self, params: Sequence[Any]) -> list[tuple[int, list[Any]]]:
+    def _count(self, params: Sequence[Tensor]) -> list[tuple[int, list[Tensor]]]:
         """Add one to each parameter's step count; the parameters by their count.
 
         Usually that is one list: counts differ only after parameters were frozen for a while.
@@ -205,22 +212,22 @@ class Optimizer:
             by_step.setdefault(step, []).append(p)
         return list(by_step.items())
 
-    def _all(self) -> list[Any]:
+    def _all(self) -> list[Tensor]:
         return [p for group in self.param_groups for p in group["params"]]
 
 
-def gradient_of(p: Any, group: dict[str, Any], *, decay: bool = True) -> Array:
+def gradient_of(p: Tensor, group: Group, *, decay: bool = True) -> Array:
     """The gradient to descend along: negated when maximising, with the L2 penalty's share when `decay`."""
     g = -p.grad.array if group["maximize"] else p.grad.array
     return g + group["weight_decay"] * p.array if decay and group["weight_decay"] else g
 
 
-def arrays(tensors: Iterable[Any]) -> list[Array]:
+def arrays(tensors: Iterable[Tensor]) -> list[Array]:
     """The bare arrays of tensors."""
     return [t.array for t in tensors]
 
 
-def options(hints: dict[str, Any], **known: Any) -> dict[str, Any]:
+def options(hints: Group, **known: Any) -> Group:
     """An optimiser's defaults; PyTorch's performance hints are accepted, anything else is a TypeError."""
     for name, value in hints.items():
         if name not in _HINTS:
@@ -232,21 +239,21 @@ def options(hints: dict[str, Any], **known: Any) -> dict[str, Any]:
     return {name: float(unwrap(v)) if isinstance(v, Handle) else v for name, v in known.items()}
 
 
-def at_least_zero(group: dict[str, Any], **named: str) -> None:
+def at_least_zero(group: Group, **named: str) -> None:
     """Raise ValueError for an option of the group that is negative or not a number."""
     for option, label in named.items():
         if option in group and not group[option] >= 0:
             raise ValueError(f"Invalid {label}: {group[option]} (expected {option} >= 0)")
 
 
-def betas_below_one(group: dict[str, Any]) -> None:
+def betas_below_one(group: Group) -> None:
     """Raise ValueError for Adam's two decay rates outside [0, 1)."""
     for i, beta in enumerate(group["betas"]):
         if not 0 <= beta < 1:
             raise ValueError(f"Invalid beta parameter at index {i}: {beta} (expected 0 <= beta < 1)")
 
 
-def _restored(name: str, value: Any, p: Any, index: Any) -> Any:
+def _restored(name: str, value: Any, p: Tensor, index: int) -> Any:
     if name == "step":
         return int(np.asarray(unwrap(value)))
     if isinstance(value, (bool, int, float, str)) or value is None:

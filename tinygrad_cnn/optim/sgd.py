@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from tinygrad_cnn import kernels
-from tinygrad_cnn.optim.optimizer import Optimizer, arrays, at_least_zero, options
+from tinygrad_cnn.autograd.annotations import Tensor
+from tinygrad_cnn.optim.optimizer import Group, Optimizer, ParamsT, arrays, at_least_zero, options
 
 __all__ = ["SGD"]
 
@@ -20,8 +20,8 @@ class SGD(Optimizer):
     """
 
     def __init__(
-        self, params: Iterable[Any], lr: float = 1e-3, momentum: float = 0, dampening: float = 0,
-        weight_decay: float = 0, nesterov: bool = False, *, maximize: bool = False, **hints: Any,
+        self, params: ParamsT, lr: float = 1e-3, momentum: float = 0, dampening: float = 0,
+        weight_decay: float = 0, nesterov: bool = False, *, maximize: bool = False, **hints: object,
     ) -> None:  # fmt: skip
         super().__init__(
             params,
@@ -31,13 +31,13 @@ class SGD(Optimizer):
             ),
         )  # fmt: skip
 
-    def _check(self, group: dict[str, Any]) -> None:
+    def _check(self, group: Group) -> None:
         super()._check(group)
         at_least_zero(group, momentum="momentum value")
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
 
-    def _update(self, group: dict[str, Any], params: Sequence[Any]) -> None:
+    def _update(self, group: Group, params: Sequence[Tensor]) -> None:
         momentum = group["momentum"]
         if momentum:
             fresh = [p for p in params if self.state[p].get("momentum_buffer") is None]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from tinygrad_cnn.autograd.handle import wrap
-from tinygrad_cnn.optim.optimizer import Optimizer, at_least_zero, gradient_of, options
+from tinygrad_cnn.autograd.annotations import Tensor
+from tinygrad_cnn.optim.optimizer import Group, Optimizer, ParamsT, at_least_zero, gradient_of, options
 
 __all__ = ["ASGD", "Rprop"]
 
@@ -20,18 +19,18 @@ class Rprop(Optimizer):
     """
 
     def __init__(
-        self, params: Iterable[Any], lr: float = 1e-2, etas: tuple[float, float] = (0.5, 1.2),
-        step_sizes: tuple[float, float] = (1e-6, 50), *, maximize: bool = False, **hints: Any,
+        self, params: ParamsT, lr: float = 1e-2, etas: tuple[float, float] = (0.5, 1.2),
+        step_sizes: tuple[float, float] = (1e-6, 50), *, maximize: bool = False, **hints: object,
     ) -> None:  # fmt: skip
         super().__init__(params, options(hints, lr=lr, etas=etas, step_sizes=step_sizes, maximize=maximize))
 
-    def _check(self, group: dict[str, Any]) -> None:
+    def _check(self, group: Group) -> None:
         super()._check(group)
         down, up = group["etas"]
         if not 0 < down < 1 < up:
             raise ValueError(f"Invalid eta values: {down}, {up} (expected 0 < first < 1 < second)")
 
-    def _update(self, group: dict[str, Any], params: Sequence[Any]) -> None:
+    def _update(self, group: Group, params: Sequence[Tensor]) -> None:
         (down, up), (shortest, longest) = group["etas"], group["step_sizes"]
         for p in params:
             self.state[p]["step"] = self.state[p].get("step", 0) + 1
@@ -48,18 +47,18 @@ class ASGD(Optimizer):
     """SGD with a falling rate, whose path is averaged in `state[p]["ax"]` from step `t0` (Polyak & Juditsky 1992)."""
 
     def __init__(
-        self, params: Iterable[Any], lr: float = 1e-2, lambd: float = 1e-4, alpha: float = 0.75, t0: float = 1e6,
-        weight_decay: float = 0, *, maximize: bool = False, **hints: Any,
+        self, params: ParamsT, lr: float = 1e-2, lambd: float = 1e-4, alpha: float = 0.75, t0: float = 1e6,
+        weight_decay: float = 0, *, maximize: bool = False, **hints: object,
     ) -> None:  # fmt: skip
         super().__init__(
             params, options(hints, lr=lr, lambd=lambd, alpha=alpha, t0=t0, weight_decay=weight_decay, maximize=maximize)
         )
 
-    def _check(self, group: dict[str, Any]) -> None:
+    def _check(self, group: Group) -> None:
         super()._check(group)
         at_least_zero(group, lambd="lambd value")
 
-    def _update(self, group: dict[str, Any], params: Sequence[Any]) -> None:
+    def _update(self, group: Group, params: Sequence[Tensor]) -> None:
         lr, decay = group["lr"], group["lambd"]
         for p in params:
             state = self.state[p]
@@ -68,7 +67,7 @@ class ASGD(Optimizer):
             g = gradient_of(p, group)
             p.array *= 1 - decay * eta
             p.array -= (eta * g).astype(p.array.dtype, copy=False)
-            average = state.setdefault("ax", wrap(np.zeros_like(p.array))).array
+            average = self._zeros(p, "ax")
             average += (p.array - average) * mu
             state["eta"] = lr / (1 + decay * lr * t) ** group["alpha"]
             state["mu"] = 1 / max(1, t - group["t0"])

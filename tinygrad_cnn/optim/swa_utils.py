@@ -9,21 +9,28 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from tinygrad_cnn.autograd import modes, versions
+from tinygrad_cnn.autograd.annotations import Tensor
 from tinygrad_cnn.autograd.handle import wrap
 from tinygrad_cnn.nn.modules.batchnorm import _BatchNorm
 from tinygrad_cnn.nn.modules.module import Module
 from tinygrad_cnn.ops.device import Device, check_device
 from tinygrad_cnn.optim.lr_scheduler.base import LRScheduler
+from tinygrad_cnn.optim.optimizer import Optimizer
 
 __all__ = [
     "SWALR", "AveragedModel", "get_ema_avg_fn", "get_ema_multi_avg_fn", "get_swa_avg_fn", "get_swa_multi_avg_fn",
     "update_bn",
 ]  # fmt: skip
+
+#: (averaged, current, count) -> the new average of one tensor.
+Average: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
+#: The same for lists of tensors, of which the first is changed in place.
+MultiAverage: TypeAlias = Callable[[list[Tensor], list[Tensor], Tensor], None]
 
 
 class AveragedModel(Module):
@@ -34,8 +41,8 @@ class AveragedModel(Module):
     """
 
     def __init__(
-        self, model: Module, device: Device = None, avg_fn: Callable[[Any, Any, Any], Any] | None = None,
-        multi_avg_fn: Callable[[list[Any], list[Any], Any], None] | None = None, use_buffers: bool = False,
+        self, model: Module, device: Device = None, avg_fn: Average | None = None,
+        multi_avg_fn: MultiAverage | None = None, use_buffers: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         if avg_fn is not None and multi_avg_fn is not None:
@@ -63,39 +70,39 @@ class AveragedModel(Module):
                 _copy(list(self.module.buffers()), list(model.buffers()))
         self.n_averaged += 1
 
-    def _shown(self, model: Module) -> list[Any]:
+    def _shown(self, model: Module) -> list[Tensor]:
         shown: list[Any] = [*model.parameters(), *(model.buffers() if self.use_buffers else ())]
         return [t.detach() for t in shown]
 
 
-def _copy(own: Sequence[Any], new: Sequence[Any]) -> None:
+def _copy(own: Sequence[Tensor], new: Sequence[Tensor]) -> None:
     for a, b in zip(own, new, strict=True):
         a.copy_(b)
 
 
-def get_ema_avg_fn(decay: float = 0.999) -> Callable[[Any, Any, Any], Any]:
+def get_ema_avg_fn(decay: float = 0.999) -> Average:
     """decay · average + (1 − decay) · current."""
     _check_decay(decay)
     return lambda averaged, current, _count: decay * averaged + (1 - decay) * current
 
 
-def get_swa_avg_fn() -> Callable[[Any, Any, Any], Any]:
+def get_swa_avg_fn() -> Average:
     """average + (current − average) / (count + 1): all count the same."""
     return lambda averaged, current, count: averaged + (current - averaged) / (int(count) + 1)
 
 
-def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable[[list[Any], list[Any], Any], None]:
+def get_ema_multi_avg_fn(decay: float = 0.999) -> MultiAverage:
     """`get_ema_avg_fn` for lists of tensors; what is no float is copied."""
     return _for_lists(get_ema_avg_fn(decay))
 
 
-def get_swa_multi_avg_fn() -> Callable[[list[Any], list[Any], Any], None]:
+def get_swa_multi_avg_fn() -> MultiAverage:
     """`get_swa_avg_fn` for lists of tensors; what is no float is copied."""
     return _for_lists(get_swa_avg_fn())
 
 
-def _for_lists(average: Callable[[Any, Any, Any], Any]) -> Callable[[list[Any], list[Any], Any], None]:
-    def update(own: list[Any], new: list[Any], count: Any) -> None:
+def _for_lists(average: Average) -> MultiAverage:
+    def update(own: list[Tensor], new: list[Tensor], count: Tensor) -> None:
         for a, b in zip(own, new, strict=True):
             a.copy_(average(a, b, count) if a.is_floating_point() else b)
 
@@ -131,8 +138,9 @@ class SWALR(LRScheduler):
     """From each group's rate to `swa_lr` in `anneal_epochs` epochs, along a cosine or a line; then constant."""
 
     def __init__(
-        self, optimizer: Any, swa_lr: Any, anneal_epochs: int = 10, anneal_strategy: str = "cos", last_epoch: int = -1
-    ) -> None:
+        self, optimizer: Optimizer, swa_lr: float | Sequence[float], anneal_epochs: int = 10,
+        anneal_strategy: str = "cos", last_epoch: int = -1,
+    ) -> None:  # fmt: skip
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"SWALR expected anneal_strategy 'cos' or 'linear', got {anneal_strategy!r}")
         if not isinstance(anneal_epochs, int) or anneal_epochs < 0:

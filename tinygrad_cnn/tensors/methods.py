@@ -5,18 +5,18 @@ What they compute lives in `ops`. `declared` adds the ops that are methods as th
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.annotations import AnyFunction, DType, Operand, Sizes
 from tinygrad_cnn.autograd.handle import Handle, wrap
 from tinygrad_cnn.ops import creation
 from tinygrad_cnn.ops import elementwise as _ele
 from tinygrad_cnn.ops import scatter as _sca
 from tinygrad_cnn.ops import shape as _shp
-from tinygrad_cnn.ops.device import check_device
+from tinygrad_cnn.ops.device import Device, check_device
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.inplace import replace_by
 from tinygrad_cnn.tensors.declared import DeclaredMethods
@@ -31,7 +31,7 @@ class TensorMethods(DeclaredMethods):
     # --- dtype and device ------------------------------------------------------------------------
 
     def to(
-        self, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, **_ignored: Any
+        self, *args: Any, dtype: DType = None, device: Device | None = None, copy: bool = False, **_ignored: object
     ) -> Self:
         """Another dtype, or the dtype of another tensor: ``t.to(tg.float64)``, ``t.to(other)``, ``t.to("cpu")``.
 
@@ -52,11 +52,11 @@ class TensorMethods(DeclaredMethods):
             return _shp.clone(self) if copy else self
         return _ele.cast_op(self, dtype=np.dtype(dtype))
 
-    def type(self, dtype: Any = None) -> Any:
+    def type(self, dtype: DType = None) -> Any:
         """In another dtype (``tg.LongTensor`` and ``"torch.LongTensor"`` name one too); alone, the type's name."""
         return typename(self) if dtype is None else self.to(dtype_of(dtype))
 
-    def type_as(self, other: Any) -> Self:
+    def type_as(self, other: Operand) -> Self:
         """In the dtype of another tensor."""
         return self.to(other)
 
@@ -104,7 +104,7 @@ class TensorMethods(DeclaredMethods):
         """Itself: everything is on the CPU."""
         return self
 
-    def cuda(self, *_args: Any, **_kwargs: Any) -> Self:
+    def cuda(self, *_args: object, **_kwargs: object) -> Self:
         """Raises RuntimeError: there is no GPU here."""
         check_device("cuda")
         return self
@@ -115,23 +115,23 @@ class TensorMethods(DeclaredMethods):
 
     # --- new tensors of the same dtype -----------------------------------------------------------
 
-    def new_zeros(self, *size: Any, dtype: Any = None, **options: Any) -> Self:
+    def new_zeros(self, *size: Sizes, dtype: DType = None, **options: Any) -> Self:
         """Zeros of this dtype."""
         return creation.zeros(*size, dtype=dtype or self.array.dtype, **options)
 
-    def new_ones(self, *size: Any, dtype: Any = None, **options: Any) -> Self:
+    def new_ones(self, *size: Sizes, dtype: DType = None, **options: Any) -> Self:
         """Ones of this dtype."""
         return creation.ones(*size, dtype=dtype or self.array.dtype, **options)
 
-    def new_empty(self, *size: Any, dtype: Any = None, **options: Any) -> Self:
+    def new_empty(self, *size: Sizes, dtype: DType = None, **options: Any) -> Self:
         """Uninitialised memory of this dtype."""
         return creation.empty(*size, dtype=dtype or self.array.dtype, **options)
 
-    def new_full(self, size: Any, fill_value: Any, *, dtype: Any = None, **options: Any) -> Self:
+    def new_full(self, size: Sizes, fill_value: Operand, *, dtype: DType = None, **options: Any) -> Self:
         """`fill_value` in this dtype."""
         return creation.full(size, fill_value, dtype=dtype or self.array.dtype, **options)
 
-    def new_tensor(self, data: Any, *, dtype: Any = None, **options: Any) -> Self:
+    def new_tensor(self, data: Any, *, dtype: DType = None, **options: Any) -> Self:
         """`data` in this dtype."""
         return creation.tensor(data, dtype=dtype or self.array.dtype, **options)
 
@@ -141,7 +141,7 @@ class TensorMethods(DeclaredMethods):
 
     # --- in place --------------------------------------------------------------------------------
 
-    def copy_(self, src: Any, non_blocking: Any = False) -> Self:
+    def copy_(self, src: Operand, non_blocking: Any = False) -> Self:
         """Given the values of `src`, broadcast to this shape and cast to this dtype."""
         if isinstance(src, Handle):
             new = src.to(self.array.dtype) if src.array.dtype != self.array.dtype else src  # type: ignore[attr-defined]
@@ -152,7 +152,7 @@ class TensorMethods(DeclaredMethods):
             self, np.broadcast_to(np.asarray(src, dtype=self.array.dtype), self.array.shape), "copy_"
         )
 
-    def fill_(self, value: Any) -> Self:
+    def fill_(self, value: Operand) -> Self:
         """Filled with one number."""
         if isinstance(value, Handle):
             if value.array.ndim:
@@ -164,13 +164,13 @@ class TensorMethods(DeclaredMethods):
         """Filled with zeros."""
         return self.fill_(0)
 
-    def fill_diagonal_(self, fill_value: Any, wrap: Any = False) -> Self:
+    def fill_diagonal_(self, fill_value: Operand, wrap: Any = False) -> Self:
         """The main diagonal filled with one number."""
         diagonal = np.zeros(self.array.shape, bool)
         np.fill_diagonal(diagonal, True, wrap)
         return self.masked_fill_(diagonal, fill_value)
 
-    def resize_(self, *sizes: Any) -> Self:
+    def resize_(self, *sizes: Sizes) -> Self:
         """Another size, in place: the entries in order, zeros behind them. Not while gradients are recorded."""
         if self.node is not None and modes.is_grad_enabled():
             raise RuntimeError("resize_ expected a tensor without gradients; reshape records them")
@@ -186,17 +186,17 @@ class TensorMethods(DeclaredMethods):
         t.data = source
         return t
 
-    def masked_fill_(self, mask: Any, value: Any) -> Self:
+    def masked_fill_(self, mask: Operand, value: Operand) -> Self:
         """`masked_fill` in place."""
         return replace_by(self, _sca.masked_fill(self, mask, value), "masked_fill_")
 
     # --- the rest of the names -------------------------------------------------------------------
 
-    def where(self, condition: Any, other: Any) -> Self:
+    def where(self, condition: Operand, other: Operand) -> Self:
         """Itself where `condition` holds, else `other`."""
         return _ele.where(condition, self, other)
 
-    def apply_(self, fn: Callable[[Any], Any]) -> Self:
+    def apply_(self, fn: AnyFunction) -> Self:
         """Each entry replaced by fn(entry); slow."""
         values = [fn(v) for v in self.array.ravel().tolist()]
         return replace_by(self, np.array(values, self.array.dtype).reshape(self.array.shape), "apply_")

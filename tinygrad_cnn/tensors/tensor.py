@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd import dispatch, versions
+from tinygrad_cnn.autograd.annotations import AnyFunction, DType, Operand
 from tinygrad_cnn.autograd.backward import backward as _backward
 from tinygrad_cnn.autograd.fast import calls, deferred
 from tinygrad_cnn.autograd.graph import Node
@@ -131,7 +132,7 @@ class Tensor(TensorMethods):
         """The address of the first entry."""
         return self.array.ctypes.data
 
-    def is_contiguous(self, memory_format: Any = None) -> bool:
+    def is_contiguous(self, memory_format: object | None = None) -> bool:
         """Whether the memory is in row-major order."""
         return bool(self.array.flags.c_contiguous)
 
@@ -205,7 +206,7 @@ class Tensor(TensorMethods):
         return wrap(self.array)
 
     @data.setter
-    def data(self, value: Any) -> None:
+    def data(self, value: Operand) -> None:
         array = np.asarray(unwrap(value))
         if self.node is not None:
             if not self.node.is_leaf:
@@ -227,8 +228,8 @@ class Tensor(TensorMethods):
         return self.node is not None and not self.node.is_leaf and self.node.target is not None
 
     def backward(
-        self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None,
-        *, debug: bool = False,
+        self, gradient: Operand | None = None, retain_graph: bool | None = None, create_graph: bool = False,
+        inputs: Operand | None = None, *, debug: bool = False,
     ) -> None:  # fmt: skip
         """Accumulate the gradient of this tensor into the `.grad` of the leaves it depends on.
 
@@ -267,7 +268,7 @@ class Tensor(TensorMethods):
 
             self.node.target = weakref.ref(self)
 
-    def register_hook(self, hook: Callable[[Any], Any]) -> RemovableHandle:
+    def register_hook(self, hook: AnyFunction) -> RemovableHandle:
         """Call `hook(gradient)` when this tensor's gradient is complete; what it returns replaces it."""
         if self.node is None:
             raise RuntimeError("register_hook expected a tensor that requires grad")
@@ -275,7 +276,7 @@ class Tensor(TensorMethods):
             self.node.hooks = Hooks()
         return add_hook(self.node.hooks.tensor, hook)
 
-    def register_post_accumulate_grad_hook(self, hook: Callable[[Any], Any]) -> RemovableHandle:
+    def register_post_accumulate_grad_hook(self, hook: AnyFunction) -> RemovableHandle:
         """Call `hook(tensor)` each time a gradient was accumulated into this leaf's `.grad`."""
         if self.node is None or not self.node.is_leaf:
             raise RuntimeError("register_post_accumulate_grad_hook expected a leaf tensor that requires grad")
@@ -346,7 +347,7 @@ class Tensor(TensorMethods):
             twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
         return twin
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
+    def __reduce_ex__(self, protocol: object) -> Any:
         if self.node is not None and not self.node.is_leaf:
             raise RuntimeError(
                 f"only leaf tensors can be pickled, got the result of {self.node.op.name}; use t.detach()"
@@ -367,10 +368,10 @@ class Tensor(TensorMethods):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return dispatch.array_ufunc(ufunc, method, inputs, kwargs)
 
-    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    def __array_function__(self, func: Any, types: object, args: Any, kwargs: Any) -> Any:
         return dispatch.array_function(func, args, kwargs)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: DType = None, copy: bool | None = None) -> np.ndarray:
         if self.node is not None:
             raise RuntimeError(
                 "a tensor that requires grad cannot become an array without losing its gradient; use t.detach()"
@@ -397,25 +398,25 @@ class Tensor(TensorMethods):
     def __pos__(self) -> Tensor:
         return _ari.positive_op(self)
 
-    def __matmul__(self, other: Any) -> Tensor:
+    def __matmul__(self, other: Operand) -> Tensor:
         return _lin.matmul(self, other)
 
-    def __rmatmul__(self, other: Any) -> Tensor:
+    def __rmatmul__(self, other: Operand) -> Tensor:
         return _lin.matmul(other, self)
 
-    def __pow__(self, exponent: Any) -> Tensor:
+    def __pow__(self, exponent: Operand) -> Tensor:
         return _ari.pow(self, exponent)
 
-    def __rpow__(self, base: Any) -> Tensor:
+    def __rpow__(self, base: Operand) -> Tensor:
         return _ari.pow_op(base, self)
 
-    def __mod__(self, other: Any) -> Tensor:
+    def __mod__(self, other: Operand) -> Tensor:
         return _ari.remainder(self, other)
 
     def __rmod__(self, other: Any) -> Tensor:
         return _ari.remainder(other, self)
 
-    def __floordiv__(self, other: Any) -> Tensor:
+    def __floordiv__(self, other: Operand) -> Tensor:
         return _ari.floor_divide(self, other)
 
     def __rfloordiv__(self, other: Any) -> Tensor:
@@ -469,7 +470,7 @@ class Tensor(TensorMethods):
 
 
 def _rebuilt(
-    cls: Any, array: np.ndarray, requires_grad: bool, name: Any, grad: Any, attributes: dict[str, Any]
+    cls: Any, array: np.ndarray, requires_grad: bool, name: Any, grad: Operand | None, attributes: dict[str, Any]
 ) -> Any:
     t = object.__new__(cls)
     t.array, t.node, t.grad, t.name = array, None, grad, name

@@ -17,7 +17,7 @@ from tinygrad_cnn.ops.creation import tensor
 class _Typed(type):
     dtype: np.dtype
 
-    def __call__(cls, *data: Any, **_device: Any) -> Any:
+    def __call__(cls, *data: Any, **_device: object) -> Any:
         if data and all(type(n) is int for n in data):
             return wrap(np.zeros(data, cls.dtype))
         if len(data) == 1 and isinstance(data[0], tuple) and not data[0]:

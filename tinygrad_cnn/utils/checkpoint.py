@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.annotations import AnyFunction
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle, leaf
 from tinygrad_cnn.autograd.observe import observing
@@ -20,7 +21,7 @@ __all__ = ["checkpoint", "checkpoint_sequential"]
 
 
 def checkpoint(
-    function: Callable[..., Any], *args: Any, use_reentrant: bool | None = None, preserve_rng_state: bool = True,
+    function: AnyFunction, *args: Any, use_reentrant: bool | None = None, preserve_rng_state: bool = True,
     **kwargs: Any,
 ) -> Any:  # fmt: skip
     """Call ``function(*args, **kwargs)`` without keeping what its nodes need for the backward pass.
@@ -59,7 +60,7 @@ def checkpoint_sequential(functions: Any, segments: int, input: Any, **options: 
 class _Region:
     """The nodes made by one call, and how to make their saved values again."""
 
-    def __init__(self, function: Any, args: Any, kwargs: Any, preserve_rng_state: bool) -> None:
+    def __init__(self, function: AnyFunction, args: Any, kwargs: Any, preserve_rng_state: bool) -> None:
         self.function, self.args, self.kwargs = function, args, kwargs
         self.scope = modes.state.scope
         self.random_state = get_rng_state() if preserve_rng_state else None
@@ -67,7 +68,7 @@ class _Region:
         self.made: list[Node] = []
         self.again: list[tuple[tuple[Any, ...], dict[str, Any]] | None] = []
 
-    def collect(self, node: Node, _out: Any) -> None:
+    def collect(self, node: Node, _out: object) -> None:
         self.made.append(node)
 
     def forget(self) -> None:

@@ -298,7 +298,7 @@ class _Collector:
                 local.norm = 1.0
                 if not node.shape:
                     local.number = 1.0
-            elif node.op.kind == "elementwise":
+            elif node.op.has_factor:
                 factor = self._factor(node, i)
                 if factor is None:
                     return
@@ -309,7 +309,7 @@ class _Collector:
                     local.norm = abs(local.number)
                 elif low is not None and high is not None and tuple(parent.shape) == tuple(node.shape):
                     local.norm = max(abs(low), abs(high))
-            elif node.op.kind == "multilinear" and self.detailed:
+            elif node.op.is_linear and self.detailed:
                 entries = _size(node.shape) * _size(parent.shape)
                 if 0 < entries <= NORM_ENTRIES and len(self.engine) <= 300:
                     try:
@@ -431,7 +431,7 @@ class _Collector:
             elif node.parents.count(parent) > 1:
                 before[parent.seq] = d
             step.downstream.append(product)
-            if self.detailed and node.op.kind == "elementwise" and d.size > 1:
+            if self.detailed and node.op.has_factor and d.size > 1:
                 edge.sample = self._sample(node, i, upstream)
         self.out.steps.append(step)
 

@@ -5,13 +5,13 @@ Equals `Op.__call__`: the same value, the same node. Held equal by tests/autogra
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from sys import _getframe
 from typing import Any
 
 import numpy as np
 
 from tinygrad_cnn.autograd import handle
+from tinygrad_cnn.autograd.annotations import AnyFunction, Tensor
 from tinygrad_cnn.autograd.elementwise import Elementwise
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle, wrap
@@ -28,18 +28,18 @@ _F32 = np.dtype(np.float32)
 _last_code: list[Any] = [None]
 
 
-def method(op: Elementwise, reflected: bool = False) -> Callable[..., Any]:
+def method(op: Elementwise, reflected: bool = False) -> AnyFunction:
     """The op as a plain function of one or two tensors, for operators and methods."""
     if not reflected:
         return _unary(op) if len(op.rules) == 1 else _binary(op)
     return lambda b, a: op(a, b)
 
 
-def _unary(op: Elementwise) -> Callable[..., Any]:
+def _unary(op: Elementwise) -> AnyFunction:
     forward, keep = op.forward, op.keeps((True,))
     keep_y, keep_x = keep
 
-    def method(x: Any) -> Any:
+    def method(x: Tensor) -> Any:
         now = state.now
         if now.on_record is not None or not isinstance(x, Handle):
             return op(x)
@@ -60,7 +60,7 @@ def _unary(op: Elementwise) -> Callable[..., Any]:
     return method
 
 
-def _binary(op: Elementwise) -> Callable[..., Any]:
+def _binary(op: Elementwise) -> AnyFunction:
     forward = op.forward
     keep_first, keep_second, keep_both = (op.keeps(k) for k in ((True, False), (False, True), (True, True)))
 

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
+from tinygrad_cnn.autograd.annotations import Params, Tensor
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle
 from tinygrad_cnn.support.size import Size
@@ -80,7 +81,7 @@ class Recipe:
         """The value from z; called once."""
         raise NotImplementedError
 
-    def then(self, x: Any, op: Any, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    def then(self, x: Tensor, op: Any, inputs: tuple[Any, ...], params: Params) -> Any:
         """(result, params with choices) of ``op(x, *inputs, **params)`` in the same pass; None where it cannot be."""
         return None
 
@@ -196,7 +197,7 @@ def defer(recipe: Recipe, node: Node | None) -> Any:
     return t
 
 
-def apply(op: Any, x: Any, inputs: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def apply(op: Any, x: Tensor, inputs: tuple[Any, ...], params: Params) -> tuple[Any, dict[str, Any]]:
     """``op.apply((x, *inputs), params)``, in one pass with what a deferred `x` waits for where that can be."""
     if type(x) is kind and modes.state.now.on_record is None:
         recipe = stored(x)
@@ -207,7 +208,7 @@ def apply(op: Any, x: Any, inputs: tuple[Any, ...], params: dict[str, Any]) -> t
     return op.apply((x, *inputs), params)
 
 
-def take_over(x: Any, y: Any) -> bool:
+def take_over(x: Tensor, y: Any) -> bool:
     """Make a deferred `x` what `y`, an op of it, is: the change in place, without computing what x was. False for a
     plain x, and where the two differ in whether they are part of a graph."""
     if type(x) is not kind or (x.node is None) != (y.node is None):
@@ -220,7 +221,7 @@ def take_over(x: Any, y: Any) -> bool:
     return True
 
 
-def settle(x: Any) -> np.ndarray:
+def settle(x: Tensor) -> np.ndarray:
     """The array of a deferred tensor, which is a plain one afterwards."""
     with _computing:
         recipe = stored(x)
@@ -235,5 +236,5 @@ def settle(x: Any) -> np.ndarray:
         return value
 
 
-def _make_plain(x: Any) -> None:
+def _make_plain(x: Tensor) -> None:
     x.__class__ = kind.__base__

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import DType
 from tinygrad_cnn.autograd.graph import Node
 
 
@@ -35,10 +36,10 @@ class Lazy:
         laying it out; None where it is not. Asked only while nobody looks."""
         return None
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: DType = None, copy: bool | None = None) -> np.ndarray:
         return self.dense() if dtype is None else self.dense().astype(dtype, copy=False)
 
-    def astype(self, dtype: Any) -> np.ndarray:
+    def astype(self, dtype: DType) -> np.ndarray:
         """The gradient laid out in another dtype."""
         return self.dense().astype(dtype)
 

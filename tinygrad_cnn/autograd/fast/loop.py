@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd import versions
+from tinygrad_cnn.autograd.annotations import AnyFunction, Array, Params, Saved
 from tinygrad_cnn.autograd.backward_pass import BackwardPass
 from tinygrad_cnn.autograd.broadcast import unbroadcast
 from tinygrad_cnn.autograd.elementwise import Elementwise
@@ -45,6 +46,8 @@ def run(work: BackwardPass) -> None:
     oldest = next((node.seq for node in reversed(order) if node.parents), None)
     suspicious = oldest is not None and versions.any_change_since(oldest)
     g: Any = None
+    saved: Any
+    d: Any
     try:
         for position in range(work.position, len(order)):
             node = order[position]
@@ -169,8 +172,8 @@ def _pullers(op: Any) -> tuple[Callable[..., Any], ...]:
 
 
 def _puller(
-    rule: Any, constant: float | None, fused: Callable[..., Any] | None, inputs: int
-) -> Callable[..., Any]:
+    rule: Any, constant: float | None, fused: AnyFunction | None, inputs: int
+) -> AnyFunction:
     if constant is not None:
         return (lambda g, _saved, _params: g) if constant == 1 else (lambda g, _saved, _params: g * constant)
     if fused is not None:
@@ -179,7 +182,7 @@ def _puller(
     if slot is not None:
         return lambda g, saved, _params: g * saved[slot]
 
-    def pull(g: Any, saved: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    def pull(g: Any, saved: Saved, params: Params) -> Array:
         return g * (rule(*saved, **params) if params else rule(*saved))
 
     return pull

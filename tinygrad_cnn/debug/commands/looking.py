@@ -151,7 +151,7 @@ def _local(self: Interpreter, rest: str) -> Reply:
     local = node.local_gradient(i)
     name = node.op.input_name(i, len(node.parents))
     parts: list[Any] = [f"∂y/∂{name} = {local.formula}   ({local.structure}, shape {local.shape})"]
-    if node.op.kind == "elementwise":
+    if node.op.has_factor:
         s = snapshot.summary(local.factor, pixels=snapshot.PIXELS)
         assert s is not None
         if s.get("image"):

@@ -75,7 +75,7 @@ def _local(node: Node, i: int) -> list[Item]:
         Item("formula", map.formula), Item("structure", map.structure, f"{base}.structure"),
         Item("shape", map.shape, f"{base}.shape"),
     ]  # fmt: skip
-    if node.op.kind == "elementwise":
+    if node.op.has_factor:
         out.append(Item("factor", map.factor, f"{base}.factor"))
     if int(np.prod(map.shape, dtype=np.int64)) <= DENSE:
         out.append(

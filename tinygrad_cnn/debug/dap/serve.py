@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import signal
 import socket
 import subprocess
 import sys
@@ -66,6 +67,9 @@ def _end(server: Server, adapter: Adapter, jobs: queue.SimpleQueue[Any]) -> None
 
 def serve_tcp(port: int, *, announce: Callable[[str], None]) -> int:
     """Serve clients on a loopback port (0: any free one) until interrupted; `announce` gets the port and its token."""
+    if threading.current_thread() is threading.main_thread():
+        # Told to end, it leaves as when it is interrupted: the file with the token goes with it.
+        signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     door = Door(port)
     children: set[subprocess.Popen[bytes]] = set()
     try:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from tinygrad_cnn.optim.optimizer import Optimizer
+from tinygrad_cnn.autograd.annotations import Tensor
+from tinygrad_cnn.optim.optimizer import Group, Optimizer
 
 __all__ = ["LRScheduler"]
 
@@ -85,13 +86,13 @@ class LRScheduler:
         """The rates at `last_epoch` from `base_lrs` alone; None where a schedule has no such form."""
         return None
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> Group:
         """Everything but the optimiser (and functions), in plain Python values."""
         return {
             k: v for k, v in self.__dict__.items() if k not in self._not_saved and k != "_optimizer_steps"
         }
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: Group) -> None:
         """Continue where `state_dict` was taken."""
         self.__dict__.update(state_dict)
 
@@ -109,7 +110,7 @@ class LRScheduler:
         return [rate * factor for rate in self.base_lrs]
 
 
-def per_group(optimizer: Optimizer, value: Any, name: str) -> list[Any]:
+def per_group(optimizer: Optimizer, value: Any, name: str) -> list[Tensor]:
     """`value` once per parameter group; a list must have that length already (ValueError)."""
     n = len(optimizer.param_groups)
     if not isinstance(value, (list, tuple)):

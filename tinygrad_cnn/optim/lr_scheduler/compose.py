@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Any
 
 from tinygrad_cnn.optim.lr_scheduler.base import LRScheduler
-from tinygrad_cnn.optim.optimizer import Optimizer
+from tinygrad_cnn.optim.optimizer import Group, Optimizer
 
 __all__ = ["ChainedScheduler", "SequentialLR"]
 
@@ -49,10 +48,10 @@ class SequentialLR(LRScheduler):
             self._schedulers[k].step()
         self._last_lr = self._schedulers[k].get_last_lr()
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> Group:
         return {**super().state_dict(), "_schedulers": [s.state_dict() for s in self._schedulers]}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: Group) -> None:
         _load(self, state_dict)
 
 
@@ -72,10 +71,10 @@ class ChainedScheduler(LRScheduler):
             scheduler.step() if epoch is None else scheduler.step(epoch)
         self._last_lr = self._rates()
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> Group:
         return {**super().state_dict(), "_schedulers": [s.state_dict() for s in self._schedulers]}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: Group) -> None:
         _load(self, state_dict)
 
 
@@ -95,14 +94,14 @@ def _check(schedulers: Sequence[LRScheduler], optimizer: Optimizer, who: str) ->
             )
 
 
-def _undo(scheduler: Any) -> None:
+def _undo(scheduler: LRScheduler) -> None:
     for inner in getattr(scheduler, "_schedulers", ()):
         _undo(inner)
     if hasattr(scheduler, "last_epoch"):
         scheduler.last_epoch -= 1
 
 
-def _restart(scheduler: Any) -> None:
+def _restart(scheduler: LRScheduler) -> None:
     inner = getattr(scheduler, "_schedulers", None)
     if inner is None:
         scheduler._step_count = 0
@@ -117,7 +116,7 @@ def _restart(scheduler: Any) -> None:
         scheduler._last_lr = scheduler._rates()
 
 
-def _load(scheduler: Any, state_dict: dict[str, Any]) -> None:
+def _load(scheduler: SequentialLR | ChainedScheduler, state_dict: Group) -> None:
     state = dict(state_dict)
     inner = state.pop("_schedulers")
     scheduler.__dict__.update(state)

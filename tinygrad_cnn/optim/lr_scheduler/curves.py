@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from tinygrad_cnn.optim.lr_scheduler.base import LRScheduler, per_group
 from tinygrad_cnn.optim.optimizer import Optimizer
@@ -220,7 +219,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         wave = (1 + math.cos(math.pi * self.T_cur / self.T_i)) / 2
         return [self.eta_min + (base - self.eta_min) * wave for base in self.base_lrs]
 
-    def step(self, epoch: Any = None) -> None:
+    def step(self, epoch: float | None = None) -> None:
         if epoch is None:
             epoch = max(self.last_epoch, -1) + 1
         if epoch < 0:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 from tinygrad_cnn.optim.lr_scheduler.base import LRScheduler, per_group
-from tinygrad_cnn.optim.optimizer import Optimizer
+from tinygrad_cnn.optim.optimizer import Group, Optimizer
 
 __all__ = ["CyclicLR", "OneCycleLR"]
 
@@ -150,14 +149,14 @@ class CyclicLR(LRScheduler):
         return {"triangular": 1.0, "triangular2": 1 / 2.0 ** (x - 1), "exp_range": self.gamma**x}[self.mode]
 
 
-def _momentum_of(group: dict[str, Any], who: str) -> None:
+def _momentum_of(group: Group, who: str) -> None:
     if "betas" not in group and "momentum" not in group:
         raise ValueError(
             f"{who}: optimizer must support momentum or beta1 with `cycle_momentum` option enabled"
         )
 
 
-def _set_momentum(group: dict[str, Any], value: float) -> None:
+def _set_momentum(group: Group, value: float) -> None:
     if "betas" in group:
         group["betas"] = (value, *group["betas"][1:])
     else:

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from tinygrad_cnn.autograd.annotations import Operand
 from tinygrad_cnn.autograd.handle import Handle, wrap
 from tinygrad_cnn.utils.data.randomness import numpy_generator
 
@@ -54,7 +55,7 @@ class _Chain(IterableDataset[Any]):
 class TensorDataset(Dataset[tuple[Any, ...]]):
     """Sample i is `(a[i], b[i], …)` of tensors (or arrays) whose first dimensions agree."""
 
-    def __init__(self, *tensors: Any) -> None:
+    def __init__(self, *tensors: Operand) -> None:
         if not tensors:
             raise ValueError("TensorDataset expected at least one tensor")
         self.tensors = tuple(t if isinstance(t, Handle) else wrap(np.asarray(t)) for t in tensors)
@@ -119,7 +120,7 @@ class ConcatDataset(Dataset[Any]):
         return self.datasets[k][i - (self.cumulative_sizes[k - 1] if k else 0)]
 
 
-def random_split(dataset: Any, lengths: Sequence[float], generator: Any = None) -> list[Subset]:
+def random_split(dataset: Any, lengths: Sequence[float], generator: object = None) -> list[Subset]:
     """Cut `dataset` into random parts that do not overlap, of these lengths or fractions (that sum to 1).
 
     Samples left over by rounding fractions down go to the parts one by one, from the first. Raises ValueError

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 __all__ = ["numpy_generator"]
 
 
-def numpy_generator(generator: Any = None) -> np.random.Generator:
+def numpy_generator(generator: object = None) -> np.random.Generator:
     """The NumPy generator behind `generator`; the global one, which `manual_seed` seeds, for None.
 
     Takes `tinygrad_cnn.Generator` or `numpy.random.Generator`; TypeError otherwise.

@@ -27,7 +27,7 @@ __all__ = [
 class Sampler:
     """Base of samplers: subclasses define `__iter__`, and `__len__` where it is known."""
 
-    def __class_getitem__(cls, _item: Any) -> Any:
+    def __class_getitem__(cls, _item: object) -> Any:
         return cls
 
     def __iter__(self) -> Iterator[Any]:
@@ -55,7 +55,7 @@ class RandomSampler(Sampler):
         data_source: Sized,
         replacement: bool = False,
         num_samples: int | None = None,
-        generator: Any = None,
+        generator: object = None,
     ) -> None:
         if num_samples is not None and (not isinstance(num_samples, int) or num_samples <= 0):
             raise ValueError(
@@ -86,7 +86,7 @@ class RandomSampler(Sampler):
 class SubsetRandomSampler(Sampler):
     """The given indices, in a fresh random order each time."""
 
-    def __init__(self, indices: Sequence[int], generator: Any = None) -> None:
+    def __init__(self, indices: Sequence[int], generator: object = None) -> None:
         self.indices = indices
         self.generator = generator
 
@@ -102,7 +102,7 @@ class WeightedRandomSampler(Sampler):
     """`num_samples` indices, each drawn with probability in proportion to its weight."""
 
     def __init__(
-        self, weights: Sequence[float], num_samples: int, replacement: bool = True, generator: Any = None
+        self, weights: Sequence[float], num_samples: int, replacement: bool = True, generator: object = None
     ) -> None:
         if not isinstance(num_samples, int) or isinstance(num_samples, bool) or num_samples <= 0:
             raise ValueError(
