@@ -578,6 +578,15 @@ class TestStrangers:
             client.close()
             assert mark.exists()
 
+    @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends processes without telling them")
+    def test_a_server_that_is_told_to_end_removes_its_token(self):
+        with process([*ADAPTER, "--port", "0"], stdout=subprocess.PIPE, text=True) as child:
+            file = token_file(int(child.stdout.readline().rpartition(":")[2]))
+            assert file.exists()
+            child.send_signal(signal.SIGTERM)
+            assert child.wait(60) == 128 + signal.SIGTERM
+            assert not file.exists()
+
     def test_the_script_does_not_see_the_token(self, tmp_path):
         script = tmp_path / "environment.py"
         script.write_text("import os\nprint([name for name in os.environ if 'DAP' in name])\n")
