@@ -6,7 +6,7 @@ import pytest
 import tinygrad_cnn as tg
 from tinygrad_cnn import models, nn, optim
 from tinygrad_cnn.debug import diagnose
-from tinygrad_cnn.debug.training_snapshot import TrainingSnapshot
+from tinygrad_cnn.debug.training_snapshot import RandomState, TrainingSnapshot
 from tinygrad_cnn.errors import UsageError
 from tinygrad_cnn.nn import functional as F
 
@@ -129,6 +129,8 @@ def test_everything_is_left_as_it_was():
             return [y for k in value for y in [k, *flat(value[k])]]
         if isinstance(value, (list, tuple)):
             return [y for v in value for y in flat(v)]
+        if isinstance(value, RandomState):
+            return flat(vars(value))
         return [np.asarray(getattr(value, "array", value)).tobytes() if not isinstance(value, str) else value]
 
     assert flat(list(vars(before).values())) == flat(list(vars(after).values()))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_cnn as tg
-from tinygrad_cnn import nn, optim
+from tinygrad_cnn import models, nn, optim
 from tinygrad_cnn.debug import Recorder
 from tinygrad_cnn.errors import UsageError
 from tinygrad_cnn.nn import functional as F
@@ -74,7 +74,7 @@ def test_the_step_before_the_loss_blew_up_opens_in_a_session():
     run.train(poison=6)
     assert not np.isfinite(run.losses[6]) and np.isfinite(run.losses[5])
     assert run.recorder.blow_up().step == 5
-    s = run.recorder.session(run.loss)
+    s = run.recorder.session(run.loss, restore=True)
     assert "training step 5" in s.stop.text and s.total > 5
     s.finish()
     assert np.isfinite(run.weights()).all()
@@ -83,21 +83,25 @@ def test_the_step_before_the_loss_blew_up_opens_in_a_session():
 
 
 def test_memory_is_stated_and_bounded():
-    run = Run(keep=100)
+    run = Run(keep=100, every=1)
     run.train(stop=2, poison=None)
     one = run.recorder.steps[-1].nbytes
     parameters = sum(p.array.nbytes for p in run.model.parameters())
-    assert parameters * 3 <= one <= parameters * 4 + 2000  # weights, momentum, gradients; batch and buffers
-    run = Run(keep=100, max_bytes=3 * one + 10)
+    # weights, momentum, gradients; batch, buffers and random states
+    assert parameters * 3 <= one <= parameters * 4 + 4000
+    run = Run(keep=100, every=1, max_bytes=3 * one + 10)
     run.train(poison=None)
     assert run.recorder.nbytes <= 3 * one + 10 and len(run.recorder.steps) == 3
 
 
-def test_no_blow_up_is_none_and_the_last_step_is_gone_back_to():
+def test_without_a_blow_up_a_step_must_be_named():
     run = Run(keep=2)
     run.train(stop=3, poison=None)
     assert run.recorder.blow_up() is None
-    assert run.recorder.go_back().step == 2
+    for way in (run.recorder.go_back, lambda: run.recorder.session(run.loss)):
+        with pytest.raises(UsageError, match="nothing blew up in 3 training"):
+            way()
+    assert run.recorder.go_back(-1).step == 2
 
 
 def test_what_it_keeps_is_its_own():
@@ -108,3 +112,107 @@ def test_what_it_keeps_is_its_own():
     assert run.recorder.steps[0].batch[0].array.any()
     with pytest.raises(UsageError, match="at least 1"):
         Recorder(run.model, keep=0)
+
+
+def test_steps_between_two_kept_states_are_trained_again_bit_for_bit():
+    run = Run(keep=10, every=4)
+    run.train(stop=7, poison=None)
+    at_7 = run.weights()
+    run.train(start=7, stop=10, poison=None)
+    assert [s.step for s in run.recorder.steps if s.moment is not None] == [0, 4, 8]
+    with pytest.raises(UsageError, match="state before step 7 is not kept, that before step 4 is"):
+        run.recorder.go_back(7)
+    assert run.recorder.go_back(7, loss_fn=run.loss).step == 7
+    assert run.weights().tobytes() == at_7.tobytes()
+
+
+def test_training_again_that_goes_another_way_is_told():
+    run = Run(keep=10, every=10)
+    run.train(stop=6, poison=None)
+    with pytest.raises(UsageError, match="training step 0 gave a loss of .* pass train_step="):
+        run.recorder.go_back(5, loss_fn=lambda x, t: run.loss(x, t) * 2)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_session_leaves_the_training_alone():
+    run = Run(keep=6)
+    run.train(poison=6)
+    weights, state = run.weights(), tg.get_rng_state()
+    gradients = [p.grad for p in run.model.parameters()]
+    s = run.recorder.session(run.loss)
+    assert "training step 5, loss" in s.stop.text and "loss of step 6 is" in s.stop.text
+    s.goto("param:0.weight")
+    s.finish()
+    assert run.weights().tobytes() == weights.tobytes()
+    assert str(tg.get_rng_state()) == str(state)
+    for p, g in zip(run.model.parameters(), gradients, strict=True):
+        np.testing.assert_array_equal(p.grad.numpy(), g.numpy())
+
+
+def test_200_steps_of_mnist_cnn_take_less_than_200_mb():
+    model = models.create("mnist-cnn")
+    optimizer = optim.Adam(model.parameters())
+    for p in model.parameters():  # as after a first step: gradients, and both moments
+        p.grad = tg.zeros(*p.shape)
+    optimizer.step()
+    recorder = Recorder(model, optimizer, keep=200)
+    x, t = tg.zeros(128, 1, 28, 28), tg.zeros(128)
+    for _ in range(230):
+        recorder.before(x, t)
+        recorder.after(1.0)
+    assert len(recorder.steps) >= 200
+    assert recorder.nbytes < 200e6
+
+
+def losses(kind, seed):
+    """A loss curve of 200 steps as they occur."""
+    rng = np.random.default_rng(seed)
+    k = np.arange(200)
+    fall = 2.3 * np.exp(-k / 40) + 0.02
+    curves = {
+        "falling": fall,
+        "noisy": fall * np.exp(0.3 * rng.standard_normal(200)),
+        "heavy tails at the end": fall * np.exp(1.2 * rng.standard_normal(200)),
+        "single outliers": np.where(k % 50 == 49, 30 * fall, fall),
+        "a plateau": np.full(200, 2.3) + 0.05 * rng.standard_normal(200),
+        "a warm restart": np.where(k < 120, fall, fall + 0.3 * np.exp(-(k - 120) / 20)),
+        "a spike that recovers": np.where((k > 90) & (k < 100), 50.0, fall),
+        "nearly no loss": 1e-6 * np.exp(rng.standard_normal(200)),
+        "slowly rising": 1 + k / 100,
+        "negative": -fall[::-1],
+        # blown up
+        "nan": np.where(k >= 150, np.nan, fall),
+        "inf": np.where(k >= 150, np.inf, fall),
+        "growing": np.where(k >= 150, fall * 1.6 ** np.minimum(k - 150, 60), fall),
+        "a step up": np.where(k >= 150, 60.0, fall),
+        "the last one": np.where(k == 199, 1e4, fall),
+    }
+    return curves[kind]
+
+
+HEALTHY = [
+    "falling", "noisy", "heavy tails at the end", "single outliers", "a plateau", "a warm restart",
+    "a spike that recovers", "nearly no loss", "slowly rising", "negative",
+]  # fmt: skip
+
+
+def blown_at(curve):
+    recorder = Recorder(nn.Linear(1, 1), keep=1)
+    recorder.losses = [float(loss) for loss in curve]
+    return recorder.blown_at()
+
+
+@pytest.mark.parametrize("kind", HEALTHY)
+def test_a_healthy_run_did_not_blow_up(kind):
+    for seed in range(20):
+        assert blown_at(losses(kind, seed)) is None
+        assert blown_at(losses(kind, seed)[:30]) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "first"),
+    [("nan", 150), ("inf", 150), ("growing", 155), ("a step up", 150), ("the last one", 199)],
+)
+def test_a_blown_run_is_named_by_its_first_bad_loss(kind, first):
+    found = blown_at(losses(kind, 0))
+    assert found is not None and abs(found - first) <= 5

@@ -27,9 +27,7 @@ class TrainingSnapshot:
         )
         self.training = [module.training for module in model.modules()]
         self.optimizer = None if optimizer is None else copied(optimizer.state_dict())
-        self.engine_random = random.get_rng_state()
-        self.numpy_random = np.random.get_state()  # noqa: NPY002 - a script's own draws must repeat as well
-        self.python_random = python_random.getstate()
+        self.random = RandomState()
 
     @property
     def nbytes(self) -> int:
@@ -52,9 +50,34 @@ class TrainingSnapshot:
                 p.grad = None
         if optimizer is not None and self.optimizer is not None:
             optimizer.load_state_dict(copied(self.optimizer))
-        random.set_rng_state(self.engine_random)
-        np.random.set_state(self.numpy_random)  # noqa: NPY002
-        python_random.setstate(self.python_random)
+        self.random.restore()
+
+
+class RandomState:
+    """The state of the random generators: the engine's, NumPy's, Python's.
+
+    Arrays that are equal to those of `before` are shared with it, since many programs draw from one generator only.
+    `nbytes` is what it takes itself.
+    """
+
+    def __init__(self, before: RandomState | None = None) -> None:
+        self.engine = random.get_rng_state()
+        self.numpy: Any = np.random.get_state()  # noqa: NPY002 - a script's own draws must repeat as well
+        version, words, gauss = python_random.getstate()
+        self.python: Any = (version, np.array(words, np.uint32), gauss)  # a tuple of 625 takes ten times that
+        self.nbytes = size_of([self.engine, self.numpy, self.python])
+        for name in ("numpy", "python"):
+            old, new = getattr(before, name, None), getattr(self, name)
+            if old is not None and np.array_equal(old[1], new[1]):
+                setattr(self, name, (new[0], old[1], *new[2:]))
+                self.nbytes -= old[1].nbytes
+
+    def restore(self) -> None:
+        """Put the generators back."""
+        random.set_rng_state(self.engine)
+        np.random.set_state(self.numpy)  # noqa: NPY002
+        version, words, gauss = self.python
+        python_random.setstate((version, tuple(words.tolist()), gauss))
 
 
 def copied(value: Any) -> Any:
