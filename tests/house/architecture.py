@@ -38,7 +38,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], str]] = {
     "datasets": (
         ("support", "utils"), "readers of data sets and pictures, which give arrays, and augmentation in data loaders",
     ),
-    "models": (("support", "autograd", "ops", "nn"), "networks by name, written as a user would write them"),
+    "models": (("support", "nn"), "networks by name, written as a user would write them"),
     "training": (
         ("support", "autograd", "ops", "nn", "optim", "utils", "io"), "the training loop, callbacks and checkpoints",
     ),
