@@ -115,3 +115,23 @@ def test_a_forward_pass_that_fails_is_drawn_up_to_there():
 def test_an_error_before_anything_was_computed_is_raised():
     with pytest.raises(ValueError, match="expected 3 input features"):
         viz.graph(Frozen(), input=tg.randn(2, 5))
+
+
+# --- numbers ------------------------------------------------------------------------------------------
+
+
+def test_small_arrays_are_written_out_and_larger_ones_are_not():
+    w = tg.tensor([3.0, -1.0], requires_grad=True)
+    m = tg.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    big = tg.ones(9, requires_grad=True)
+    source = viz.graph([(m * w).sum(), (big * 2).sum()]).dot().source
+    assert "value [3, -1]" in source and "value [1, 2]" in source and "[3, 4]" in source
+    assert "‖value‖ 3" in source and "[1, 1, 1, 1, 1, 1, 1, 1, 1]" not in source
+
+
+def test_lines_bear_formulas_and_never_the_word_for_a_kind():
+    net, x = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2)), tg.randn(1, 1, 6, 6)
+    graph = viz.graph(net(x).square().mean())
+    labels = [line for line in graph.dot().source.splitlines() if "->" in line]
+    for word in ("linear", "general", "diagonal", "selection"):
+        assert not any(f"&#160;{word}" in line for line in labels), word

@@ -5,12 +5,13 @@ Names come from outside: they appear in labels only, escaped and cut, never as i
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from tinygrad_cnn.viz.description import Description, Edge, Local, Module, Node, Summary
 from tinygrad_cnn.viz.escape import clean, printable
-from tinygrad_cnn.viz.formula import inside, is_mapping, mapping, number, shape_text, size_text
+from tinygrad_cnn.viz.formula import entries, inside, mapping, number, shape_text, short_local, size_text
 from tinygrad_cnn.viz.legend import BACK, kind_of, legend
 from tinygrad_cnn.viz.style import Scale, Theme, theme
 from tinygrad_cnn.viz.view import Box, Line, View, view
@@ -170,9 +171,11 @@ def _box(box: Box, colours: Theme, before: str, around: Module | None = None) ->
     if facts:
         rows.append(f'<FONT COLOR="{colours.quiet}">{clean("  ".join(facts))}</FONT>')
     if node.value is not None:
-        rows.append(_told("value", node.value))
+        rows += _written("value", node.value)
     if node.gradient is not None:
-        rows.append(f'<FONT COLOR="{colours.ramp[-1]}">{_told("grad", node.gradient)}</FONT>')
+        rows += [f'<FONT COLOR="{colours.ramp[-1]}">{row}</FONT>' for row in _written("grad", node.gradient)]
+    if node.kind == "failed":
+        rows += [f'<FONT COLOR="{colours.alarm}">{clean(part, 76)}</FONT>' for part in textwrap.wrap(node.formula, 60)]
     if node.alarm:
         rows.append(f'<FONT COLOR="{colours.alarm}"><B>{clean(node.alarm)}</B></FONT>')
         attributes |= {"color": colours.alarm, "penwidth": "2.2"}
@@ -225,14 +228,20 @@ def _module_box(module: Module, shape: list[int] | None, colours: Theme) -> dict
     }  # fmt: skip
 
 
+def _written(what: str, summary: Summary) -> list[str]:
+    """A small array written out, one line a row; of a larger one its norm and share of zeros."""
+    rows = entries(summary.data, summary.shape)
+    if rows is None:
+        return [_told(what, summary)]
+    return [f"{what} {rows[0]}", *(f"&#160;{'&#160;' * len(what)}{row}" for row in rows[1:])]
+
+
 def _told(what: str, summary: Summary) -> str:
     """The number itself, or norm and share of zeros."""
     if summary.scalar is not None:
         return f"{what} <B>{number(summary.scalar)}</B>"
     if summary.norm is None:
         return f"{what} empty" if not summary.n else f"{what} not finite"
-    if summary.data is not None and len(summary.shape) == 1 and summary.n <= 4:
-        return f"{what} [" + ", ".join(number(v, 3) for v in summary.data) + "]"
     if summary.nan or summary.inf:
         return f"{what}: {_not_finite(summary)}"
     text = f"‖{what}‖ {number(summary.norm, 3)}"
@@ -321,9 +330,7 @@ def local_label(local: Local) -> str:
         return f"× {figure}" if plain else f"× {clean(local.text, 24)} = {figure}"
     if local.structure == "identity":
         return "× 1"
-    if len(local.text) > 28:
-        return clean(local.structure)
-    return clean(mapping(local.text) if is_mapping(local.text) else f"× {local.text}")
+    return clean(short_local(local.text), 40)
 
 
 # --- tooltips ---------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 # Letters, digits and underscores only: ² and ᵢ are word characters to Python, but exponents to a reader.
 _TOKEN = re.compile(r"(?<![A-Za-z_.])(?<![A-Za-z_.]\d)(x\d+|[abcdxy])(?![A-Za-z0-9_(])")
@@ -67,6 +68,15 @@ def is_mapping(local: str) -> bool:
     return _UPSTREAM.search(local) is not None
 
 
+def short_local(text: str, longest: int = 28) -> str:
+    """A local gradient for a line of a picture: a formula that fits there, cut at a clause where it must be."""
+    said = text if is_mapping(text) else "× 1" if text == "1" else f"× {text}"
+    if len(said) > longest:
+        head = re.split(r"[,;(]", said)[0].rstrip()
+        said = head if 1 < len(head) <= longest else said[: longest - 1].rstrip() + "…"
+    return said
+
+
 _UPSTREAM = re.compile(r"(?<![A-Za-z0-9_.])g(?![A-Za-z0-9_(])")
 
 
@@ -86,6 +96,17 @@ def size_text(count: int) -> str:
         if count >= limit:
             return f"{count / (1e3 if letter == 'K' else limit):.3g} {letter}"
     return f"{count:,}"
+
+
+def entries(data: list[Any] | None, shape: Sequence[int], digits: int = 3) -> list[str] | None:
+    """A small array written out, one text a row: vectors up to 8 entries, matrices up to 5 × 5; None for others."""
+    if data is None or len(shape) not in (1, 2) or 0 in shape:
+        return None
+    if len(shape) == 1:
+        return [f"[{', '.join(number(v, digits) for v in data)}]"] if shape[0] <= 8 else None
+    if max(shape) > 5:
+        return None
+    return [f"[{', '.join(number(v, digits) for v in row)}]" for row in data]
 
 
 def shape_text(shape: list[int] | tuple[int, ...]) -> str:

@@ -32,37 +32,39 @@ class Theme:
 
 
 LIGHT = Theme(
-    page="#ffffff", ink="#1d2a35", quiet="#5a6874", line="#a9b4be", box="#ffffff",
+    page="#ffffff", ink="#18211f", quiet="#55605c", line="#939c98", box="#ffffff",
     kinds={
-        "elementwise": ("#e9f1fb", "#6d9bd1"),
-        "multilinear": ("#e8f5ee", "#5da57f"),
-        "general": ("#f2edf9", "#9a80c4"),
-        "leaf": ("#ffffff", "#8896a3"),
-        "parameter": ("#fdf3e1", "#d4a245"),
-        "constant": ("#f4f6f8", "#b9c3cc"),
-        "loss": ("#fdeaea", "#cc6a66"),
-        "module": ("#f6f8fa", "#8896a3"),
+        "elementwise": ("#f5f0fd", "#6334b4"),
+        "multilinear": ("#faf7fe", "#8f6bd0"),
+        "general": ("#efeaf8", "#4c2f8c"),
+        "failed": ("#fdeaea", "#b3121d"),
+        "leaf": ("#fffffe", "#0b6169"),
+        "parameter": ("#e2f0f0", "#0b616a"),
+        "constant": ("#f4f5f2", "#818a85"),
+        "loss": ("#fdebdf", "#a83a08"),
+        "module": ("#fdfefd", "#818a86"),
     },
-    module=("#f7f9fb", "#eff3f7", "#e7edf3"), module_line="#c9d2da", alarm="#c1121f", accent="#0b66c3",
-    ramp=("#a3aeb9", "#8fa3ba", "#6f97c8", "#4f7cc0", "#5a5fb8", "#7a3fa3", "#a1207f"),
-    changes={"added": ("+", "#1a7f4b"), "removed": ("–", "#b3261e"), "changed": ("~", "#9a6700")},
+    module=("#f8f9f7", "#f1f3ef", "#e9ece6"), module_line="#bcc4bf", alarm="#b3121e", accent="#1660d8",
+    ramp=("#cdbfae", "#d6ab84", "#e0975a", "#d2743a", "#c4511a", "#a03810", "#7d1f06"),
+    changes={"added": ("+", "#216b34"), "removed": ("–", "#b3121f"), "changed": ("~", "#6334b5")},
 )  # fmt: skip
 
 DARK = Theme(
-    page="#12181e", ink="#e8edf2", quiet="#a3afba", line="#5b6874", box="#1b232b",
+    page="#0f1513", ink="#e8eeeb", quiet="#a5b2ad", line="#66736e", box="#1e2725",
     kinds={
-        "elementwise": ("#1b2f47", "#5b8fce"),
-        "multilinear": ("#17352a", "#51a37a"),
-        "general": ("#2d2542", "#9a80d0"),
-        "leaf": ("#1b232b", "#7b8894"),
-        "parameter": ("#3a2f14", "#cf9f45"),
-        "constant": ("#1a2026", "#56626d"),
-        "loss": ("#421f20", "#d77672"),
-        "module": ("#1b232b", "#7b8894"),
+        "elementwise": ("#262138", "#c4a8ff"),
+        "multilinear": ("#221f30", "#8f6bd0"),
+        "general": ("#2b2344", "#9573dd"),
+        "failed": ("#3a1c1e", "#ff8b8b"),
+        "leaf": ("#1e2725", "#74d0d3"),
+        "parameter": ("#15343a", "#74d0d3"),
+        "constant": ("#1a2120", "#77847f"),
+        "loss": ("#43281a", "#ffab78"),
+        "module": ("#171e1c", "#77847f"),
     },
-    module=("#171e25", "#1c252d", "#222c36"), module_line="#35414c", alarm="#ff6b6b", accent="#6cb2ff",
-    ramp=("#5d6974", "#5f7790", "#4f7fb0", "#5c93d6", "#8a8cf0", "#b884ee", "#ee82d2"),
-    changes={"added": ("+", "#56d08f"), "removed": ("–", "#ff8a80"), "changed": ("~", "#e3b341")},
+    module=("#151c1a", "#1a2220", "#202a27"), module_line="#3d4a46", alarm="#ff8b8b", accent="#7fb2ff",
+    ramp=("#5a5049", "#7b5d47", "#9c6a45", "#be7a48", "#e08a4a", "#f0ad76", "#ffd0a3"),
+    changes={"added": ("+", "#7fd394"), "removed": ("–", "#ff8b8b"), "changed": ("~", "#c4a8ff")},
 )  # fmt: skip
 
 
@@ -72,29 +74,28 @@ def theme(name: str) -> Theme:
 
 
 class Scale:
-    """Gradient size → line width and colour, on a logarithmic scale between the graph's own extremes."""
+    """Gradient size → line width and colour, on a logarithmic scale between the graph's own extremes.
+
+    The page has the same scale (`js/colours.js`), so that both draw a gradient alike.
+    """
 
     def __init__(self, norms: list[float]) -> None:
         sizes = [v for v in norms if v > 0 and math.isfinite(v)]
         self.smallest, self.largest = min(sizes, default=None), max(sizes, default=0.0)
-        logs = [math.log10(v) for v in sizes]
-        high = max(logs, default=0.0)
-        # Six decades are enough: what is smaller than a millionth of the largest is drawn as thin as can be.
-        self.low = max(min(logs, default=0.0), high - 6)
-        self.span = max(high - self.low, 1e-9)
-        # A narrow range is no reason for extremes: three decades get the full width.
-        self.stretch = min(1.0, 0.45 + self.span / 3)
+        self.high = math.log10(self.largest) if sizes else 0.0
+        # At most eight decades, at least two: otherwise noise looks like a difference, or nothing does.
+        low = math.log10(self.smallest) if self.smallest is not None else 0.0
+        self.low = min(max(low, self.high - 8), self.high - 2)
 
     def share(self, norm: float | None) -> float | None:
         """From 0 (smallest) to 1 (largest); None when there is no gradient or it is exactly zero."""
         if norm is None or norm <= 0 or not math.isfinite(norm):
             return None
-        along = (math.log10(norm) - self.low) / self.span
-        return min(max(along, 0.0), 1.0) * self.stretch + (1 - self.stretch) / 2
+        return min(max((math.log10(norm) - self.low) / (self.high - self.low), 0.0), 1.0)
 
     def width(self, norm: float | None) -> float:
         share = self.share(norm)
-        return 0.7 if share is None else 0.9 + 3.6 * share
+        return 1.0 if share is None else 1.5 + 5 * share
 
     def colour(self, norm: float | None, look: Theme) -> str:
         share = self.share(norm)

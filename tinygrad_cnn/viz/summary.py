@@ -15,7 +15,7 @@ import numpy as np
 from tinygrad_cnn.viz.description import Histogram, Image, Summary
 
 #: Arrays up to this many entries are written out in `data`.
-SMALL = 16
+SMALL = 25
 #: Matrices with longer sides than this times the shorter are drawn pressed together: 10 x 1024 as 10 x 80.
 FLATTEST = 8
 #: Bins of a histogram.

@@ -84,7 +84,7 @@ const Boxes = (() => {
       opOf(r) && left > 18 ? label({ class: 'op', x: 25 + textWidth(title, TITLE), y: 22, text: fit(opOf(r), left, SMALL) }) : null,
       label({ class: 'shape', x: w - 10, y: 22, 'text-anchor': 'end', text: shapeText }),
     ].filter(Boolean));
-    cells(g, w, h, r.kept === false ? 'not kept' : Format.brief(r.value));
+    cells(g, w, h, r.kept === false ? 'not kept' : written(r.value, (w - 26) / 2));
     if (r.alarm) {
       const mark = Dom.svg('g', { class: 'alarm', transform: `translate(${w - 26},-9)` });
       mark.append(
@@ -113,6 +113,12 @@ const Boxes = (() => {
     return Dom.svg('g', { class: `change change-${change}`, transform: 'translate(-8,-8)' },
       Dom.svg('circle', { cx: 9, cy: 9, r: 9 }),
       label({ x: 9, y: 13.5, 'text-anchor': 'middle', text: sign }));
+  }
+
+  /** A small array as its numbers where they fit, else the norm. */
+  function written(summary, room) {
+    const rows = Format.entries(summary);
+    return rows && rows.length === 1 && textWidth(rows[0], SMALL) <= room - 6 ? rows[0] : Format.brief(summary);
   }
 
   function cells(g, w, h, value) {
@@ -253,7 +259,7 @@ const Boxes = (() => {
     const text = localText(item);
     if (text) {
       const [lx, ly] = labelPlace(points);
-      const short = fit(text, 130, SMALL);
+      const short = fit(text, 190, SMALL);
       const w = textWidth(short, SMALL) + 12;
       const pill = Dom.svg('g', { class: 'local', transform: `translate(${lx.toFixed(1)},${ly.toFixed(1)})` });
       pill.append(
@@ -293,10 +299,8 @@ const Boxes = (() => {
     if (!local) return '';
     if (local.number !== undefined && local.number !== null) return `× ${Format.number(local.number, 3)}`;
     if (local.structure === 'identity') return '× 1';
-    // A short factor says more than the word for its kind.
-    const text = local.text || '';
-    return text && text.length <= 12 && Format.local(text) === text ? `× ${text}` : local.structure || '';
+    return local.text ? Format.shortLocal(local.text) : '';
   }
 
-  return { sizeOf, shapeOf, opOf, node, closed, frame, frameHead, line, pathOf, fit, role, speak, SMALL };
+  return { written, sizeOf, shapeOf, opOf, node, closed, frame, frameHead, line, pathOf, fit, role, speak, SMALL };
 })();

@@ -79,6 +79,23 @@ const Format = (() => {
 
   const MAPPING = /(^|[^A-Za-z0-9_.])g(?![A-Za-z0-9_(])/;
 
+  /** A small array written out, a text for each row: vectors up to 8 entries, matrices up to 5 × 5; null for others. */
+  function entries(summary, digits = 3) {
+    if (!summary || !summary.data || isScalar(summary) || !summary.n) return null;
+    const { data, shape: dims } = summary;
+    const row = (numbers) => `[${numbers.map((x) => number(x, digits)).join(', ')}]`;
+    if (dims.length === 1) return dims[0] <= 8 ? [row(data)] : null;
+    return dims.length === 2 && Math.max(...dims) <= 5 ? data.map(row) : null;
+  }
+
+  /** A local gradient for a line: a formula that fits there, cut at a clause where it must be. */
+  function shortLocal(text, longest = 26) {
+    const said = MAPPING.test(text) ? text : `× ${text}`;
+    if (said.length <= longest) return said;
+    const head = said.split(/[,;(]/)[0].trimEnd();
+    return head.length > 1 && head.length <= longest ? head : clip(said, longest);
+  }
+
   /** Size of a summary for colours and sorting: |x| of a scalar, the norm of an array; null when unknown. */
   function magnitude(summary) {
     if (!summary) return null;
@@ -86,5 +103,5 @@ const Format = (() => {
     return x === null ? null : Math.abs(x);
   }
 
-  return { toNumber, number, shape, count, percent, plural, clip, brief, local, isScalar, magnitude };
+  return { entries, shortLocal, toNumber, number, shape, count, percent, plural, clip, brief, local, isScalar, magnitude };
 })();

@@ -270,7 +270,7 @@ const View = (() => {
       list.toggle('waiting', state === 'waiting');
       list.toggle('partial', state === 'partial');
       list.toggle('without', state === 'none');
-      const text = this.player.hasGradients ? (state === 'waiting' || state === 'none' ? '' : `∂ ${Format.brief(this.player.gradientOf(box), 3)}`) : '';
+      const text = this.player.hasGradients ? (state === 'waiting' || state === 'none' ? '' : `∂ ${Boxes.written(this.player.gradientOf(box), (item.place.w - 26) / 2 - 14)}`) : '';
       const place = item.element.querySelector('.number.gradient');
       const short = Boxes.fit(text, (item.place.w - 26) / 2 - 6, Boxes.SMALL);
       if (place.textContent !== short) {
