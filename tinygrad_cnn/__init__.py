@@ -20,7 +20,6 @@ from tinygrad_cnn.autograd.batched import vmap
 from tinygrad_cnn.autograd.fast.deferred import is_fusion_enabled, set_fusion
 from tinygrad_cnn.autograd.modes import (
     enable_grad,
-    get_default_dtype,
     inference_mode,
     is_grad_enabled,
     is_inference_mode_enabled,
@@ -30,6 +29,7 @@ from tinygrad_cnn.autograd.modes import (
 )
 from tinygrad_cnn.ops.declare import PUBLIC as _PUBLIC
 from tinygrad_cnn.ops.device import (
+    bfloat16,
     bool,
     can_cast,
     device,
@@ -40,6 +40,7 @@ from tinygrad_cnn.ops.device import (
     float16,
     float32,
     float64,
+    get_default_dtype,
     half,
     iinfo,
     int,
@@ -52,6 +53,9 @@ from tinygrad_cnn.ops.device import (
     result_type,
     short,
     uint8,
+    uint16,
+    uint32,
+    uint64,
 )
 from tinygrad_cnn.ops.out import with_out as _with_out
 from tinygrad_cnn.ops.random import Generator, default_generator, fork_rng

@@ -16,13 +16,13 @@ from tinygrad_cnn.autograd.batched import vmap as vmap
 from tinygrad_cnn.autograd.fast.deferred import is_fusion_enabled as is_fusion_enabled
 from tinygrad_cnn.autograd.fast.deferred import set_fusion as set_fusion
 from tinygrad_cnn.autograd.modes import enable_grad as enable_grad
-from tinygrad_cnn.autograd.modes import get_default_dtype as get_default_dtype
 from tinygrad_cnn.autograd.modes import inference_mode as inference_mode
 from tinygrad_cnn.autograd.modes import is_grad_enabled as is_grad_enabled
 from tinygrad_cnn.autograd.modes import is_inference_mode_enabled as is_inference_mode_enabled
 from tinygrad_cnn.autograd.modes import no_grad as no_grad
 from tinygrad_cnn.autograd.modes import set_default_dtype as set_default_dtype
 from tinygrad_cnn.autograd.modes import set_grad_enabled as set_grad_enabled
+from tinygrad_cnn.ops.device import bfloat16 as bfloat16
 from tinygrad_cnn.ops.device import bool as bool
 from tinygrad_cnn.ops.device import can_cast as can_cast
 from tinygrad_cnn.ops.device import device as device
@@ -33,6 +33,7 @@ from tinygrad_cnn.ops.device import float as float
 from tinygrad_cnn.ops.device import float16 as float16
 from tinygrad_cnn.ops.device import float32 as float32
 from tinygrad_cnn.ops.device import float64 as float64
+from tinygrad_cnn.ops.device import get_default_dtype as get_default_dtype
 from tinygrad_cnn.ops.device import half as half
 from tinygrad_cnn.ops.device import iinfo as iinfo
 from tinygrad_cnn.ops.device import int as int
@@ -45,6 +46,9 @@ from tinygrad_cnn.ops.device import promote_types as promote_types
 from tinygrad_cnn.ops.device import result_type as result_type
 from tinygrad_cnn.ops.device import short as short
 from tinygrad_cnn.ops.device import uint8 as uint8
+from tinygrad_cnn.ops.device import uint16 as uint16
+from tinygrad_cnn.ops.device import uint32 as uint32
+from tinygrad_cnn.ops.device import uint64 as uint64
 from tinygrad_cnn.ops.random import Generator as Generator
 from tinygrad_cnn.ops.random import default_generator as default_generator
 from tinygrad_cnn.ops.random import fork_rng as fork_rng

@@ -25,7 +25,9 @@ ROOMS: dict[str, tuple[tuple[str, ...], str]] = {
     "support": ((), "errors, optional packages, sizes and switches, which every room may need"),
     "kernels": ((), "hot loops on plain arrays; they know neither graphs nor tensors"),
     "autograd": (("support",), "the graph, three kinds of primitive, the backward pass; it knows no op by name"),
-    "ops": (("autograd", "kernels"), "the primitives, each forward beside its derivative, and functions around them"),
+    "ops": (
+        ("support", "autograd", "kernels"), "the primitives, each forward beside its derivative, and functions of them",
+    ),
     "tensors": (("support", "autograd", "ops"), "the Tensor people use: operators, and ops as methods"),
     "nn": (("kernels", "autograd", "ops", "tensors"), "layers and losses; it asks the kernels for their precision"),
     "optim": (
@@ -51,7 +53,10 @@ ROOMS: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "debug": (("support", "autograd", "ops", "nn", "optim", "viz"), "the stepper, its terminal, its editor protocol"),
     "root": (("support", "autograd", "ops", "tensors", "paths"), "the table of public names, for the last two"),
-    "compat": (("support", "nn", "io", "root"), "PyTorch scripts unchanged: a finder, and what only `torch` has"),
+    "compat": (
+        ("support", "autograd", "ops", "nn", "io", "root", "paths"),
+        "PyTorch scripts unchanged: a finder, and what only `torch` has",
+    ),
     "cli": (
         ("support", "kernels", "autograd", "ops", "nn", "optim", "utils", "io", "datasets", "models", "training",
          "analysis", "viz", "debug", "root", "compat"),

@@ -86,7 +86,7 @@ def refuses(call: Any, error: type[Exception], message: str) -> None:
         (
             lambda: F.conv2d(tg.ones(1, 1, 4, 4, dtype=tg.int64), tg.ones(1, 1, 3, 3)),
             TypeError,
-            "expected floating-point input, got int64",
+            "expected floating-point input, got tinygrad_cnn.int64",
         ),
         (lambda: nn.Conv2d(3, 4, 3, groups=2), ValueError, "in_channels divisible by groups"),
         (

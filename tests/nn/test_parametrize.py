@@ -117,7 +117,7 @@ def test_what_does_not_fit_is_refused() -> None:
         def forward(self, x: tg.Tensor) -> tg.Tensor:
             return x[:1]
 
-    with pytest.raises(ValueError, match=r"expected \(2, 2\) float32 from Cut, got \(1, 2\)"):
+    with pytest.raises(ValueError, match=r"expected \(2, 2\) tinygrad_cnn.float32 from Cut, got \(1, 2\)"):
         parametrize.register_parametrization(nn.Linear(2, 2), "weight", Cut())
     with pytest.raises(ValueError, match="has no parameter or buffer 'wait'"):
         parametrize.register_parametrization(nn.Linear(2, 2), "wait", Cut())

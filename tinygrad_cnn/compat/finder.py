@@ -13,6 +13,7 @@ from typing import Any
 
 from tinygrad_cnn.compat.missing import Missing, importing_frame, is_guarded
 from tinygrad_cnn.compat.served import ROOTS, Served, sources_of
+from tinygrad_cnn.support import imported_as
 from tinygrad_cnn.support.errors import UsageError
 from tinygrad_cnn.support.version import __version__
 
@@ -68,6 +69,7 @@ def serve(*, announced: bool = False) -> None:
                 f"{root} is imported already in this process, so it cannot be served by tinygrad_cnn"
             )
     sys.meta_path.insert(0, _Finder(announced))
+    imported_as.name = "torch"
     if _PATH not in sys.path:
         sys.path.insert(1, _PATH)
 
@@ -83,6 +85,7 @@ def serving(*, announced: bool = False) -> Iterator[None]:
     try:
         yield
     finally:
+        imported_as.name = "tinygrad_cnn"
         sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Finder)]
         sys.path[:] = [entry for entry in sys.path if entry != _PATH]
         _take_out()

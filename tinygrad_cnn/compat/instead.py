@@ -19,7 +19,6 @@ _INSTEAD = {
     "torch.quantization": "quantised networks are not here: use the float network",
     "torch.ao": "quantised networks are not here: use the float network",
     "torch.quantize_per_tensor": "quantised networks are not here: use the float network",
-    "torch.onnx": _WHOLE,
     "torch.export": _WHOLE,
     "torch.fx": "modules are not traced symbolically here: run the module, or look at it with tinygrad-cnn graph",
     "torch._dynamo": _WHOLE,

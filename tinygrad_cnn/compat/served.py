@@ -82,6 +82,20 @@ def served_name(own: str) -> str | None:
     return None
 
 
+#: Paths of PyTorch whose names lie in another file here.
+_ELSEWHERE = {
+    "torch.nn.modules.adaptive": "tinygrad_cnn.nn.modules",
+    "torch.nn.modules.channelshuffle": "tinygrad_cnn.nn.modules",
+    "torch.nn.backends": "tinygrad_cnn.nn", "torch.optim.adadelta": "tinygrad_cnn.optim",
+    "torch.optim.adagrad": "tinygrad_cnn.optim", "torch.optim.adamax": "tinygrad_cnn.optim",
+    "torch.optim.adamw": "tinygrad_cnn.optim", "torch.optim.asgd": "tinygrad_cnn.optim",
+    "torch.optim.nadam": "tinygrad_cnn.optim", "torch.optim.radam": "tinygrad_cnn.optim",
+    "torch.optim.rmsprop": "tinygrad_cnn.optim", "torch.optim.rprop": "tinygrad_cnn.optim",
+    "torch.utils.data._utils": "tinygrad_cnn.utils.data", "torch.utils.data._utils.collate": "tinygrad_cnn.utils.data",
+    "torch.nn.parallel.data_parallel": "tinygrad_cnn.nn.parallel", "torch.autograd.variable": "tinygrad_cnn.autograd",
+}  # fmt: skip
+
+
 def sources_of(path: str) -> list[ModuleType]:
     """The modules behind the dotted `path` of a script; none when the package has nothing there."""
     root, _, rest = path.partition(".")
@@ -90,6 +104,8 @@ def sources_of(path: str) -> list[ModuleType]:
         name = f"{home}.{rest}" if rest else home
         if not _is_ours_alone(home, rest) and (module := _import(name)) is not None:
             found.append(module)
+    if path in _ELSEWHERE:
+        found.append(importlib.import_module(_ELSEWHERE[path]))
     return found
 
 

@@ -21,6 +21,8 @@ import numpy as np
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.io.weights_pickle import KNOWN, Function, Named, Refused, read
 from tinygrad_cnn.io.weights_writer import Place, Writer
+from tinygrad_cnn.support.dtypes import BY_NAME
+from tinygrad_cnn.support.dtypes import dtype as Dtype
 from tinygrad_cnn.support.errors import CheckpointError, brief
 from tinygrad_cnn.support.limits import DIMENSIONS, most
 
@@ -32,14 +34,10 @@ Unpickle = Callable[[Any, Mapping[str, Any], Callable[[Any], Any]], Any]
 #: Names of files that PyTorch's users give to this form.
 ENDINGS = (".pt", ".pth")
 
-#: Storage types and dtypes by their name in files, as NumPy's codes without byte order.
+#: Storage types by their name in files, as NumPy's codes without byte order.
 _STORAGES = {
     "FloatStorage": "f4", "DoubleStorage": "f8", "HalfStorage": "f2", "BFloat16Storage": "bf16", "LongStorage": "i8",
     "IntStorage": "i4", "ShortStorage": "i2", "CharStorage": "i1", "ByteStorage": "u1", "BoolStorage": "b1",
-}  # fmt: skip
-_DTYPES = {
-    "float32": "f4", "float64": "f8", "float16": "f2", "bfloat16": "bf16", "int64": "i8", "int32": "i4",
-    "int16": "i2", "int8": "i1", "uint8": "u1", "uint16": "u2", "uint32": "u4", "uint64": "u8", "bool": "b1",
 }  # fmt: skip
 _UNTYPED = "u1"
 _STORAGE_OF = {code: name for name, code in _STORAGES.items()}
@@ -125,7 +123,7 @@ class Storages:
         self.known: dict[str, Any] = {
             **KNOWN,
             **{f"torch.{name}": Named(code) for name, code in _STORAGES.items()},
-            **{f"torch.{name}": np.dtype("f4" if code == "bf16" else code) for name, code in _DTYPES.items()},
+            **{f"torch.{name}": kind for name, kind in BY_NAME.items()},
             "torch.storage.UntypedStorage": Named(_UNTYPED), "torch.UntypedStorage": Named(_UNTYPED),
             "torch._utils._rebuild_tensor_v2": Function(self.tensor),
             "torch._utils._rebuild_tensor_v3": Function(self.tensor_v3),
@@ -190,9 +188,9 @@ class Storages:
         *_metadata: Any,
     ) -> Any:  # fmt: skip
         """As `tensor`, in a storage of bytes."""
-        if not isinstance(storage, Storage) or not isinstance(dtype, np.dtype):
+        if not isinstance(storage, Storage) or not isinstance(dtype, Dtype) or dtype.name == "bfloat16":
             raise ValueError("a tensor without a storage or a dtype")
-        typed = Storage(storage.raw, dtype.str[1:])
+        typed = Storage(storage.raw, dtype.dtype.str[1:])
         return self.tensor(typed, offset, size, stride, requires_grad)
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_cnn.autograd.handle import Handle
+from tinygrad_cnn.support.dtypes import dtype
 from tinygrad_cnn.support.size import Size
 
 __all__ = ["Place", "Writer"]
@@ -82,8 +83,8 @@ class Writer:
             self._container(OrderedDict, value)
         elif isinstance(value, np.generic):
             self._write(value.item())
-        elif isinstance(value, np.dtype):
-            self._global("torch", str(value))
+        elif isinstance(value, (dtype, np.dtype)):
+            self._global("torch", value.name)
         else:
             raise TypeError(
                 f"a .pt file of weights holds tensors, numbers, strings and containers of them, got "

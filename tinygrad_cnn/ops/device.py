@@ -7,27 +7,29 @@ from typing import TypeAlias
 
 import numpy as np
 
+from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.annotations import DType, Operand
 from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.promotion import promoted
+from tinygrad_cnn.support.dtypes import BY_NAME, dtype
 
 #: What a `device=` argument may be. Below, `int`, `float` and `bool` are PyTorch's dtypes.
 Device: TypeAlias = "str | device | None"
 
-float16 = half = np.dtype(np.float16)
-float32 = float = np.dtype(np.float32)
-float64 = double = np.dtype(np.float64)
-int8 = np.dtype(np.int8)
-int16 = short = np.dtype(np.int16)
-int32 = int = np.dtype(np.int32)
-int64 = long = np.dtype(np.int64)
-uint8 = np.dtype(np.uint8)
-bool = np.dtype(np.bool_)
-dtype = np.dtype
+float16 = half = BY_NAME["float16"]
+float32 = float = BY_NAME["float32"]
+float64 = double = BY_NAME["float64"]
+int8, uint8 = BY_NAME["int8"], BY_NAME["uint8"]
+int16 = short = BY_NAME["int16"]
+int32 = int = BY_NAME["int32"]
+int64 = long = BY_NAME["int64"]
+uint16, uint32, uint64 = BY_NAME["uint16"], BY_NAME["uint32"], BY_NAME["uint64"]
+bool = BY_NAME["bool"]
+bfloat16 = BY_NAME["bfloat16"]
 
 DTYPES = (
     "float16", "half", "float32", "float", "float64", "double", "int8", "int16", "short", "int32", "int", "int64",
-    "long", "uint8", "bool", "dtype",
+    "long", "uint8", "uint16", "uint32", "uint64", "bool", "bfloat16", "dtype",
 )  # fmt: skip
 
 
@@ -77,6 +79,11 @@ def check_device(wanted: Device) -> device:
     return wanted if isinstance(wanted, device) else device(wanted)
 
 
+def get_default_dtype() -> dtype:
+    """The floating dtype of tensors made from Python numbers; float32 until changed, as in PyTorch."""
+    return dtype(modes.get_default_dtype())
+
+
 class finfo:
     """Limits of a floating dtype: eps, tiny, smallest_normal, min, max, resolution, bits."""
 
@@ -94,14 +101,14 @@ class iinfo:
         self.min, self.max, self.bits = limits.min, limits.max, limits.bits
 
 
-def result_type(tensor1: Operand, tensor2: Operand) -> np.dtype:
+def result_type(tensor1: Operand, tensor2: Operand) -> dtype:
     """The dtype of what two tensors or numbers give together."""
-    return promoted((unwrap(tensor1), unwrap(tensor2)))
+    return dtype(promoted((unwrap(tensor1), unwrap(tensor2))))
 
 
-def promote_types(type1: DType, type2: DType) -> np.dtype:
+def promote_types(type1: DType, type2: DType) -> dtype:
     """The smallest dtype that both fit into."""
-    return promoted((np.empty(1, type1), np.empty(1, type2)))
+    return dtype(promoted((np.empty(1, type1), np.empty(1, type2))))
 
 
 def can_cast(from_: DType, to: DType) -> builtins.bool:

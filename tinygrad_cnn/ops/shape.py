@@ -21,6 +21,7 @@ from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.elementwise import cast
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.views import PUT_BACK, can_view, view_of
+from tinygrad_cnn.support.dtypes import dtype as Dtype
 
 # --- views -----------------------------------------------------------------------------------------
 
@@ -81,7 +82,7 @@ def view(input: ArrayT, *shape: int | Sequence[int]) -> ArrayT:
 
     Raises ValueError (a RuntimeError too) where that needs a copy: `reshape` makes one.
     """
-    if len(shape) == 1 and isinstance(shape[0], (np.dtype, type)):
+    if len(shape) == 1 and isinstance(shape[0], (Dtype, np.dtype, type)):
         return wrap(unwrap(input).view(shape[0]))
     wanted = sizes(shape)
     array = unwrap(input)

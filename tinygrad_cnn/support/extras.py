@@ -31,6 +31,7 @@ EXTRAS: tuple[Extra, ...] = (
     Extra("plots", {"matplotlib": "matplotlib"}, "curves, confusion matrices, filters, feature maps"),
     Extra("images", {"PIL": "pillow"}, "reading PNG and JPEG images"),
     Extra("viz", {"pygraphviz": "pygraphviz"}, "graphs as SVG, PNG and PDF without a system Graphviz"),
+    Extra("bfloat16", {"ml_dtypes": "ml-dtypes"}, "tensors of bfloat16"),
     Extra("notebooks", {"ipykernel": "ipykernel", "matplotlib": "matplotlib"}, "running the notebooks"),
 )
 

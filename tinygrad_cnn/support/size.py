@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from tinygrad_cnn.support import imported_as
+
 
 class Size(tuple[int, ...]):
     """A tuple of sizes; parts and sums of it are Sizes."""
@@ -14,6 +16,11 @@ class Size(tuple[int, ...]):
     def numel(self) -> int:
         """How many entries a tensor of this shape has."""
         return math.prod(self)
+
+    def __repr__(self) -> str:
+        plain = tuple.__repr__(self)
+        # In a script written for PyTorch it prints as there.
+        return plain if imported_as.name == "tinygrad_cnn" else f"{imported_as.name}.Size({list(self)})"
 
     def __getitem__(self, index: Any) -> Any:
         found = tuple.__getitem__(self, index)

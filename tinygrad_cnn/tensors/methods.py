@@ -19,6 +19,7 @@ from tinygrad_cnn.ops import shape as _shp
 from tinygrad_cnn.ops.device import Device, check_device
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.inplace import replace_by
+from tinygrad_cnn.support.dtypes import dtype as Dtype
 from tinygrad_cnn.tensors.declared import DeclaredMethods
 from tinygrad_cnn.tensors.typed import dtype_of, typename
 
@@ -40,7 +41,7 @@ class TensorMethods(DeclaredMethods):
         for arg in args:
             if isinstance(arg, Handle):
                 dtype = arg.array.dtype
-            elif isinstance(arg, (np.dtype, type)):
+            elif isinstance(arg, (Dtype, np.dtype, type)):
                 dtype = arg
             elif isinstance(arg, bool):
                 pass  # non_blocking

@@ -29,12 +29,14 @@ from tinygrad_cnn.ops.creation import sizes_or_data
 from tinygrad_cnn.ops.device import CPU
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.inplace import in_place, operator_in_place, set_item
+from tinygrad_cnn.support.dtypes import OF
 from tinygrad_cnn.support.size import Size
 from tinygrad_cnn.tensors.declared import attach
 from tinygrad_cnn.tensors.methods import TensorMethods
 from tinygrad_cnn.tensors.printing import tensor_str
 
 _new_size = tuple.__new__
+_dtype_of = OF.get
 
 
 _debugger: Callable[..., None]
@@ -76,8 +78,8 @@ class Tensor(TensorMethods):
         return _new_size(Size, self.array.shape)
 
     @property
-    def dtype(self) -> np.dtype:
-        return self.array.dtype
+    def dtype(self) -> Any:
+        return _dtype_of(found := self.array.dtype, found)
 
     @property
     def ndim(self) -> int:

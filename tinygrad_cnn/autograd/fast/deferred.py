@@ -24,7 +24,10 @@ from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.annotations import Params, Tensor
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle
+from tinygrad_cnn.support.dtypes import OF
 from tinygrad_cnn.support.size import Size
+
+_dtype_of = OF.get
 
 #: Below this many numbers a pass costs less than the bookkeeping.
 WORTH_IT = 4_000
@@ -144,8 +147,8 @@ class Deferred(Handle):
         return Size(stored(self).shape)
 
     @property
-    def dtype(self) -> np.dtype:
-        return stored(self).dtype
+    def dtype(self) -> Any:
+        return _dtype_of(found := stored(self).dtype, found)
 
     @property
     def ndim(self) -> int:

@@ -75,6 +75,9 @@ class ConvertMixin:
             "drop the call, or guard it with tinygrad_cnn.cuda.is_available()"
         )
 
+    def compile(self, *_args: Any, **_options: Any) -> None:
+        """Nothing is compiled: Python runs the module as it is."""
+
     def share_memory(self: Self) -> Self:
         """The module itself."""
         return self

@@ -1,0 +1,1 @@
+"""`torch.functional`: functions of `torch` under an older path."""
