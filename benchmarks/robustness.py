@@ -31,7 +31,7 @@ def train(data: Any, epochs: int, defended: bool) -> Any:
     schedule = optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps + 1, cycle_momentum=False)
     attack = lambda m, x, y: attacks.pgd(m, x, y, 0.3, steps=7, step_size=0.1)
     augment = attacks.AdversarialTraining(model, attack) if defended else RandomShift(1)
-    Trainer(model, optimizer, augment=augment, scheduler=schedule, schedule_per="batch").fit(loader, epochs)
+    Trainer(model, optimizer, augment=augment, scheduler=schedule, schedule_per="batch").fit(loader, epochs, verbose=0)
     return model
 
 

@@ -59,6 +59,7 @@ from tinygrad_cnn.ops.device import (
 )
 from tinygrad_cnn.ops.out import with_out as _with_out
 from tinygrad_cnn.ops.random import Generator, default_generator, fork_rng
+from tinygrad_cnn.support.drawing import register_curves as _register_curves
 from tinygrad_cnn.support.size import Size
 from tinygrad_cnn.support.switches import (
     are_deterministic_algorithms_enabled,
@@ -94,8 +95,9 @@ for _name, _entry in _PUBLIC.items():
     if _entry.top_level:
         globals()[_name] = _with_out(_entry.function) if _entry.out else _entry.function
 
-# The debugger stands above the engine; here the two meet. It is imported when it is first asked for.
+# The debugger stands above the engine, drawing above training; here they meet. Each is imported when first asked for.
 _register_debugger(lambda *args, **options: _import_module("tinygrad_cnn.debug").open_session(*args, **options))
+_register_curves(lambda *args, **options: _import_module("tinygrad_cnn.viz").curves(*args, **options))
 _register_detector(lambda **options: _import_module("tinygrad_cnn.debug").anomaly(**options))
 
 #: Rooms that are imported when first asked for.

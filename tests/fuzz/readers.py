@@ -15,14 +15,15 @@ import numpy as np
 import tinygrad_cnn as tg
 from tests.io.freeze import FILES
 from tinygrad_cnn import nn, viz
+from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.cli.runs import CONFIG, Config
 from tinygrad_cnn.datasets import ImageTable, read_handwriting
 from tinygrad_cnn.datasets.idx import read_idx, write_idx
 from tinygrad_cnn.debug import BackwardSession, Replay
-from tinygrad_cnn.io import from_bytes, to_bytes
+from tinygrad_cnn.io import from_bytes, load_safetensors, save_safetensors, to_bytes
 from tinygrad_cnn.io.pt import pt_to_bytes
 from tinygrad_cnn.optim import Adam
-from tinygrad_cnn.training import History, Trainer, load_run
+from tinygrad_cnn.training import History, Trainer, load_model, load_run, save_model
 from tinygrad_cnn.viz.description import Description
 
 
@@ -145,12 +146,25 @@ def _runs(folder: Path) -> list[Reader]:
     trainer.history.save(folder / "history.json")
     history = (folder / "history.json").read_text()
 
+    save_model(nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Dropout(0.1)), folder / "model.safetensors")
+    model = (folder / "model.safetensors").read_bytes()
+    header = json.loads(model[8 : 8 + int.from_bytes(model[:8], "little")])
+
+    def with_configuration(text: str) -> bytes:
+        tensors = {name: unwrap(value) for name, value in load_safetensors(folder / "model.safetensors").items()}
+        save_safetensors(tensors, folder / "other.safetensors", {"tinygrad_cnn.model": text})
+        return (folder / "other.safetensors").read_bytes()
+
     def resume(path: Path) -> None:
         path.replace(path.parent / "last.npz")
         made().load_state_dict(load_run(path.parent))
 
     return [
         Reader("config.json", ".json", text.encode(), load_config, (text, str.encode)),
+        Reader(
+            "model", ".safetensors", model, load_model,
+            (header["__metadata__"]["tinygrad_cnn.model"], with_configuration),
+        ),
         Reader("history.json", ".json", history.encode(), History.load, (history, str.encode)),
         Reader("checkpoint", ".npz", state, resume, (tree, signed)),
         Reader("checkpoint in memory", ".npz", state, lambda path: from_bytes(path.read_bytes(), "it"), (tree, signed)),

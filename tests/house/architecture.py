@@ -42,7 +42,8 @@ ROOMS: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "models": (("support", "nn"), "networks by name, written as a user would write them"),
     "training": (
-        ("support", "autograd", "ops", "nn", "optim", "utils", "io"), "the training loop, callbacks and checkpoints",
+        ("support", "kernels", "autograd", "ops", "nn", "optim", "utils", "io", "models"),
+        "the training loop, callbacks and checkpoints; it says when kernels compile, and builds a saved model again",
     ),
     "analysis": (("support", "autograd", "training"), "receptive field, cost, saturation: questions to a model"),
     "attacks": (

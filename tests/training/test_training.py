@@ -111,7 +111,7 @@ def test_predict_gives_all_outputs_in_order_from_arrays_loaders_and_data_sets():
 
 
 def test_what_is_no_data_is_refused():
-    with pytest.raises(TypeError, match=r"expected a DataLoader, a Dataset or a pair .* got int"):
+    with pytest.raises(TypeError, match=r"expected a DataLoader, a Dataset, a pair .* got int"):
         fit(net(), 3)
     with pytest.raises(TypeError, match=r"a batch must be a pair \(inputs, targets\), got list of 3"):
         fit(net(), TensorDataset(tg.ones(2, 2), tg.ones(2), tg.ones(2)))
@@ -250,7 +250,7 @@ def test_a_training_option_that_would_not_be_read_is_refused():
 def test_what_is_no_validation_data_is_refused_before_the_first_epoch():
     model = net()
     before = model[0].weight.detach().clone()
-    with pytest.raises(TypeError, match=r"expected a DataLoader, a Dataset or a pair .* got float"):
+    with pytest.raises(TypeError, match=r"expected a DataLoader, a Dataset, a pair .* got float"):
         fit(model, blobs(), validation=0.1)
     assert tg.equal(model[0].weight, before)
 

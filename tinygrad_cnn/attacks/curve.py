@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinygrad_cnn.autograd.handle import wrap
-from tinygrad_cnn.training.evaluation import evaluate, split_batch
+from tinygrad_cnn.training.batch import split_batch
+from tinygrad_cnn.training.evaluation import evaluate
 from tinygrad_cnn.training.loading import as_loader
 
 __all__ = ["Robustness", "robustness"]

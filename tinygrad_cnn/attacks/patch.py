@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_cnn.attacks.gradient import input_gradient
 from tinygrad_cnn.autograd.handle import unwrap, wrap
-from tinygrad_cnn.training.evaluation import split_batch
+from tinygrad_cnn.training.batch import split_batch
 from tinygrad_cnn.training.loading import as_loader
 from tinygrad_cnn.utils.data.randomness import numpy_generator
 

@@ -23,7 +23,7 @@ from tinygrad_cnn.cli.arguments import (
     positive_int,
     refuse,
 )
-from tinygrad_cnn.cli.console import EpochTable, console, human
+from tinygrad_cnn.cli.console import console, human
 from tinygrad_cnn.cli.data import build_model, is_path, load_parts, settle
 from tinygrad_cnn.cli.recipes import OWN_PICTURES, RECIPES, SCHEDULES
 from tinygrad_cnn.cli.runs import (
@@ -39,7 +39,8 @@ from tinygrad_cnn.support.errors import UsageError
 from tinygrad_cnn.training.augment import RandomShift
 from tinygrad_cnn.training.checkpoint import LAST, RunCheckpoint, load_run, load_weights
 from tinygrad_cnn.training.loading import as_dataset
-from tinygrad_cnn.training.loop import OPTIMIZERS, make_optimizer
+from tinygrad_cnn.training.optimizers import OPTIMIZERS, make_optimizer
+from tinygrad_cnn.training.progress import EpochTable
 from tinygrad_cnn.training.trainer import Trainer
 from tinygrad_cnn.utils.data import DataLoader, random_split
 
@@ -119,7 +120,7 @@ def _train(folder: Path, config: Config, args: argparse.Namespace, out: Any) -> 
     decay = {} if config.weight_decay is None else {"weight_decay": config.weight_decay}
     optimizer = make_optimizer(config.optimizer, model.parameters(), config.lr, **decay)
     schedule = SCHEDULES[config.schedule](optimizer, config.lr, config.epochs * len(loader))
-    table = EpochTable(out, config.epochs, "signals" if config.data == "mnist1d" else "images")
+    table = EpochTable(out, "signals" if config.data == "mnist1d" else "images")
     checkpoint = RunCheckpoint(
         folder,
         None if validation is None else "val_accuracy",
@@ -143,7 +144,7 @@ def _train(folder: Path, config: Config, args: argparse.Namespace, out: Any) -> 
         config.save(folder)
         _announce(out, folder, config, model, trainer)
         with _graceful(trainer), _closing(table):
-            trainer.fit(loader, config.epochs, validation)
+            trainer.fit(loader, config.epochs, validation, verbose=0)
         if trainer.interrupted:
             return _say_how_to_go_on(out, folder, former, trainer)
         load_weights(model, folder)

@@ -21,7 +21,7 @@ from tinygrad_cnn.io.atomic import read_bytes, write_atomically
 from tinygrad_cnn.support.errors import CheckpointError, brief
 from tinygrad_cnn.support.limits import DIMENSIONS
 
-__all__ = ["load_safetensors", "save_safetensors"]
+__all__ = ["load_safetensors", "read_metadata", "save_safetensors"]
 
 _DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1",
@@ -72,6 +72,12 @@ def load_safetensors(path: str | os.PathLike[str]) -> dict[str, Any]:
     if signed or "sha256" in metadata and metadata["sha256"] != hashlib.sha256(body).hexdigest():
         raise CheckpointError(f"{name} is damaged: its content does not match its checksum")
     return {key: wrap(_tensor(body, entry)) for key, entry in header.items()}
+
+
+def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The texts that `save_safetensors` was given as `metadata`. Raises CheckpointError."""
+    header, _ = _header(read_bytes(path), os.fspath(path))
+    return {name: text for name, text in header.get("__metadata__", {}).items() if name != _SIGNATURE}
 
 
 #: The entry of `__metadata__` that holds the checksum of all the rest.

@@ -17,6 +17,7 @@ import functools
 import os
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from importlib.util import find_spec
 from types import SimpleNamespace
@@ -34,8 +35,8 @@ __all__ = [
     "batch_norm_forward", "batch_norm_relu", "batch_statistics", "bias_add", "bias_relu",
     "bias_relu_max_pool2x2", "blas_info", "channel_sums", "channels_last", "correlate", "correlate_input",
     "correlate_weight", "cross_entropy", "cross_entropy_input", "fold", "geometry",
-    "get_float32_conv_precision", "get_num_threads", "log_softmax", "matmul", "max_pool", "relu",
-    "relu_input", "rmsprop", "scatter_windows", "set_float32_conv_precision", "set_num_threads", "sgd",
+    "get_float32_conv_precision", "get_num_threads", "log_softmax", "matmul", "max_pool", "on_compile",
+    "relu", "relu_input", "rmsprop", "scatter_windows", "set_float32_conv_precision", "set_num_threads", "sgd",
     "softmax", "take_windows", "unfold",
 ]  # fmt: skip
 
@@ -44,6 +45,13 @@ def backend() -> tuple[str, str]:
     """(`"compiled"` or `"reference"`, why). Makes the choice if no kernel has run yet."""
     chosen = _chosen or _choose()
     return chosen.name, chosen.why
+
+
+def on_compile(tell: Callable[[], Any]) -> AbstractContextManager[None]:
+    """A context in which `tell()` is called once, if and when kernels are compiled."""
+    if backend()[0] == "reference":
+        return nullcontext()
+    return cast(AbstractContextManager[None], import_module(".compiled.jit", __name__).on_compile(tell))
 
 
 def _kernel(reference: F) -> F:
@@ -101,8 +109,8 @@ adagrad = _kernel(optim.adagrad)
 
 _ROOMS = ("conv", "elementwise", "linalg", "loss", "normalise", "optim", "pool")
 _KERNELS = set(__all__) - {
-    "backend", "blas_info", "geometry", "get_float32_conv_precision", "get_num_threads", "set_float32_conv_precision",
-    "set_num_threads",
+    "backend", "blas_info", "geometry", "get_float32_conv_precision", "get_num_threads", "on_compile",
+    "set_float32_conv_precision", "set_num_threads",
 }  # fmt: skip
 _chosen: SimpleNamespace | None = None
 _choosing = threading.Lock()

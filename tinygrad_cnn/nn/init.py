@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -21,10 +24,32 @@ from tinygrad_cnn.tensors.tensor import Tensor
 
 
 def blank(shape: tuple[int, ...], dtype: DType = None, device: Device = None) -> Tensor:
-    """A tensor of zeros, to be filled by one of the functions below. Raises RuntimeError for a device not there."""
+    """A tensor of zeros, to be filled by one of the functions below. RuntimeError for a device not there,
+    ValueError for more memory than `at_most` allows."""
     check_device(device)
     wanted = modes.get_default_dtype() if dtype is None else np.dtype(dtype)
-    return wrap(np.zeros(tuple(int(n) for n in shape), wanted))
+    sizes = tuple(int(n) for n in shape)
+    allowed = _allowed.get()
+    if allowed is not None:
+        left = allowed - math.prod(sizes) * wanted.itemsize
+        if left < 0:
+            raise ValueError(f"a layer would have parameters of shape {sizes}, more than the whole model has")
+        _allowed.set(left)
+    return wrap(np.zeros(sizes, wanted))
+
+
+#: Bytes that layers may still take for parameters; None for any number.
+_allowed: ContextVar[int | None] = ContextVar("allowed", default=None)
+
+
+@contextmanager
+def at_most(size: int) -> Iterator[None]:
+    """A context in which all layers that are built take at most `size` bytes for parameters: for models from files."""
+    token = _allowed.set(size)
+    try:
+        yield
+    finally:
+        _allowed.reset(token)
 
 
 def default_(weight: Tensor, bias: Tensor | None = None) -> None:

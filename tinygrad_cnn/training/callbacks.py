@@ -15,7 +15,10 @@ import numpy as np
 from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.io import save, write_atomically
 
-__all__ = ["CSVLogger", "Callback", "EarlyStopping", "LambdaCallback", "ModelCheckpoint"]
+__all__ = [
+    "CSVLogger", "Callback", "EarlyStopping", "GradientStatistics", "LambdaCallback", "ModelCheckpoint", "Monitor",
+    "TerminateOnNaN",
+]  # fmt: skip
 
 
 class Callback:
@@ -37,6 +40,9 @@ class Callback:
 
     def on_interrupt(self, trainer: Any) -> None:
         """After the batch in which `trainer.interrupted` was set."""
+
+    def on_nan(self, trainer: Any) -> None:
+        """When a loss is no number, before the batch changes anything; `trainer.stop = True` ends without an error."""
 
     def state_dict(self) -> dict[str, Any]:
         return {}
@@ -60,8 +66,8 @@ class LambdaCallback(Callback):
             setattr(self, name, function)
 
 
-class _Monitor(Callback):
-    """Shared by callbacks that watch one number of the history."""
+class Monitor(Callback):
+    """Base of callbacks that watch one number of the history: `improved` says whether it is the best so far."""
 
     def __init__(self, monitor: str, mode: str | None, min_delta: float = 0.0) -> None:
         if mode not in (None, "min", "max"):
@@ -104,7 +110,7 @@ class _Monitor(Callback):
         return True
 
 
-class EarlyStopping(_Monitor):
+class EarlyStopping(Monitor):
     """Stop when `monitor` has not improved for `patience` epochs; `restore_best` puts the best weights back."""
 
     def __init__(
@@ -151,7 +157,7 @@ class EarlyStopping(_Monitor):
             self.weights = {name: np.array(unwrap(value)) for name, value in self.weights.items()}
 
 
-class ModelCheckpoint(_Monitor):
+class ModelCheckpoint(Monitor):
     """Save the weights after each epoch, or only (`save_best_only`) when `monitor` improved.
 
     Without `save_best_only` nothing reads `monitor` and `mode`. `path` may contain fields of the epoch's record:
@@ -186,3 +192,60 @@ class CSVLogger(Callback):
         writer.writeheader()
         writer.writerows(trainer.history)
         write_atomically(self.path, text.getvalue())
+
+
+class TerminateOnNaN(Callback):
+    """End the training, without an error, when the loss is infinite or NaN; the weights are those before that batch."""
+
+    def on_nan(self, trainer: Any) -> None:
+        print(f"the loss is no number in epoch {trainer.epoch + 1}, batch {trainer.batch + 1}: the training ends")
+        trainer.stop = True
+
+
+class GradientStatistics(Callback):
+    """How large the gradients of each parameter are: the mean over an epoch of their norms, after clipping.
+
+    `history` holds a list per parameter, one number per epoch, which `viz.curves` draws; the norm of all together
+    stands in the training's own history as `grad_norm`. `every` = n looks at every n-th batch only.
+    """
+
+    def __init__(self, every: int = 1) -> None:
+        if every < 1:
+            raise ValueError(f"GradientStatistics expected every from 1 up, got {every}")
+        self.every = every
+        self.history: dict[str, list[float]] = {}
+        self.sums: dict[str, float] = {}
+        self.counted = 0
+
+    def on_train_begin(self, trainer: Any) -> None:
+        if trainer.fresh:
+            self.history, self.sums, self.counted = {}, {}, 0
+
+    def on_batch_end(self, trainer: Any) -> None:
+        if trainer.batch % self.every:
+            return
+        squares = 0.0
+        for name, parameter in trainer.model.named_parameters():
+            if parameter.grad is not None:
+                norm = float(np.linalg.norm(unwrap(parameter.grad).ravel()))
+                self.sums[name] = self.sums.get(name, 0.0) + norm
+                squares += norm * norm
+        self.sums["grad_norm"] = self.sums.get("grad_norm", 0.0) + math.sqrt(squares)
+        self.counted += 1
+
+    def on_epoch_end(self, trainer: Any) -> None:
+        for name, total in self.sums.items():
+            mean = total / max(1, self.counted)
+            if name == "grad_norm":
+                trainer.history.records[-1][name] = mean
+            else:
+                self.history.setdefault(name, []).append(mean)
+        self.sums, self.counted = {}, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"history": self.history, "sums": self.sums, "counted": self.counted}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        if not isinstance(self.history, dict) or not isinstance(self.sums, dict) or type(self.counted) is not int:
+            raise TypeError("the gradients' history and sums expected dicts, and their count a number")

@@ -14,14 +14,14 @@ from typing import Any
 
 from tinygrad_cnn.io import load, save
 from tinygrad_cnn.support.errors import CheckpointError
-from tinygrad_cnn.training.callbacks import _Monitor
+from tinygrad_cnn.training.callbacks import Monitor
 
 __all__ = ["BEST", "LAST", "RunCheckpoint", "load_run", "load_weights"]
 
 LAST, BEST, HISTORY = "last.npz", "best.npz", "history.json"
 
 
-class RunCheckpoint(_Monitor):
+class RunCheckpoint(Monitor):
     """Keeps `last.npz`, `best.npz` and `history.json` in `folder` up to date.
 
     `monitor` decides which epoch was best; with None that is the latest, for trainings that hold nothing out.

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import copy
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
-from tinygrad_cnn.training.loading import as_loader
+from tinygrad_cnn.ops.activation import sigmoid, softmax
+from tinygrad_cnn.support.errors import UsageError
+from tinygrad_cnn.training.batch import call_model, sizes, split_batch, tensors
+from tinygrad_cnn.training.loading import as_loader, paired
+from tinygrad_cnn.training.losses import applies_sigmoid, make_loss
+from tinygrad_cnn.training.metric_objects import make_metrics
 from tinygrad_cnn.training.metrics import confusion_matrix
+from tinygrad_cnn.training.totals import Totals
 
-__all__ = ["Evaluation", "evaluate", "predict", "split_batch"]
+__all__ = ["Evaluation", "evaluate", "predict"]
 
 #: Samples per batch where there is no backward pass, and not shuffled.
 EVALUATED = (256, False)
@@ -24,60 +31,102 @@ EVALUATED = (256, False)
 class Evaluation:
     """The mean loss over all samples; of a classifier also what follows (None of anything else).
 
+    It unpacks as ``loss, accuracy = evaluate(…)``, and further metrics behind these.
+
     accuracy     the share that was right, 0 to 1
-    predictions, targets   (N,) classes
+    predictions, targets   classes, (N,) or of a segmentation (all positions,)
     confusion    (C, C) counts: row = true class, column = predicted
+    metrics      the others that were asked for, by name
     """
 
     loss: float
     samples: int
     accuracy: float | None = None
-    predictions: Any = None
-    targets: Any = None
-    confusion: Any = None
+    predictions: Any = field(default=None, repr=False)
+    targets: Any = field(default=None, repr=False)
+    confusion: Any = field(default=None, repr=False)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[float]:
+        yield self.loss
+        if self.accuracy is not None:
+            yield self.accuracy
+        yield from self.metrics.values()
 
 
 def evaluate(
-    model: Any, data: Any, *, loss: Callable[[Any, Any], Any] | None = None, batch_size: int | None = None
+    model: Any, data: Any, y: Any = None, *, loss: Any = None, metrics: Any = (), batch_size: int | None = None
 ) -> Evaluation:
-    """Loss and accuracy of `model` on `data` (a loader, a data set, or a pair of arrays), in eval mode.
+    """Loss and accuracy of `model` on `data`, in eval mode.
 
-    `loss` defaults to cross-entropy; it must be a mean over the batch. `batch_size` (256) is for data that are no
-    loader already. ValueError when there is no sample.
+    Args:
+        model: the network
+        data: a loader, a data set, a pair of arrays, a list of batches; or the inputs, with their targets in `y`
+        y: the targets (N, …)
+        loss: a function that is a mean over the batch, or a name (see `LOSSES`); cross-entropy unless given
+        metrics: names, metrics or functions, measured beside the accuracy
+        batch_size: for data that are no loader already; 256 unless given
+
+    Returns:
+        what was measured; it unpacks as ``loss, accuracy``
+
+    Raises:
+        ValueError: when there is no sample
     """
-    loss = loss or cross_entropy()
-    total, samples = 0.0, 0
+    loss = make_loss(loss)
+    measured = [copy.copy(metric) for metric in make_metrics(metrics, binary=applies_sigmoid(loss))]
+    totals = Totals(measured)
     predictions, targets, classes = [], [], 0
     with evaluating(model):
-        for batch in as_loader(data, batch_size, usual=EVALUATED):
+        for batch in as_loader(paired(data, y), batch_size, usual=EVALUATED):
             inputs, wanted = split_batch(batch)
-            outputs = model(inputs)
-            n = len(inputs.array)
-            total += float(unwrap(loss(outputs, wanted))) * n
-            samples += n
-            if is_classification(outputs, wanted):
+            outputs = call_model(model, inputs)
+            found = totals.update(float(unwrap(loss(outputs, wanted))), sizes(inputs), outputs, wanted)
+            if found is not None:
                 classes = outputs.array.shape[1]
-                predictions.append(outputs.array.argmax(1))
-                targets.append(wanted.array)
-    if samples == 0:
+                predictions.append(found[0].ravel())
+                targets.append(found[1].ravel())
+    if totals.seen == 0:
         raise ValueError("evaluate expected at least one sample, got none")
+    results = totals.results()
+    others = {metric.name: results[metric.name] for metric in measured}
     if not predictions:
-        return Evaluation(total / samples, samples)
+        return Evaluation(results["loss"], totals.seen, metrics=others)
     p, t = np.concatenate(predictions), np.concatenate(targets)
-    return Evaluation(total / samples, samples, float(np.mean(p == t)), p, t, confusion_matrix(t, p, classes))
+    confusion = confusion_matrix(t, p, classes)
+    return Evaluation(results["loss"], totals.seen, results["accuracy"], p, t, confusion, others)
 
 
-def predict(model: Any, data: Any, *, batch_size: int | None = None) -> Any:
+def predict(model: Any, data: Any, *, probabilities: bool = False, batch_size: int | None = None) -> Any:
     """The model's outputs for all samples as one tensor, in eval mode.
 
-    `data` is a tensor or array of inputs (N, …), or a loader or data set, whose targets are not looked at.
-    `batch_size` (256) is for what is no loader already.
+    Args:
+        model: the network
+        data: a tensor or array of inputs (N, …), or a loader or data set, whose targets are not looked at
+        probabilities: make class scores (N, C, …) probabilities by a softmax over the classes, one score per sample,
+            (N,) or (N, 1), by a sigmoid; outputs that are probabilities already stay as they are
+        batch_size: for what is no loader already; 256 unless given
+
+    Returns:
+        a tensor (N, …)
     """
     with evaluating(model):
-        outputs = [np.asarray(unwrap(model(inputs))) for inputs in _inputs(data, batch_size)]
-    if not outputs:
+        found = [call_model(model, inputs) for inputs in _inputs(data, batch_size)]
+    if not found:
         raise ValueError("predict expected at least one sample, got none")
-    return wrap(np.concatenate(outputs))
+    if not isinstance(found[0], Handle):
+        raise UsageError(f"predict expected a model that gives one tensor, got {type(found[0]).__name__}: call it")
+    outputs = wrap(np.concatenate([np.asarray(unwrap(part)) for part in found]))
+    return _probabilities(outputs) if probabilities else outputs
+
+
+def _probabilities(outputs: Any) -> Any:
+    y = unwrap(outputs)
+    if y.ndim == 1 or y.shape[1] == 1:
+        return outputs if y.min() >= 0 and y.max() <= 1 else sigmoid(outputs)
+    if (y >= 0).all() and np.allclose(y.sum(1), 1, atol=1e-3):
+        return outputs
+    return softmax(outputs, 1)
 
 
 @contextmanager
@@ -93,32 +142,6 @@ def evaluating(model: Any) -> Iterator[None]:
             module.training = training
 
 
-def split_batch(batch: Any) -> tuple[Any, Any]:
-    """A batch as (inputs, targets); TypeError when it is something else."""
-    if isinstance(batch, (tuple, list)) and len(batch) == 2:
-        inputs, targets = batch
-        return as_tensor(inputs), as_tensor(targets)
-    size = f" of {len(batch)}" if isinstance(batch, (tuple, list)) else ""
-    raise TypeError(f"a batch must be a pair (inputs, targets), got {type(batch).__name__}{size}")
-
-
-def as_tensor(value: Any) -> Any:
-    return value if isinstance(value, Handle) else wrap(np.asarray(value))
-
-
-def is_classification(outputs: Any, targets: Any) -> bool:
-    """Whether these are scores (N, C) for integer classes (N,)."""
-    y = getattr(outputs, "array", None)
-    t = targets.array
-    return y is not None and y.ndim == 2 and t.ndim == 1 and t.dtype.kind in "iu" and len(t) == len(y)
-
-
-def cross_entropy() -> Callable[[Any, Any], Any]:
-    from tinygrad_cnn.nn.functional import cross_entropy as function
-
-    return function
-
-
 def _inputs(data: Any, batch_size: int | None) -> Iterator[Any]:
     if isinstance(data, (Handle, np.ndarray)):
         array = unwrap(data)
@@ -127,4 +150,4 @@ def _inputs(data: Any, batch_size: int | None) -> Iterator[Any]:
             yield wrap(array[start : start + batch_size])
         return
     for batch in as_loader(data, batch_size, usual=EVALUATED):
-        yield as_tensor(batch[0] if isinstance(batch, (tuple, list)) else batch)
+        yield tensors(batch[0] if isinstance(batch, (tuple, list)) else batch)

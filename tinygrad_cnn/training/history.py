@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tinygrad_cnn.io.atomic import write_atomically
+from tinygrad_cnn.support.drawing import curves
 from tinygrad_cnn.support.errors import CheckpointError
 
 __all__ = ["History"]
@@ -20,6 +21,7 @@ class History:
 
     history["val_accuracy"]      the column, one value per epoch (None where an epoch has none)
     history.best("val_accuracy") the record of the best epoch
+    history.history              all columns by name, as in Keras;  history.plot() draws them
     """
 
     def __init__(self, records: list[dict[str, Any]] | None = None) -> None:
@@ -67,6 +69,10 @@ class History:
         # A NaN, which compares with nothing, is the best only where there is nothing else.
         numbers = [record for record in known if not math.isnan(record[key])]
         return max(numbers or known, key=lambda record: sign * record[key])
+
+    def plot(self, path: str | os.PathLike[str] | None = None, *, title: str = "") -> Any:
+        """The curves over the epochs, as `viz.curves` draws them; with a path also written there. Needs matplotlib."""
+        return curves(self, path, title=title)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the records as JSON."""

@@ -8,11 +8,13 @@ missing, its own rule stays.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core import event
 
 
 def _stamp() -> tuple[Any, ...]:
@@ -34,3 +36,21 @@ def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         return compiled
 
     return decorate
+
+
+@contextmanager
+def on_compile(tell: Callable[[], Any]) -> Iterator[None]:
+    """Call `tell()` once, when a function is compiled in the meantime; one from the disk cache does not count."""
+
+    class Listener(event.Listener):
+        told = False
+
+        def on_start(self, _event: Any) -> None:
+            if not self.told:
+                self.told = True
+                tell()
+
+        def on_end(self, _event: Any) -> None: ...
+
+    with event.install_listener("numba:compile", Listener()):
+        yield

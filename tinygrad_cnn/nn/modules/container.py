@@ -16,6 +16,8 @@ from tinygrad_cnn.tensors.tensor import Tensor
 class Sequential(Module):
     """Modules run one behind the other; made from modules or from an OrderedDict of named ones."""
 
+    _of_children = True
+
     def __init__(self, *args: Any) -> None:
         super().__init__()
         if len(args) == 1 and isinstance(args[0], Mapping):
@@ -104,6 +106,8 @@ class ModuleList(Module):
         inside = "\n" + "\n".join(lines) + "\n" if lines else ""
         return f"{type(self).__name__}({inside})"
 
+    _of_children = True
+
     def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__()
         if modules is not None:
@@ -163,6 +167,8 @@ class ModuleList(Module):
 
 class ModuleDict(Module):
     """Modules by name."""
+
+    _of_children = True
 
     def __init__(self, modules: Any = None) -> None:
         super().__init__()

@@ -27,6 +27,19 @@ from tinygrad_cnn.nn.parameter import Buffer, Parameter
 Self = TypeVar("Self", bound="Module")
 _MISSING: Any = object()
 _new_tuple: Any = tuple.__new__
+#: What stands here for the methods of a Keras model.
+_KERAS = {
+    "compile": "write training.Trainer(model).compile(optimizer=…, loss=…, metrics=…)",
+    "fit": "write training.fit(model, x, y, epochs=…), or training.Trainer(model).compile(…).fit(x, y, …)",
+    "evaluate": "write training.evaluate(model, x, y)",
+    "predict": "write training.predict(model, x, probabilities=True)",
+    "save": "write training.save_model(model, 'model.safetensors'), or tg.save(model.state_dict(), path) for weights",
+    "summary": "write print(analysis.summary(model, input_size))",
+    "layers": "write list(model.children()), or dict(model.named_modules())",
+    "get_weights": "write layer.weight and layer.bias, or [p.detach().numpy() for p in layer.parameters()]",
+    "set_weights": "write layer.load_state_dict({'weight': …, 'bias': …})",
+    "count_params": "write sum(p.numel() for p in model.parameters())",
+}
 
 
 class Module(HookMixin, StateMixin, ConvertMixin):
@@ -52,6 +65,13 @@ class Module(HookMixin, StateMixin, ConvertMixin):
     _non_persistent_buffers_set: set[str]
     dump_patches = False
     _version = 1
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        self = super().__new__(cls)
+        # What the class was called with builds the module again (`training.save_model`); lists of children do not.
+        if "_of_children" not in cls.__dict__:
+            object.__setattr__(self, "_arguments", (args, kwargs))
+        return self
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if args or kwargs:
@@ -174,6 +194,8 @@ class Module(HookMixin, StateMixin, ConvertMixin):
             if found is not None and name in found:
                 return found[name]
         hint = "" if "_parameters" in own else " (was super().__init__() called?)"
+        if name in _KERAS:
+            hint = f": {_KERAS[name]}"
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
 
     def __delattr__(self, name: str) -> None:
