@@ -24,7 +24,7 @@ from tinygrad_cnn.autograd.roots import backward_roots
 class Step(NamedTuple):
     """One step of the backward pass.
 
-    Attributes
+    Attributes:
         node: the node that was worked on
         upstream: the gradient of the output with respect to the node's value
         downstream: per input, what this node contributes to the input's gradient; None where none is wanted.

@@ -34,15 +34,16 @@ class Failure(NamedTuple):
 class BackwardPass:
     """The state of one backward pass.
 
-    Attributes
+    Attributes:
         order: the nodes it will visit, in that order (leaves right behind the last of their consumers)
         position: how many of them are done
         grads: gradient received so far, by `node.seq`, of nodes not yet visited
         captured: gradients of the wanted inputs, by `seq` (only with `inputs`)
         failure: where a rule or a hook raised, and what had arrived there; None while nothing did
 
-    Parameters
-        outputs, seeds: where it starts, and ∂L/∂output for each (an array or tensor of the same shape)
+    Args:
+        outputs: where it starts
+        seeds: ∂L/∂output for each of them, an array or tensor of the same shape
         create_graph: record the backward pass itself, so that it can be differentiated
         retain_graph: keep what the nodes saved; without it, each node lets go as soon as it is done
         inputs: tensors whose gradient is wanted, leaves or not: only paths to them are followed

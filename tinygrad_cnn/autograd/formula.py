@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections.abc import Sequence
 from typing import Any
+
+from tinygrad_cnn.autograd.annotations import AnyFunction, Array, Params, Saved
+from tinygrad_cnn.autograd.graph import Node
+from tinygrad_cnn.autograd.linear_map import LinearMap
 
 
 class Described:
-    """The texts of an op: its formula, its local gradients, and the names of its inputs."""
+    """What pictures and the debugger ask of an op: its texts, its inputs' names, its local gradients and rules."""
 
     name: str
     formula: str
@@ -41,6 +46,18 @@ class Described:
     def local_text(self, i: int) -> str:
         """The local gradient with respect to input `i`."""
         return self.local[min(i, len(self.local) - 1)] if self.local else f"local gradient of {self.name}"
+
+    def rule_at(self, i: int, g: Array, node: Node, saved: Saved) -> tuple[AnyFunction | float, Sequence[Any], Params]:
+        """The rule for input `i` with what it is called with: (function, arguments, params), for whoever steps in."""
+        raise NotImplementedError
+
+    def structure(self, node: Node, i: int) -> str:
+        """One word on the local gradient: diagonal, identity, selection, linear, general."""
+        raise NotImplementedError
+
+    def linear_map(self, node: Node, i: int) -> LinearMap:
+        """The local gradient of a node of this op with respect to input `i`."""
+        return LinearMap(node, i)
 
 
 @functools.cache

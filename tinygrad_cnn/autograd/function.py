@@ -236,9 +236,7 @@ class FunctionOp(Op):
     def pull(self, i: int, g: Array, node: Node, saved: Saved) -> Array:
         return self.pull_all(g, node, saved)[i]
 
-    def pull_all(
-        self, g: Array, node: Node, saved: Saved, wanted: Sequence[bool] | None = None
-    ) -> list[Any]:
+    def pull_all(self, g: Array, node: Node, saved: Saved, wanted: Sequence[bool] | None = None) -> list[Any]:
         record = isinstance(g, Handle)
         with modes.set_grad_enabled(record):
             backward, args, _ = self.rule_at(0, g, node, saved)

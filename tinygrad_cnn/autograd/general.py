@@ -41,9 +41,7 @@ class General(Op):
         inputs = self.definition is not None  # it needs every input
         return (0 in found, *[inputs or k + 1 in found for k in range(len(live))])
 
-    def pull_all(
-        self, g: Array, node: Node, saved: Saved, wanted: Sequence[bool] | None = None
-    ) -> list[Any]:
+    def pull_all(self, g: Array, node: Node, saved: Saved, wanted: Sequence[bool] | None = None) -> list[Any]:
         if isinstance(g, Handle) and self.definition is not None:
             return pull_definition(self.definition, g, node, saved, self.given(node))
         grads = self.vjp(g, *saved, **node.params)

@@ -68,14 +68,16 @@ class Node:
     Op, parents, shape and number never change. A backward pass frees `saved` (and the choices among `params`);
     hooks, the name and what `keep_values` keeps are set later, in `extra`.
 
-    Attributes
+    Its number `seq` is larger than any parent's.
+
+    Args:
         op: the primitive that made it (`LEAF` for parameters and other inputs)
         parents: one entry per input, None where no gradient is wanted
         params: the op's keyword arguments, and what its forward recorded (a pooling's choices, say)
         saved: (output, *inputs), None where no rule needs the value
-        shape, dtype: of the value
-        seq: its number; larger than any parent's
-        code, lasti: the code object and instruction that made it; see `Node.where`
+        shape: of the value
+        dtype: of the value
+        site: the code object and instruction that made it; `where` is the line
         scope: the module call it was made under
     """
 

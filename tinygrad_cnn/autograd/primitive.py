@@ -17,7 +17,6 @@ from tinygrad_cnn.autograd.annotations import AnyFunction, Array, Params, Saved,
 from tinygrad_cnn.autograd.formula import Described
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle, wrap
-from tinygrad_cnn.autograd.linear_map import LinearMap
 from tinygrad_cnn.autograd.operands import remember_operands
 from tinygrad_cnn.autograd.provenance import calling_site, defining_place
 from tinygrad_cnn.autograd.state import state
@@ -34,7 +33,7 @@ REGISTRY: dict[str, Op] = {}
 class Op(Described):
     """What the kinds share: calling and recording.
 
-    Parameters
+    Args:
         name: the op's name in graphs and messages
         forward: ``forward(*arrays, **params)`` in NumPy
         formula: what it computes as text, e.g. ``"exp(x)"``
@@ -42,6 +41,7 @@ class Op(Described):
         choice: names of keyword parameters that the forward decides and returns behind its result
             (a maximum's positions, say); once recorded, the op is what it is *given* those choices
         view: whether the output looks at the input's memory
+        doc: the docstring of the op, where the formula does not say enough
 
     Raises ValueError for a name that another op has; the op of a function that was defined at the same place (a
     notebook's cell that runs again) is replaced.
@@ -158,9 +158,7 @@ class Op(Described):
         """The pull-back (vjp) to input `i`: gradient of the output in, gradient of the input out."""
         raise NotImplementedError
 
-    def pull_all(
-        self, g: Array, node: Node, saved: Saved, wanted: Sequence[bool] | None = None
-    ) -> list[Any]:
+    def pull_all(self, g: Array, node: Node, saved: Saved, wanted: Sequence[bool] | None = None) -> list[Any]:
         """The pull-backs to the `wanted` inputs (all live ones unless given); None for the others."""
         if wanted is None:
             wanted = [parent is not None for parent in node.parents]
@@ -170,21 +168,9 @@ class Op(Described):
         """The push-forward (jvp) from input `i`: tangent of the input in, tangent of the output out."""
         raise NotImplementedError
 
-    def rule_at(self, i: int, g: Array, node: Node, saved: Saved) -> tuple[Rule, Sequence[Any], Params]:
-        """The rule for input `i` with what it is called with: (function, arguments, params), for whoever steps in."""
-        raise NotImplementedError
-
-    def structure(self, node: Node, i: int) -> str:
-        """One word on the local gradient: diagonal, identity, selection, linear, general."""
-        raise NotImplementedError
-
     def given(self, node: Node) -> Params:
         """The params with which a call of the op gives the node's value again."""
         return node.params
-
-    def linear_map(self, node: Node, i: int) -> LinearMap:
-        """The local gradient of a node of this op with respect to input `i`."""
-        return LinearMap(node, i)
 
 
 @functools.cache

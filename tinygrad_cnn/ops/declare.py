@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Public(NamedTuple):
     """In which forms a function is public.
 
-    Attributes
+    Attributes:
         function: the function itself
         top_level: it is ``tg.name``
         method: it is ``t.name(…)``, with the tensor as its first argument

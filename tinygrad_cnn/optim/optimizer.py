@@ -34,8 +34,9 @@ _HINTS = {"foreach": None, "fused": None, "capturable": False, "differentiable":
 class Optimizer:
     """Base of all optimisers.
 
-    params     tensors, (name, tensor) pairs, or dicts ``{"params": …, "lr": …}`` that each make a group
-    defaults   the options of groups that do not give their own
+    Args:
+        params: tensors, (name, tensor) pairs, or dicts ``{"params": …, "lr": …}`` that each make a group
+        defaults: the options of groups that do not give their own
 
     `param_groups` is a list of dicts; `state` maps a parameter to what the optimiser remembers of it. Raises
     TypeError or ValueError for an empty list, for what is no tensor, for tensors that are not leaves, and

@@ -21,7 +21,7 @@ from tinygrad_cnn.tensors.tensor import Tensor
 class PackedSequence(NamedTuple):
     """Sequences, longest first, without padding; made by `pack_padded_sequence`.
 
-    Attributes
+    Attributes:
         data: (sum of lengths, features): the first step of all sequences, then the second of those that have one, …
         batch_sizes: how many sequences have each step (int64, on the CPU)
         sorted_indices: which sequence of the batch stands at each place, or None if they came sorted
