@@ -112,7 +112,10 @@ def can_view(x: Any, shape: tuple[int, ...]) -> bool:
 
 
 def row_major(x: Any) -> bool:
-    """Lay out the memory that `x` looks at row-major, for all who look at it; False where that is the user's affair."""
+    """Lay out the memory that `x` looks at row-major, for all tensors on it.
+
+    False, and nothing changed, where the user gave the memory its layout.
+    """
     family = getattr(x, "_family", None)
     if family is None:
         x.array = np.ascontiguousarray(x.array)

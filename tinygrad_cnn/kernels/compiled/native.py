@@ -42,8 +42,8 @@ from .. import threads
 from ..layout import Array
 from . import jit
 
-# Times a worker gives way to others before it goes to sleep, and its looks into the box between: some 2 milliseconds,
-# longer than the step of a small network. Waking costs more than such a step's largest kernel.
+# A worker polls its mailbox LOOKS times, then yields; after SPIN yields (about 2 ms) it sleeps. That outlasts a small
+# network's step, and waking a worker costs more than the largest kernel of such a step.
 SPIN, LOOKS = 3_000, 100
 WORDS = 8
 POSTED, DONE, FUNCTION, TABLE, FIRST, LAST, ASLEEP, TAKEN = range(0, 8 * WORDS, 8)

@@ -7,6 +7,7 @@ learned is ``layer.parametrizations.weight.original`` (or original0, original1, 
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,21 +18,28 @@ from tinygrad_cnn.nn.modules.module import Module
 from tinygrad_cnn.nn.parameter import Parameter
 from tinygrad_cnn.tensors.tensor import Tensor
 
-_depth = 0
-_cache: dict[tuple[int, str], Any] = {}
+
+class _Computed(threading.local):
+    """What one thread has computed under `cached`: by module (which is kept alive) and name."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.values: dict[tuple[Module, str], Tensor] = {}
+
+
+_computed = _Computed()
 
 
 @contextlib.contextmanager
 def cached() -> Iterator[None]:
     """Inside, each parametrised tensor is computed once."""
-    global _depth
-    _depth += 1
+    _computed.depth += 1
     try:
         yield
     finally:
-        _depth -= 1
-        if not _depth:
-            _cache.clear()
+        _computed.depth -= 1
+        if not _computed.depth:
+            _computed.values.clear()
 
 
 class ParametrizationList(ModuleList):
@@ -117,13 +125,13 @@ def _change_class(module: Module) -> None:
 
 
 def _make_property(module: Module, name: str) -> None:
-    def get(self: Any) -> Any:
-        if not _depth:
+    def get(self: Module) -> Tensor:
+        if not _computed.depth:
             return self.parametrizations[name]()
-        key = (id(self), name)
-        if key not in _cache:
-            _cache[key] = self.parametrizations[name]()
-        return _cache[key]
+        key = (self, name)
+        if key not in _computed.values:
+            _computed.values[key] = self.parametrizations[name]()
+        return _computed.values[key]
 
     def put(self: Any, value: Any) -> None:
         self.parametrizations[name].right_inverse(value)
