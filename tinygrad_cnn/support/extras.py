@@ -32,6 +32,7 @@ EXTRAS: tuple[Extra, ...] = (
     Extra("images", {"PIL": "pillow"}, "reading PNG and JPEG images"),
     Extra("viz", {"pygraphviz": "pygraphviz"}, "graphs as SVG, PNG and PDF without a system Graphviz"),
     Extra("bfloat16", {"ml_dtypes": "ml-dtypes"}, "tensors of bfloat16"),
+    Extra("tensorboard", {"tensorboardX": "tensorboardx"}, "event files that TensorBoard shows"),
     Extra("notebooks", {"ipykernel": "ipykernel", "matplotlib": "matplotlib"}, "running the notebooks"),
 )
 

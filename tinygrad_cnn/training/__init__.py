@@ -41,6 +41,7 @@ from tinygrad_cnn.training.metrics import accuracy, class_iou, class_report, con
 from tinygrad_cnn.training.optimizers import OPTIMIZERS
 from tinygrad_cnn.training.rates import LearningRateScheduler, ReduceLROnPlateau
 from tinygrad_cnn.training.saving import load_model, save_model
+from tinygrad_cnn.training.tensorboard import TensorBoard
 from tinygrad_cnn.training.trainer import DivergedError, Trainer
 
 #: Its lines are shown as where nodes were made: they are written as users write theirs (see `autograd.provenance`).
@@ -70,6 +71,7 @@ __all__ = [
     "Recall",
     "ReduceLROnPlateau",
     "RunCheckpoint",
+    "TensorBoard",
     "TerminateOnNaN",
     "TopKAccuracy",
     "Trainer",

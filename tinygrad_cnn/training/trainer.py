@@ -64,6 +64,7 @@ class Trainer:
         epochs   the number at which this `fit` ends;  batches: per epoch (None for a stream of unknown length)
         seconds  time spent in the present epoch
         fresh    whether no batch was trained on yet;  resumed: whether this `fit` goes on from a restored state
+        inputs   the inputs of the last batch, as the model got them
         running  `loss`, `accuracy` and metrics so far in the present epoch;  history: of the epochs completed
     and set: `stop = True` ends the training after this epoch, `interrupted = True` after this batch.
     """
@@ -99,6 +100,7 @@ class Trainer:
         self.epoch = self.batch = self.step = self.epochs = 0
         self.batches: int | None = None
         self.seconds = 0.0
+        self.inputs: Any = None
         self.stop = self.interrupted = False
         #: Whether this call of `fit` goes on from a state that `load_state_dict` restored.
         self.resumed = False
@@ -290,6 +292,7 @@ class Trainer:
         if self.augment is not None:
             uses = getattr(self.augment, "uses_targets", False)
             inputs = self.augment(inputs, targets) if uses else self.augment(inputs)
+        self.inputs = inputs
         outputs = call_model(self.model, inputs)
         if self.step == 0:
             warn_of_second_softmax(outputs, self.loss)
