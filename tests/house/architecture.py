@@ -55,8 +55,8 @@ ROOMS: dict[str, tuple[tuple[str, ...], str]] = {
     "debug": (("support", "autograd", "ops", "nn", "optim", "viz"), "the stepper, its terminal, its editor protocol"),
     "root": (("support", "autograd", "ops", "tensors", "paths"), "the table of public names, for the last two"),
     "compat": (
-        ("support", "autograd", "ops", "nn", "io", "root", "paths"),
-        "PyTorch scripts unchanged: a finder, and what only `torch` has",
+        ("support", "autograd", "ops", "nn", "io", "datasets", "root", "paths"),
+        "PyTorch scripts unchanged: a finder, and what only `torch` and `torchvision` have",
     ),
     "cli": (
         ("support", "kernels", "autograd", "ops", "nn", "optim", "utils", "io", "datasets", "models", "training",
