@@ -21,7 +21,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 HOUSE := pyproject.toml constraints.txt
 
-.PHONY: help demo test lint types bench oracle compare conformance memcheck fuzz notebooks clean
+.PHONY: help demo test lint types bench oracle compare bridge conformance memcheck fuzz notebooks clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -59,6 +59,9 @@ oracle: $(VENV)/.oracle ## ask PyTorch again and freeze its answers into tests/
 
 compare: $(VENV)/.oracle ## compare with an installed PyTorch, live
 	$(BIN)/python -m pytest -m live $(PYTEST_ARGS)
+
+bridge: $(VENV)/.oracle ## step PyTorch's own backward passes, and compare with its gradients
+	$(BIN)/python -m pytest -n $(JOBS) -m live tests/bridge $(PYTEST_ARGS)
 
 conformance: $(VENV)/.oracle ## run PyTorch's own samples of every shared op on both
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.conformance $(OPS)

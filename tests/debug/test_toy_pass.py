@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 
 from tests.debug.dap.conftest import PATIENCE, connect
+from tinygrad_cnn.bridge.node import Node, Op
+from tinygrad_cnn.bridge.passes import Pass, Step
 from tinygrad_cnn.debug import BackwardSession, Replay, Terminal
 from tinygrad_cnn.debug.dap.adapter import Adapter
 from tinygrad_cnn.debug.dap.program import Program
-from tinygrad_cnn.debug.node import Node, Op
-from tinygrad_cnn.debug.passes import Pass, Step
 from tinygrad_cnn.support.errors import UsageError
 
 

@@ -49,18 +49,26 @@ ROOMS: dict[str, tuple[tuple[str, ...], str]] = {
     "attacks": (
         ("autograd", "nn", "utils", "training", "analysis"), "adversarial examples: attacks on a model, and defences",
     ),
-    "viz": (
-        ("support", "kernels", "autograd", "io", "analysis"), "the graph as plain data, then as text, picture or page",
-    ),
-    "debug": (("support", "autograd", "ops", "nn", "optim", "viz"), "the stepper, its terminal, its editor protocol"),
-    "root": (("support", "autograd", "ops", "tensors", "paths"), "the table of public names, for the last two"),
+    "root": (("support", "autograd", "ops", "tensors", "paths"), "the table of public names, for compat and cli"),
     "compat": (
         ("support", "autograd", "ops", "nn", "io", "datasets", "root", "paths"),
         "PyTorch scripts unchanged: a finder, and what only `torch` and `torchvision` have",
     ),
+    "bridge": (
+        ("support", "autograd", "ops", "compat"),
+        "a backward pass of any engine as two protocols, and PyTorch's own in that form",
+    ),
+    "viz": (
+        ("support", "kernels", "autograd", "io", "analysis", "bridge"),
+        "the graph as plain data, then as text, picture or page",
+    ),
+    "debug": (
+        ("support", "autograd", "ops", "nn", "optim", "bridge", "viz"),
+        "the stepper, its terminal, its editor protocol",
+    ),
     "cli": (
         ("support", "kernels", "autograd", "ops", "nn", "optim", "utils", "io", "datasets", "models", "training",
-         "analysis", "viz", "debug", "root", "compat"),
+         "analysis", "viz", "bridge", "debug", "root", "compat"),
         "the commands: an application of all the others, which nobody imports",
     ),
 }  # fmt: skip

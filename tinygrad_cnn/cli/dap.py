@@ -40,7 +40,6 @@ def run(args: argparse.Namespace) -> int:
         print("\n".join(install(args.install, args.to)))
         return 0
     refuse({"--to": args.to}, "names where --install EDITOR writes to")
-    from tinygrad_cnn.compat import serving
     from tinygrad_cnn.debug.dap import serve
 
     if args.port is not None:
@@ -50,5 +49,4 @@ def run(args: argparse.Namespace) -> int:
             "waiting for an editor on standard input (end it with Ctrl-D); see `tinygrad-cnn dap --help`",
             file=sys.stderr,
         )
-    with serving():
-        return serve.serve_stdio()
+    return serve.serve_stdio()

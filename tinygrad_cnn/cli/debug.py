@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from tinygrad_cnn.bridge.engines import ENGINES
 from tinygrad_cnn.cli.arguments import refuse
 from tinygrad_cnn.support.errors import UsageError
 
@@ -34,6 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--anomaly", action="store_true", help="stop at the op that makes the first nan or infinity"
     )
+    parser.add_argument(
+        "--engine", choices=ENGINES, default="auto",
+        help="whose backward passes: auto is PyTorch's own for a script that imports torch, where it is installed",
+    )  # fmt: skip
     parser.add_argument("--replay", metavar="FILE", help="open a recorded pass instead of running a script")
     parser.add_argument("-m", "--module", action="store_true", help="SCRIPT is a module, as for `python -m`")
     parser.add_argument("script", nargs="?", help="the Python script to run")
@@ -57,11 +62,9 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("expected a script to run, e.g. tinygrad-cnn debug train.py, or --replay FILE")
     if args.anomaly and args.breaks:
         raise UsageError("--anomaly stops where the first nan or infinity is made; give it without --break")
-    from tinygrad_cnn.compat import serving
     from tinygrad_cnn.debug.script import run_script
 
-    with serving():
-        return run_script(
-            args.script, args.args, breaks=args.breaks, commands=args.commands, anomaly=args.anomaly,
-            forward=args.forward, module=args.module,
-        )
+    return run_script(
+        args.script, args.args, breaks=args.breaks, commands=args.commands, anomaly=args.anomaly,
+        forward=args.forward, module=args.module, engine=args.engine,
+    )

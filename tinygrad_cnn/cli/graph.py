@@ -6,14 +6,17 @@ The ending of ``-o`` chooses the form; without it, a tree of text goes to the te
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from tinygrad_cnn import models, viz
+from tinygrad_cnn import bridge, models, viz
 from tinygrad_cnn.autograd.handle import Handle, wrap
 from tinygrad_cnn.autograd.inspect import BackwardPass, Observer, keep_values, observing
+from tinygrad_cnn.bridge.engines import ENGINES, engine_for
+from tinygrad_cnn.bridge.passes import Pass
 from tinygrad_cnn.cli.arguments import natural, positive_int, refuse
-from tinygrad_cnn.compat import serving
 from tinygrad_cnn.support.errors import UsageError, UserError
 from tinygrad_cnn.support.script import as_main, read_script
 from tinygrad_cnn.viz.highlight import mark
@@ -57,6 +60,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of a script: its Nth backward() (default: the first)",
     )
     parser.add_argument(
+        "--engine", choices=ENGINES,
+        help="of a script: auto (the default) is PyTorch for one that imports torch, where it is installed",
+    )  # fmt: skip
+    parser.add_argument(
         "--args", nargs=argparse.REMAINDER, default=[], help="of a script: its own arguments, up to the end"
     )
 
@@ -84,8 +91,12 @@ def run(args: argparse.Namespace) -> int:
 def _graph(args: argparse.Namespace, options: dict[str, Any]) -> viz.Graph:
     what, path = args.what, Path(args.what)
     if path.suffix == ".py":
-        return _of_script(path, args.args, args.nth, {**options, "title": args.title or path.name})
-    refuse({"--pass": args.nth, "--args": args.args}, f"applies to a script (a file *.py), and {what} is none")
+        options["title"] = args.title or path.name
+        return _of_script(path, args.args, args.nth, args.engine or "auto", options)
+    refuse(
+        {"--pass": args.nth, "--args": args.args, "--engine": args.engine},
+        f"applies to a script (a file *.py), and {what} is none",
+    )
     if path.suffix == ".json" and path.is_file():
         return _of_file(path, args)
     if path.is_dir():
@@ -155,17 +166,31 @@ class _Nth(Observer):
         self.found = viz.graph(tensors, grad_outputs=list(seeds.values()), **self.options)
         raise _Seen
 
+    def on_torch_pass(self, make: Callable[..., Pass]) -> bool:
+        """A `backward()` of PyTorch is about to run (see `bridge.torch_watch`)."""
+        self.passes += 1
+        if self.passes < self.nth:
+            return False
+        self.found = viz.graph(make(silent=True), **self.options)
+        raise _Seen
 
-def _of_script(path: Path, own: list[str], chosen: int | None, options: dict[str, Any]) -> viz.Graph:
+    def on_torch_record(self, record: Any, value: Any, name: str) -> None:
+        """An operator of PyTorch ran: nothing to do."""
+
+
+def _of_script(
+    path: Path, own: list[str], chosen: int | None, wanted: str, options: dict[str, Any]
+) -> viz.Graph:
     if not path.is_file():
         raise UsageError(f"there is no script {path}")
     nth = chosen or 1
     drawing = _Nth(nth, options)
     names: dict[str, Any] = {}
     _, code = read_script(path)
-    with serving(), as_main(path, own) as main:
+    with engine_for(wanted, path) as engine, as_main(path, own) as main:
+        watched = bridge.watching_torch(drawing, stack=False) if engine == "torch" else nullcontext()
         try:
-            with keep_values(), observing(drawing):
+            with keep_values(), observing(drawing), watched:
                 exec(code, main.__dict__)
             names = dict(main.__dict__)
         except _Seen:
@@ -185,7 +210,8 @@ def _of_script(path: Path, own: list[str], chosen: int | None, options: dict[str
     live = {
         name: t
         for name, t in names.items()
-        if isinstance(t, Handle) and t.node is not None and t.node.parents
+        if (isinstance(t, Handle) and t.node is not None and t.node.parents)
+        or (bridge.is_torch(t) and not isinstance(t, (list, tuple)) and t.grad_fn is not None)
     }
     if drawing.passes or not live:
         raise UsageError(

@@ -21,13 +21,13 @@
 Selectors and conditions: `selectors`, `conditions`. Breakpoints: `breakpoints`.
 """
 
+from tinygrad_cnn.bridge.passes import Visit
 from tinygrad_cnn.debug.anomaly import Anomaly, AnomalyError, Finding, anomaly
 from tinygrad_cnn.debug.backward_session import BackwardSession
 from tinygrad_cnn.debug.breakpoints import Breakpoint, Breakpoints
 from tinygrad_cnn.debug.commands import Interpreter, Reply
 from tinygrad_cnn.debug.dap.listen import listen, unlisten
 from tinygrad_cnn.debug.diagnose import Ailment, Report, diagnose
-from tinygrad_cnn.debug.passes import Visit
 from tinygrad_cnn.debug.paused import Stop
 from tinygrad_cnn.debug.recorder import Recorder, TrainingStep
 from tinygrad_cnn.debug.replay import Replay

@@ -18,10 +18,13 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn import bridge
 from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.inspect import BackwardPass, Node, Observer, leaf_names, observing, value_of
+from tinygrad_cnn.bridge.passes import Pass
 from tinygrad_cnn.debug.attach import caller_scopes
 from tinygrad_cnn.debug.backward_session import BackwardSession
+from tinygrad_cnn.debug.engine_pass import EnginePass
 from tinygrad_cnn.debug.terminal import Terminal
 
 ndarray = np.ndarray
@@ -144,7 +147,8 @@ def anomaly(
         return
 
     looking = _Looking(found, session, callback, error)
-    with observing(looking):
+    in_torch = bridge.watching_torch(looking) if bridge.torch_in_use() else contextlib.nullcontext()
+    with observing(looking), in_torch:
         yield found
     if found.forward is not None and found.backward is None and warn:
         warnings.warn(found.report(), RuntimeWarning, stacklevel=3)
@@ -158,6 +162,8 @@ class _Looking(Observer):
         self.bad: set[int] = set()  # nodes whose value is not finite
         self.worse: set[int] = set()  # nodes whose value has a nan
         self.makers: dict[int, Finding] = {}  # those of either whose inputs were not
+        self.torch_makers: dict[int, Finding] = {}  # the same of PyTorch's, by the identity of their records
+        self.torch_records: list[Any] = []  # which are kept alive, so that identities stay theirs
 
     def on_record(self, node: Node, output: ndarray) -> None:
         node.value = output
@@ -174,9 +180,33 @@ class _Looking(Observer):
             if self.found.forward is None or self.found.forward.meant:
                 self.found.forward = made
 
+    def on_torch_record(self, record: Any, value: Any, name: str) -> None:
+        """An operator of PyTorch ran (see `bridge.torch_watch`)."""
+        if not value.is_floating_point() or bool(value.isfinite().all()):
+            return
+        node = record.as_node(name)
+        output = node.value
+        wrong = np.isnan if np.isnan(output).any() else np.isinf
+        if len(self.torch_records) < _MAKERS and not any(_has(wrong, saved) for saved in node.saved[1:]):
+            made = self.torch_makers[id(record)] = _forward_finding(node, output, wrong)
+            self.torch_records.append(record)
+            if self.found.forward is None or self.found.forward.meant:
+                self.found.forward = made
+
     def on_pass_begin(self, work: BackwardPass) -> bool:
-        found, makers = self.found, self.makers
-        s = BackwardSession.of_pass(work, scopes=caller_scopes())
+        return self._walk(EnginePass(work))
+
+    def on_torch_pass(self, make: Callable[[], Pass]) -> bool:
+        """A `backward()` of PyTorch is about to run."""
+        return self._walk(make())
+
+    def _walk(self, work: Pass) -> bool:
+        found = self.found
+        s = BackwardSession.on(work, scopes=caller_scopes())
+        makers = self.makers | {
+            node.seq: self.torch_makers[id(node.record)]
+            for node in s.nodes if id(getattr(node, "record", None)) in self.torch_makers
+        }  # fmt: skip
         if found.backward is None:
             found.backward = find_bad_rule(s)
             own = [node.seq for node in s.nodes if node.seq in makers]
@@ -342,6 +372,10 @@ def _first_bad(array: ndarray) -> tuple[int, ...]:
 
 def _first(where: ndarray) -> tuple[int, ...]:
     return tuple(int(k) for k in np.unravel_index(int(where.ravel().argmax()), where.shape))
+
+
+def _has(wrong: Callable[[ndarray], ndarray], value: Any) -> bool:
+    return isinstance(value, ndarray) and value.dtype.kind == "f" and bool(wrong(value).any())
 
 
 def _word(value: float) -> str:

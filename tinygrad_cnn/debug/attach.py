@@ -9,9 +9,12 @@ from types import FrameType
 from typing import Any
 
 from tinygrad_cnn.autograd import driver
-from tinygrad_cnn.autograd.inspect import BackwardPass, Observer, failed_pass, is_engine_file
+from tinygrad_cnn.autograd.inspect import BackwardPass, Observer, failed_pass
+from tinygrad_cnn.bridge import is_library_file
+from tinygrad_cnn.bridge.passes import Pass
 from tinygrad_cnn.debug.backward_session import BackwardSession
 from tinygrad_cnn.debug.breakpoints import Breakpoints
+from tinygrad_cnn.debug.engine_pass import EnginePass
 
 
 class Attached(Observer):
@@ -40,13 +43,24 @@ class Attached(Observer):
         self.elsewhere = self.elsewhere or threading.get_ident() != self._thread
 
     def on_pass_begin(self, work: BackwardPass) -> bool:
-        if work.accumulate:
+        return self._take(lambda: EnginePass(work), work.accumulate)
+
+    def on_torch_pass(self, make: Callable[[], Pass]) -> bool:
+        """A `backward()` of PyTorch is about to run (see `bridge.torch_watch`)."""
+        return self._take(make, True)
+
+    def on_torch_record(self, record: Any, value: Any, name: str) -> None:
+        """An operator of PyTorch ran: nothing to do."""
+
+    def _take(self, make: Callable[[], Pass], accumulates: bool) -> bool:
+        """Step through a pass when it should stop somewhere; whether it did."""
+        if accumulates:
             self.passes += 1
-        stop = self.stop_next and work.accumulate
+        stop = self.stop_next and accumulates
         watching = self.breakpoints.pause_requested or any(bp.enabled for bp in self.breakpoints)
         if not stop and not watching:
             return False
-        session = BackwardSession.of_pass(work, breakpoints=self.breakpoints, scopes=caller_scopes())
+        session = BackwardSession.on(make(), breakpoints=self.breakpoints, scopes=caller_scopes())
         session.hidden_frames, session.number = self.hidden_frames, max(self.passes, 1)
         if stop:
             self.stop_next = False
@@ -63,11 +77,11 @@ class Attached(Observer):
 
 
 def user_frames() -> list[FrameType]:
-    """The frames outside the engine that run now, innermost first: the caller of `backward`, and its callers."""
+    """The frames outside the engines that run now, innermost first: the caller of `backward`, and its callers."""
     frame: FrameType | None = sys._getframe(1)
     found = []
     while frame is not None:
-        if not is_engine_file(frame.f_code.co_filename):
+        if not is_library_file(frame.f_code.co_filename):
             found.append(frame)
         frame = frame.f_back
     return found
@@ -90,7 +104,7 @@ def failed_session(error: BaseException, *, breakpoints: Breakpoints | None = No
         frame = trace.tb_frame
         if frame.f_code is driver.run.__code__:
             break
-        if not is_engine_file(frame.f_code.co_filename):
+        if not is_library_file(frame.f_code.co_filename):
             scopes = [frame.f_locals, frame.f_globals]
         trace = trace.tb_next
     return BackwardSession.of_pass(

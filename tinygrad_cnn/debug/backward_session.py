@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tinygrad_cnn import bridge
 from tinygrad_cnn.autograd.inspect import BackwardPass
+from tinygrad_cnn.bridge.passes import Pass
 from tinygrad_cnn.debug import replay, snapshot
 from tinygrad_cnn.debug.breakpoints import Breakpoints
 from tinygrad_cnn.debug.check import Check, check_node
 from tinygrad_cnn.debug.engine_pass import EnginePass
 from tinygrad_cnn.debug.explain import explain_entry
-from tinygrad_cnn.debug.passes import Pass
 from tinygrad_cnn.debug.paused import Stop
 from tinygrad_cnn.debug.session import Session
 
@@ -27,7 +28,8 @@ class BackwardSession(Session):
         s.finish()                       # exactly what loss.backward() would have left
 
     Parameters
-        outputs, seeds: as in `autograd.backward`: ∂L/∂output, ones for a scalar
+        outputs, seeds: as in `autograd.backward`: ∂L/∂output, ones for a scalar. Tensors of PyTorch are stepped
+            through in PyTorch's own graph (see `bridge`), without `inputs`
         retain_graph, create_graph: as in `Tensor.backward`
         inputs: only paths to these are followed (`autograd.grad`); their gradients are in `captured`
         accumulate: with `inputs`, write the `.grad` of those that are leaves all the same
@@ -49,7 +51,8 @@ class BackwardSession(Session):
         inputs: Any = None, accumulate: bool = True, breakpoints: Breakpoints | None = None,
         scopes: Sequence[Mapping[str, Any]] = (),
     ) -> None:  # fmt: skip
-        work = EnginePass.of(
+        begin = bridge.pass_of_torch if bridge.is_torch(outputs) else EnginePass.of
+        work: Pass = begin(
             outputs,
             seeds,
             inputs,

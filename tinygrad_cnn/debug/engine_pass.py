@@ -26,7 +26,7 @@ from tinygrad_cnn.autograd.inspect import (
     values_of,
 )
 from tinygrad_cnn.autograd.roots import backward_roots
-from tinygrad_cnn.debug.passes import Pass, Step
+from tinygrad_cnn.bridge.passes import Pass, Step
 from tinygrad_cnn.support.errors import UsageError
 
 ndarray = np.ndarray

@@ -19,22 +19,20 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.autograd.handle import wrap
+from tinygrad_cnn.bridge.node import Node, Op
+from tinygrad_cnn.bridge.passes import Visit
 from tinygrad_cnn.debug.breakpoints import Breakpoints
-from tinygrad_cnn.debug.conditions import NAMES, Namespace, norm
-from tinygrad_cnn.debug.node import Node, Op
-from tinygrad_cnn.debug.passes import Visit
+from tinygrad_cnn.debug.conditions import NAMES, Namespace
 from tinygrad_cnn.debug.paused import Paused, Stop, Watch
 from tinygrad_cnn.debug.recorded import VERSION, recorded_states
 from tinygrad_cnn.debug.snapshot import describe_visit, frames, watches
 from tinygrad_cnn.debug.walking import Walk
 from tinygrad_cnn.support.errors import DataError, UsageError
 from tinygrad_cnn.support.json_file import read_json
-from tinygrad_cnn.viz.collect import CollectOptions, collect
-from tinygrad_cnn.viz.description import Description, Downstream, Step, plain
+from tinygrad_cnn.viz.description import plain
 from tinygrad_cnn.viz.files import write_text
 from tinygrad_cnn.viz.graphs import Graph
-from tinygrad_cnn.viz.summary import summarise
+from tinygrad_cnn.viz.passes import describe_pass
 
 #: Pixels of a picture in a file; none in passes of more than so many nodes.
 PIXELS, PICTURED = 256, 2000
@@ -52,7 +50,8 @@ def write(session: Paused, visits: Sequence[Visit], path: Any, *, title: str = "
         state = describe_visit(session, visit, pixels=pixels) | {"frames": frames(session, visit.node)}
         states.append(state | {"step": k + 1, "position": k, "total": len(visits)})
     with np.errstate(all="ignore"):
-        description = _description(session, visits, title)
+        description = describe_pass(session.nodes, visits, session.value_of)
+    description.title = title or "recorded backward pass"
     if str(path).endswith((".html", ".htm")):
         Graph(description).html(path)
         return Path(path)
@@ -213,39 +212,6 @@ class _Names(Namespace):
         if name in NAMES:
             raise UsageError(f"a replay holds summaries, not arrays: {name} needs the program itself")
         raise KeyError(name)
-
-
-def _description(session: Paused, visits: Any, title: str) -> Description:
-    """The graph as `viz` describes it, with the gradients of this very pass."""
-    consumed = {p.seq for n in session.nodes for p in n.parents if p is not None}
-    roots = [n for n in session.nodes if n.seq not in consumed] or session.nodes[:1]
-    handles = []
-    for node in roots:
-        value = session.value_of(node)
-        handles.append(wrap(value if value is not None else np.zeros(node.shape, node.dtype), node))
-    given = {visit.node.seq: visit.upstream for visit in visits}
-    out = collect(handles, CollectOptions(gradients=given))
-    edges = {edge.id: edge for edge in out.edges}
-    for visit in visits:
-        step = Step(str(visit.node.seq))
-        size = norm(visit.upstream)
-        for i, (parent, d) in enumerate(zip(visit.node.parents, visit.downstream, strict=False)):
-            edge = edges.get(f"{visit.node.seq}:{i}")
-            if parent is None or d is None or edge is None:
-                continue
-            edge.contribution = summarise(d, signed=True)
-            if 0 < size < np.inf and edge.contribution.norm is not None:
-                edge.gain = edge.contribution.norm / size
-            product = Downstream(edge.id, None, None)
-            old = visit.before.get(parent.seq)
-            if old is not None:
-                product = Downstream(edge.id, summarise(old), summarise(old + d))
-            step.downstream.append(product)
-        out.steps.append(step)
-    out.gradients = "run"
-    out.title = title or "recorded backward pass"
-    out.notes = [note for note in out.notes if "freed" not in note]
-    return out
 
 
 def _small(value: Any) -> Any:

@@ -11,9 +11,14 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import CodeType
 from typing import Any
 
+from tinygrad_cnn import bridge
 from tinygrad_cnn.autograd.inspect import calling_stack, keep_values, observing, on_every_pass
+from tinygrad_cnn.bridge.engines import engine_for
 from tinygrad_cnn.debug.anomaly import Anomaly
 from tinygrad_cnn.debug.anomaly import anomaly as anomalies
 from tinygrad_cnn.debug.attach import Attached, caller_scopes, failed_session
@@ -26,7 +31,8 @@ from tinygrad_cnn.support.script import as_main, exit_status, find_module, read_
 
 def run_script(
     script: str, args: Sequence[str] = (), *, breaks: Sequence[str] = (), commands: Sequence[str] = (),
-    anomaly: bool = False, forward: Sequence[str] = (), module: bool = False, terminal: Terminal | None = None,
+    anomaly: bool = False, forward: Sequence[str] = (), module: bool = False, engine: str = "auto",
+    terminal: Terminal | None = None,
 ) -> int:  # fmt: skip
     """Run `script` as ``python script args`` would (``python -m script args`` with `module`), and stop in its backward
     passes.
@@ -34,11 +40,25 @@ def run_script(
     Without `breaks` (selectors, see `selectors`) it stops at the first node of the first `backward()`; with
     them, where they say; with `anomaly`, at the rule that makes the first nan or infinity. An exception inside
     a backward pass opens the debugger at the node that raised it. `forward` (selectors) opens Python's own debugger
-    in the script where a forward pass made such a node (see `forward`).
+    in the script where a forward pass made such a node (see `forward`). `engine` is whose backward passes are
+    stepped through: PyTorch's or this package's (see `bridge.engines`).
     Returns the exit status. Raises UsageError for a script that cannot be read or a selector that is none.
     """
-    path, code, spec = find_module(script) if module else (*read_script(script), None)
-    terminal = terminal or Terminal(commands=commands, file=path.name)
+    program = find_module(script) if module else (*read_script(script), None)
+    terminal = terminal or Terminal(commands=commands, file=program[0].name)
+    with engine_for(engine, program[0]) as chosen:
+        return _run(program, args, breaks, anomaly, forward, chosen == "torch", terminal)
+
+
+def _run(
+    program: tuple[Path, CodeType, ModuleSpec | None], args: Sequence[str], breaks: Sequence[str], anomaly: bool,
+    forward: Sequence[str], in_torch: bool, terminal: Terminal,
+) -> int:  # fmt: skip
+    path, code, spec = program
+    if in_torch:
+        if forward:
+            raise UsageError("--forward stops in forward passes of tinygrad_cnn only; under PyTorch use breakpoint()")
+        terminal.show([f"{path.name} runs on PyTorch: its own backward passes are stepped through"])
     hook = Attached(terminal.interact, stop_next=not breaks and not forward)
     for text in breaks:
         hook.breakpoints.add(text, file=path.name)
@@ -50,10 +70,11 @@ def run_script(
         )
     else:
         looking = _stopping_at_ctrl_c(hook, terminal)
+    watched: Any = bridge.watching_torch(hook) if in_torch and not anomaly else contextlib.nullcontext()
     stops = ForwardStops(forward, terminal.show, file=path.name)
     with as_main(path, args, spec) as main:
         try:
-            with keep_values(stack=True), observing(on_record=stops if forward else None), looking as found:
+            with keep_values(stack=True), observing(on_record=stops if forward else None), looking as found, watched:
                 exec(code, main.__dict__)
         except (QuitDebugger, bdb.BdbQuit):
             return 0
@@ -152,7 +173,8 @@ _trace: list[Any] = []
 
 
 def set_trace(*breaks: str, terminal: Terminal | None = None) -> None:
-    """Stop at the next `backward()`, and then no more (unless breakpoints were set there).
+    """Stop at the next `backward()`, of tensors of this package or of PyTorch, and then no more (unless breakpoints
+    were set there).
 
     With selectors: stop where they say, in every backward pass from here on, until `unset_trace`. Meanwhile nodes
     keep their values and the Python frames that made them.
@@ -162,6 +184,8 @@ def set_trace(*breaks: str, terminal: Terminal | None = None) -> None:
         hook = Attached(_interact_once, stop_next=False)
         holder.enter_context(keep_values(stack=True))
         holder.enter_context(observing(hook))
+        if bridge.torch_in_use():
+            holder.enter_context(bridge.watching_torch(hook))
         _trace[:] = [hook, holder, terminal]
     hook = _trace[0]
     _trace[2] = terminal or _trace[2]

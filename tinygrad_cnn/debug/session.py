@@ -15,9 +15,9 @@ import numpy as np
 
 from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.inspect import dense
+from tinygrad_cnn.bridge.passes import Pass, Step, Visit
 from tinygrad_cnn.debug.breakpoints import Breakpoints
 from tinygrad_cnn.debug.conditions import Namespace
-from tinygrad_cnn.debug.passes import Pass, Step, Visit
 from tinygrad_cnn.debug.paused import Stop, Watch
 from tinygrad_cnn.debug.walking import Walk
 from tinygrad_cnn.support.errors import UsageError
@@ -130,6 +130,10 @@ class Session(Walk):
     def input_values(self, node: Any = None) -> list[ndarray | None]:
         """The values of the inputs of a node (the paused one), None where nothing holds one."""
         return self._pass.input_values(node or self._paused())
+
+    def cannot_rerun(self, node: Any) -> str:
+        """Why the node's forward cannot be run again, which a check needs; empty when it can."""
+        return self._pass.cannot_rerun(node)
 
     def gradient_of(self, node: Any) -> ndarray | None:
         """The gradient that has arrived at a node so far; of one already done, what its step used."""

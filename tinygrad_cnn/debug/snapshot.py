@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.autograd.inspect import Node, Site
+from tinygrad_cnn.bridge.passes import Visit
 from tinygrad_cnn.debug.conditions import norm
-from tinygrad_cnn.debug.passes import Visit
 from tinygrad_cnn.debug.paused import Paused
 from tinygrad_cnn.support.errors import UsageError
 from tinygrad_cnn.viz.description import plain

@@ -71,6 +71,8 @@ class CallerNames:
     def _module(self, variable: str, module: Any) -> None:
         own = set()
         for path, parameter in module.named_parameters():
+            if not isinstance(parameter, Handle):  # a module of another library
+                return
             if parameter.node is not None:
                 own.add(parameter.node.seq)
             else:

@@ -13,16 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_cnn import bridge
 from tinygrad_cnn.analysis.watch import evaluating
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.handle import Handle, wrap
 from tinygrad_cnn.autograd.inspect import observing
+from tinygrad_cnn.bridge.passes import Pass
 from tinygrad_cnn.support.errors import UsageError
 from tinygrad_cnn.viz.caller_names import CallerNames, of_caller
 from tinygrad_cnn.viz.collect import CollectOptions, collect
 from tinygrad_cnn.viz.description import DIRECTIONS, THEMES, Description
 from tinygrad_cnn.viz.files import write_bytes, write_text
 from tinygrad_cnn.viz.highlight import mark
+from tinygrad_cnn.viz.passes import describe_foreign
 from tinygrad_cnn.viz.text import text
 from tinygrad_cnn.viz.trace import Trace
 
@@ -61,7 +64,8 @@ def graph(
         loss_or_model: a tensor with a graph behind it, several in a list, or a module, which is called in
             evaluation mode (for the graph of a training step give its loss). Of a module the whole forward pass is
             shown, also what wants no gradient. If the pass fails it is drawn up to the call that failed, with a
-            warning
+            warning. Tensors and modules of PyTorch are drawn too, and a pass that has not begun
+            (`bridge.passes.Pass`), which is walked to its end
         input: for a module: what to call it with (a tensor, an array, or a tuple of them)
         input_size: for a module: shape of a random input instead, the batch included, e.g. ``(1, 1, 28, 28)``
         depth: this many levels of modules start open; None opens levels while all fits into about 60 boxes
@@ -92,15 +96,19 @@ def graph(
             f"gradients expected 'auto', 'run', 'none' or a mapping of seq to gradient, got {gradients!r}"
         )
     around = of_caller()
-    outputs, own_title, trace, failed = _outputs(loss_or_model, input, input_size, around)
-    named = _named(names)
+    foreign = isinstance(loss_or_model, Pass) or bridge.is_torch(loss_or_model) or bridge.is_torch_module(loss_or_model)
     options = CollectOptions(
-        values=values, gradients="none" if forward_only else gradients, names=named, depth=depth,
-        seeds=None if grad_outputs is None else _listed(grad_outputs), around=around, trace=trace, failed=failed,
+        values=values, gradients="none" if forward_only else gradients, names={} if foreign else _named(names),
+        depth=depth, seeds=None if grad_outputs is None else _listed(grad_outputs), around=around,
     )  # fmt: skip
-    description = collect(outputs, options)
-    if failed is not None:
-        description.notes.insert(0, f"The forward pass failed, and is drawn up to there: {failed.op.formula}")
+    if foreign:
+        description, own_title = describe_foreign(loss_or_model, input, input_size, grad_outputs, names, options)
+    else:
+        outputs, own_title, options.trace, failed = _outputs(loss_or_model, input, input_size, around)
+        options.failed = failed
+        description = collect(outputs, options)
+        if failed is not None:
+            description.notes.insert(0, f"The forward pass failed, and is drawn up to there: {failed.op.formula}")
     if forward_only:
         for edge in description.edges:
             edge.local = edge.sample = edge.numbers = None

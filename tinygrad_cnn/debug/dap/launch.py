@@ -18,6 +18,7 @@ from types import CodeType
 from typing import Any
 
 from tinygrad_cnn.autograd.inspect import is_engine_file
+from tinygrad_cnn.bridge.engines import ENGINES, engine_for
 from tinygrad_cnn.debug.dap.messages import Arguments, RequestError
 from tinygrad_cnn.debug.dap.output import Sink, captured
 from tinygrad_cnn.debug.dap.program import Program
@@ -42,6 +43,7 @@ class Launch:
     stop_on_entry: bool
     stop_at_end: bool
     debug: bool
+    engine: str
 
 
 def read(args: Arguments) -> Launch:
@@ -72,22 +74,31 @@ def read(args: Arguments) -> Launch:
             raise RequestError(f"launch: cannot read the script {program}: {reason}", show=True) from None
         except SyntaxError as error:
             raise RequestError(f"launch: {program} is not a Python script: {error}", show=True) from None
+    engine = args.string("engine", "auto")
+    if engine not in ENGINES:
+        raise RequestError(f"launch: expected engine to be one of {', '.join(ENGINES)}, got {engine!r}", show=True)
     return Launch(
         path.name if path is not None else str(module), path, code, module, args.strings("args", []), cwd, env,
         breaks, texts, args.boolean("stopOnEntry", False), args.boolean("stopAtEnd", False),
-        not args.boolean("noDebug", False),
+        not args.boolean("noDebug", False), engine,
     )  # fmt: skip
 
 
 def run(launch: Launch, program: Program, sink: Sink) -> int:
     """Run it in the calling thread; gives its exit code."""
-    with captured(sink):
-        if launch.debug:
-            program.attach_here()
-        try:
-            code = _run(launch)
-        finally:
-            program.leave_here()
+    try:
+        with captured(sink), engine_for(launch.engine, launch.path) as engine:
+            if launch.debug:
+                program.attach_here(in_torch=engine == "torch")
+                if engine == "torch":
+                    sink("console", f"{launch.name} runs on PyTorch: its own backward passes are stepped through\n")
+            try:
+                code = _run(launch)
+            finally:
+                program.leave_here()
+    except UsageError as error:
+        sink("stderr", f"launch: {error}\n")
+        return 2
     if (
         code == 0
         and launch.debug

@@ -20,7 +20,9 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Protocol
 
+from tinygrad_cnn import bridge
 from tinygrad_cnn.autograd.inspect import BackwardPass, Observer, keep_values, observing
+from tinygrad_cnn.bridge.passes import Pass
 from tinygrad_cnn.debug.attach import caller_scopes, user_frames
 from tinygrad_cnn.debug.backward_session import BackwardSession
 from tinygrad_cnn.debug.commands import Interpreter
@@ -28,7 +30,6 @@ from tinygrad_cnn.debug.dap.breakpoints import EditorBreakpoints
 from tinygrad_cnn.debug.dap.messages import RequestError
 from tinygrad_cnn.debug.dap.places import resolve
 from tinygrad_cnn.debug.engine_pass import EnginePass
-from tinygrad_cnn.debug.passes import Pass
 
 #: A thread that waits for a lock does not see Ctrl-C everywhere; so it looks up this often, in seconds.
 BREATH = 0.25
@@ -116,11 +117,16 @@ class Program(Observer):
 
     # --- from the program's thread ---------------------------------------------------------------
 
-    def attach_here(self) -> None:
-        """Watch the calling thread from now on: its nodes keep values and stacks, its passes stop."""
+    def attach_here(self, *, in_torch: bool = False) -> None:
+        """Watch the calling thread from now on: its nodes keep values and stacks, its passes stop.
+
+        With `in_torch`, PyTorch's too, which is imported then.
+        """
         self._thread, self._process = threading.get_ident(), os.getpid()
         self._watching.enter_context(keep_values(stack=True))
         self._watching.enter_context(observing(self))
+        if in_torch:
+            self._watching.enter_context(bridge.watching_torch(self))
         self._listening = not self._stays
 
     def leave_here(self) -> None:
@@ -133,13 +139,23 @@ class Program(Observer):
             self._watching.close()
 
     def on_pass_begin(self, work: BackwardPass) -> bool:
+        return self._take(lambda: EnginePass(work), entry=work.accumulate)
+
+    def on_torch_pass(self, make: Callable[[], Pass]) -> bool:
+        """A `backward()` of PyTorch is about to run (see `bridge.torch_watch`)."""
+        return self._take(make, entry=True)
+
+    def on_torch_record(self, record: Any, value: Any, name: str) -> None:
+        """An operator of PyTorch ran: nothing to do."""
+
+    def _take(self, make: Callable[[], Pass], *, entry: bool) -> bool:
         if os.getpid() != self._process:  # a forked child, in which no thread answers the client
             return False
         if not self._listening:
             if not self._stays:
                 self.leave_here()
             return False
-        self.drive(EnginePass(work), entry=work.accumulate)
+        self.drive(make(), entry=entry)
         return True
 
     def drive(self, work: Pass, *, entry: bool = True) -> None:

@@ -63,6 +63,7 @@ class Node(Protocol):
         tensor: a leaf's tensor (`array`, `grad`)
         hooks: what of the user's runs here, or None
         value, saved: its value, and (output, *inputs) as far as they are kept
+        operands: which arrays its inputs without a node were (`autograd.inspect.Operand`), or None
     """
 
     seq: int
@@ -81,6 +82,7 @@ class Node(Protocol):
     hooks: Any = None
     value: Any = None
     saved: Any = ()
+    operands: Any = None
 
     @property
     def is_leaf(self) -> bool:

@@ -7,7 +7,7 @@ terminal, by editors and on the page like the engine's own (`engine_pass`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -40,6 +40,7 @@ class Visit(NamedTuple):
     edits: tuple[str, ...]
 
 
+@runtime_checkable
 class Pass(Protocol):
     """The nodes in order, what has arrived where, and the way forwards and back.
 
@@ -90,6 +91,10 @@ class Pass(Protocol):
     def rule(self, node: Any, upstream: ndarray) -> tuple[Callable[..., Any], Sequence[Any], Mapping[str, Any]]:
         """The Python function that is the node's backward rule, with its arguments. Raises UsageError without one."""
         raise UsageError(f"there is no code of a rule of {node.op.name} to walk through")
+
+    def cannot_rerun(self, node: Any) -> str:
+        """Why ``node.op.forward`` cannot be run again at other inputs; empty when it can."""
+        return "" if hasattr(node.op, "forward") else "this pass tells of no forward that could be run again"
 
     @property
     def captured(self) -> list[Any]:
