@@ -21,9 +21,8 @@ from tinygrad_cnn.autograd.node_check import forward
 from tinygrad_cnn.debug.paused import Paused
 from tinygrad_cnn.debug.values import recovered_inputs
 from tinygrad_cnn.support.errors import UsageError
+from tinygrad_cnn.viz.sums import column
 
-#: Ops that cannot push forward are pulled back row by row, up to so many outputs.
-MAX_ROWS = 4096
 #: Terms written out.
 SHOWN = 8
 
@@ -159,16 +158,16 @@ def explain_entry(
     pulled = session.downstream[input] if node is session.node else local.T(upstream)
     pulled = np.zeros(parent.shape) if pulled is None else pulled
     where = _position(index, pulled)
-    column = _column(node, input, where)
+    entries = column(node, input, where)
     u = upstream.astype(np.float64)
-    products = u * column
+    products = u * entries
     # Not-a-number terms count: they are what one is looking for.
     flat = np.flatnonzero(products.ravel() != 0)
     order = flat[np.argsort(-np.abs(np.nan_to_num(products.ravel()[flat], nan=np.inf)), kind="stable")]
     name = _namer(session, node, input, where)
     terms = tuple(
-        Term(at, float(u[at]), float(column[at]), name(at, float(column[at])))
-        for at in (tuple(int(a) for a in np.unravel_index(k, column.shape)) for k in order)
+        Term(at, float(u[at]), float(entries[at]), name(at, float(entries[at])))
+        for at in (tuple(int(a) for a in np.unravel_index(k, entries.shape)) for k in order)
     )
     so_far = session.arrived(parent) if node is session.node else None
     before = None if so_far is None else float(so_far[where])
@@ -211,36 +210,6 @@ def render(e: Explanation, *, width: int = 80) -> str:
     if e.before is not None:
         lines.append(f"  other users had handed back {e.before:.6g}: together {e.before + e.gradient:.6g}")
     return "\n".join(lines)
-
-
-def _column(node: Node, i: int, index: tuple[int, ...]) -> np.ndarray:
-    """∂y/∂xᵢ[index], of y's shape, in float64."""
-    local = node.local_gradient(i)
-    parent = node.parents[i]
-    assert parent is not None
-    unit = np.zeros(parent.shape, node.dtype)
-    unit[index] = 1
-    try:
-        with np.errstate(all="ignore"):
-            if node.op.has_factor:
-                # Only where the entry is used: elsewhere 0 · inf would give nan.
-                used = np.broadcast_to(unit, node.shape) != 0
-                return np.where(used, local.factor, 0).astype(np.float64)
-            return local(unit).astype(np.float64)
-    except NotImplementedError:
-        rows = int(np.prod(node.shape, dtype=np.int64))
-        if rows > MAX_ROWS:
-            raise UsageError(
-                f"explain needs the push-forward of {node.op.name}, which it does not state, and {rows:,} outputs are "
-                "too many to pull back one by one; `check` still works"
-            ) from None
-        column = np.zeros(rows)
-        one = np.zeros(node.shape, node.dtype)
-        for k in range(rows):
-            one.flat[k] = 1
-            column[k] = local.T(one)[index]
-            one.flat[k] = 0
-        return column.reshape(node.shape)
 
 
 def _namer(session: Paused, node: Node, i: int, index: tuple[int, ...]) -> Any:

@@ -33,6 +33,7 @@ from tinygrad_cnn.viz.equations import write_out
 from tinygrad_cnn.viz.modules import BOXES, Tree, finish
 from tinygrad_cnn.viz.naming import Operand, Places, names_of
 from tinygrad_cnn.viz.summary import summarise
+from tinygrad_cnn.viz.sums import Writer
 from tinygrad_cnn.viz.trace import Trace
 from tinygrad_cnn.viz.values import known_values
 
@@ -84,6 +85,7 @@ class _Collector:
         self.out = Description()
         self.detailed = len(self.all) <= DETAILED
         self.places = Places()
+        self.sums = Writer()
         self.tree = Tree()
         self.placed: set[int] = set()
         self.scopes: dict[int, str | None] = {}
@@ -364,7 +366,7 @@ class _Collector:
                 for record in self.nodes.values():
                     record.gradient = None
                 for edge in self.edges.values():
-                    edge.contribution = edge.gain = edge.sample = None
+                    edge.contribution = edge.gain = edge.sample = edge.sums = None
         found = gradients.left(self.engine)
         work = running_pass(self.roots)
         if work is not None:
@@ -433,6 +435,8 @@ class _Collector:
             step.downstream.append(product)
             if self.detailed and node.op.has_factor and d.size > 1:
                 edge.sample = self._sample(node, i, upstream)
+            if self.detailed and self.options.values and d.size > 1:
+                edge.sums = self.sums.edge(node, i, upstream, d)
         self.out.steps.append(step)
 
     def _sample(self, node: EngineNode, i: int, upstream: np.ndarray) -> Sample | None:

@@ -181,11 +181,12 @@ class Local:
     `structure` is one word: identity, diagonal, selection, linear or general. `number` is the local
     gradient itself when both ends are scalars; `factor` summarises the diagonal of elementwise ops; `norm`
     is the most it can stretch (largest |factor|, else largest singular value), when that is cheap to know.
-    `numbers` is `text` with the numbers in place.
+    `numbers` is `text` with the numbers in place, `short` what a line of a picture has room for.
     """
 
     text: str
     structure: str
+    short: str = ""
     number: float | None = None
     norm: float | None = None
     factor: Summary | None = None
@@ -203,12 +204,31 @@ class Sample:
 
 
 @dataclass(slots=True)
+class Sums:
+    """Entries of a contribution, each as the sum it is: Σ upstream · local over entries of the consumer's output.
+
+    `entries` holds lists ``[k, value, terms, rest, rest_sum]``: place `k` in the flat array of the input (of shape
+    `input_shape`), the engine's number, the terms, the largest first, and how many more there are with what sum. A term
+    is ``[at, upstream, local]``, `at` a place in the flat output (of shape `output_shape`), with a fourth number where
+    the local gradient is an entry of the op's other input `whose` (of shape `other_shape`): its flat place. Outputs
+    that do not depend on the entry are left out. `complete`: all entries are there, with all their terms.
+    """
+
+    output_shape: list[int]
+    input_shape: list[int]
+    whose: str = ""
+    other_shape: list[int] = field(default_factory=list)
+    complete: bool = False
+    entries: list[Any] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Edge:
     """The value of node `from_` used as input `index` of node `to` (JSON: ``"from"``, ``"to"``).
 
     `contribution` is the downstream gradient: what `to` hands back along this edge. `gain` is its norm over
     that of the upstream gradient. Edges from constants carry neither local gradient nor contribution.
-    `numbers` writes the product out for scalars: ``∂L/∂x = 1 · 3 = 3``.
+    `numbers` writes the product out for scalars: ``∂L/∂x = 1 · 3 = 3``; `sums` does for entries of arrays.
     """
 
     id: str
@@ -220,6 +240,7 @@ class Edge:
     gain: float | None = None
     sample: Sample | None = None
     numbers: str | None = None
+    sums: Sums | None = None
     highlighted: bool = False
     change: str = ""
 

@@ -330,7 +330,7 @@ def local_label(local: Local) -> str:
         return f"× {figure}" if plain else f"× {clean(local.text, 24)} = {figure}"
     if local.structure == "identity":
         return "× 1"
-    return clean(short_local(local.text), 40)
+    return clean(local.short or short_local(local.text), 40)
 
 
 # --- tooltips ---------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_cnn.viz.description import Edge, Node
-from tinygrad_cnn.viz.formula import is_mapping, letters, mapping, number, substitute
+from tinygrad_cnn.viz.formula import SHORT, is_mapping, letters, mapping, number, short_local, substitute
 
 
 def write_out(op: Any, record: Node, edges: Sequence[Edge | None], sources: Sequence[Node | None]) -> None:
@@ -35,7 +35,10 @@ def write_out(op: Any, record: Node, edges: Sequence[Edge | None], sources: Sequ
         if edge is None or edge.local is None:
             continue
         local, text = edge.local, op.local_text(i)
-        local.text = substitute(text, shown) if letters(text) <= shown.keys() else text
+        named = letters(text) <= shown.keys()
+        local.text = substitute(text, shown) if named else text
+        short = SHORT.get(text)
+        local.short = short_local(local.text) if short is None else substitute(short, shown) if named else short
         # A linear map is no number: the text then says what it makes of the upstream gradient.
         equals = ":" if is_mapping(local.text) else " ="
         told.append(f"∂{result}/∂{shown.get(letter, letter)}{equals} {mapping(local.text)}")

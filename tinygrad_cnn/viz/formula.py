@@ -68,9 +68,29 @@ def is_mapping(local: str) -> bool:
     return _UPSTREAM.search(local) is not None
 
 
+#: Sentences that ops say of their local gradients, as the formulas that a line of a picture has room for.
+SHORT = {
+    "g spread over the windows with w": "g ⋆ flip(w)",
+    "g summed over the windows of x": "x ⋆ g",
+    "1, summed over all positions of the channel": "Σ g over N, H, W",
+    "1, summed over the repetitions": "Σ g over repetitions",
+    "1 at the chosen positions, else 0": "× 1 at the maximum",
+    "1 at the maximum, shared at ties": "× 1 at the maximum",
+    "1 at the minimum, shared at ties": "× 1 at the minimum",
+    "g / window size, spread over the window": "g / |window|",
+    "weight / √(var + ε) · (g − mean(g) − x̂ · mean(g · x̂))": "γ/σ · (g − ḡ − x̂ · mean(g x̂))",
+    "weight / √(running var + ε)": "× γ / σ",
+    "(g − mean(g) − y · mean(g · y)) / √(var + ε)": "(g − ḡ − y · mean(g y)) / σ",
+    "s + y (1 - s), s = sigmoid(x)": "× (s + y (1 − s))",
+    "g at the target's column, else 0": "g at the target",
+}
+
+
 def short_local(text: str, longest: int = 28) -> str:
     """A local gradient for a line of a picture: a formula that fits there, cut at a clause where it must be."""
-    said = text if is_mapping(text) else "× 1" if text == "1" else f"× {text}"
+    if text in SHORT.values():
+        return text
+    said = text if is_mapping(text) else f"× {text}"
     if len(said) > longest:
         head = re.split(r"[,;(]", said)[0].rstrip()
         said = head if 1 < len(head) <= longest else said[: longest - 1].rstrip() + "…"

@@ -184,7 +184,7 @@ def test_a_selected_node_shows_formula_pictures_histogram_and_source(show: Show,
     window.run("page.jump(page.model.nodes.find((n) => n.record.op === 'tanh'))")
     assert window.text("#panel h2") == "tanh"
     assert "tanh" in window.text("#panel .formula")
-    assert window.count("#panel canvas.heat-map") == 2
+    assert window.count("#panel canvas.heat-map") == 1 and window.count("#sums canvas.number-map") == 1
     assert window.count("#panel .histogram") == 2
     assert "graphs.py" in window.text("#panel .where")
     assert window.texts("#panel .crumbs li") == ["first"]
@@ -316,3 +316,36 @@ def test_paper_gets_the_whole_graph_in_light_colours(show: Show, net: dict[str, 
     window.run("window.dispatchEvent(new Event('afterprint'))")
     assert window.run("return document.documentElement.dataset.theme") == "dark"
     assert not window.run("return document.getElementById('graph').hasAttribute('viewBox')")
+
+
+# --- click a number -----------------------------------------------------------------------------------
+
+
+def test_arrow_keys_in_the_map_show_the_sum_of_each_entry(show: Show) -> None:
+    rng = np.random.default_rng(0)
+    x = tg.tensor(rng.normal(size=(1, 1, 4, 4)).astype(np.float32), requires_grad=True)
+    w = tg.tensor(rng.normal(size=(1, 1, 3, 3)).astype(np.float32), requires_grad=True)
+    loss = tg.nn.functional.conv2d(x, w).square().sum()
+    window = show(tg.viz.graph(loss).to_dict())
+    loss.backward()
+    window.run("page.showSums(page.model.nodes.find((n) => n.label === 'x'))")
+    window.settle()
+    assert x.grad is not None
+    seen = set()
+    for key in ("\ue014", "\ue015", "\ue012", "\ue013"):  # right, down, left, up
+        window.press(key)
+        at = window.text("#sums .sum-card code")
+        row, column = (int(k) for k in at.rstrip("]").split("[")[1].split(", ")[2:])
+        shown = float(window.text("#sums .sum-total").replace("−", "-"))
+        assert shown == pytest.approx(float(x.grad.numpy()[0, 0, row, column]), rel=1e-3)
+        seen.add(at)
+    assert len(seen) > 1
+
+
+def test_an_entry_of_a_value_lights_what_it_was_computed_from(show: Show) -> None:
+    x = tg.tensor([[1.0, 2.0, 3.0]], requires_grad=True)
+    w = tg.tensor([[1.0], [2.0], [3.0]], requires_grad=True)
+    window = show(tg.viz.graph((x @ w).sum()).to_dict())
+    window.run("page.jump(page.model.nodes.find((n) => n.record.op === 'matmul'))")
+    said = window.texts("#panel .sum-card .mono")
+    assert any("3 entries of x" in text for text in said) and any("3 entries of w" in text for text in said)

@@ -299,7 +299,7 @@ const Boxes = (() => {
     if (!local) return '';
     if (local.number !== undefined && local.number !== null) return `× ${Format.number(local.number, 3)}`;
     if (local.structure === 'identity') return '× 1';
-    return local.text ? Format.shortLocal(local.text) : '';
+    return local.short || (local.text ? Format.shortLocal(local.text) : '');
   }
 
   return { written, sizeOf, shapeOf, opOf, node, closed, frame, frameHead, line, pathOf, fit, role, speak, SMALL };

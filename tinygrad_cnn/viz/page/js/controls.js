@@ -118,7 +118,7 @@ const Controls = (() => {
           Dom.el('button', { class: 'link strong', type: 'button', on: { click: () => jump(node) } }, Dom.name(Format.clip(node.label, 40))),
           step.record.note ? Dom.el('span', { class: 'step-note', text: Format.clip(step.record.note, 120) }) : null,
           node.record.formula ? Dom.el('code', { text: Format.clip(node.record.formula, 70) }) : null),
-        Dom.el('div', { class: 'product-rows' }, Product.ofStep(step, this.player, jump)));
+        Dom.el('div', { class: 'product-rows' }, Product.ofStep(step, this.player, jump, (box) => this.hub.showSums(box))));
     }
   }
 

@@ -85,6 +85,16 @@
       Dom.announce(Boxes.speak(box, this.scene.isOpen(box)));
     }
 
+    /** Select a node and go to the sums of its gradient. */
+    showSums(box) {
+      this.jump(box, { focus: false });
+      const place = Dom.byId('sums');
+      if (!place) return;
+      place.scrollIntoView({ block: 'start' });
+      const first = place.querySelector('canvas, button');
+      if (first) first.focus({ preventScroll: true });
+    }
+
     isMatch(box) {
       return this.matches !== null && this.matches.has(box);
     }

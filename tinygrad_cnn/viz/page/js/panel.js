@@ -33,6 +33,8 @@ const Panel = (() => {
         this.formula(box),
         this.tensor('Value', 'value', r.value, r),
         this.gradient(box),
+        this.player.stateOf(box) === 'waiting' ? null : Sums.gradient(box, (to) => this.hub.jump(to)),
+        Sums.value(box),
         this.inputs(box),
         this.outputs(box),
         this.details(r),
@@ -70,14 +72,14 @@ const Panel = (() => {
     }
 
     /** A value or a gradient: number, picture, histogram and statistics. */
-    tensor(title, kind, summary, r) {
+    tensor(title, kind, summary, r, whole = false) {
       if (!summary) return null;
       const signed = kind === 'gradient';
       const what = `${title} of ${Format.clip(r.label || r.op, 60)}`;
       const parts = [];
       if (Format.isScalar(summary)) parts.push(Dom.el('p', { class: `big-number ${kind}`, text: Format.number(summary.scalar, 7) }));
       else if (summary.data && summary.n > 1) parts.push(Pictures.matrix(summary, what, signed));
-      else if (summary.image) parts.push(Pictures.heatMap(summary, what));
+      else if (summary.image && !(signed && whole)) parts.push(Pictures.heatMap(summary, what));
       if (!Format.isScalar(summary) && summary.n > 1) {
         if (summary.histogram) parts.push(Pictures.histogram(summary.histogram, what, kind));
         parts.push(Pictures.statistics(summary));
@@ -100,7 +102,7 @@ const Panel = (() => {
       }
       // At the end of a step the full record, with picture and histogram, is what the node multiplied with.
       const step = player.current && player.current.node === box ? player.current.record.upstream : null;
-      return this.tensor(title, 'gradient', step || richer(box.record.gradient, arrived), box.record);
+      return this.tensor(title, 'gradient', step || richer(box.record.gradient, arrived), box.record, Sums.covers(box));
     }
 
     inputs(box) {

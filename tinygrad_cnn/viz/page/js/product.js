@@ -5,9 +5,9 @@
 'use strict';
 
 const Product = (() => {
-  /** @param step {node, record, downstream}; `jump(node)` goes to a node. */
-  function ofStep(step, player, jump) {
-    const rows = step.downstream.map((item) => row(item, player.upstreamOf(step), jump, Boolean(step.record.back)));
+  /** @param step {node, record, downstream}; `jump(node)` goes to a node, `explain(node)` to its gradient's sums. */
+  function ofStep(step, player, jump, explain = null) {
+    const rows = step.downstream.map((item) => row(item, player.upstreamOf(step), jump, Boolean(step.record.back), explain));
     if (!rows.length) rows.push(Dom.el('p', { class: 'end', text: endText(step.node) }));
     return rows;
   }
@@ -27,7 +27,7 @@ const Product = (() => {
   }
 
   /** One edge: a factor card, a factor card, and what comes out; then the sum it joins. */
-  function row(item, upstream, jump, back = false) {
+  function row(item, upstream, jump, back = false, explain = null) {
     const { edge, before, after } = item;
     const local = edge.record.local || null;
     const contribution = Player.contributionOf(item);
@@ -50,6 +50,9 @@ const Product = (() => {
     if (sample && !(upstream && Format.isScalar(upstream))) {
       const at = sample.index && sample.index.length ? `[${sample.index.join(', ')}]` : '';
       sum.append(Dom.el('span', { class: 'sample', text: `entry ${at}: ${Format.number(sample.upstream)} × ${Format.number(sample.local)} = ${Format.number(sample.product)}` }));
+    }
+    if (explain && edge.record.sums) {
+      sum.append(' ', Dom.el('button', { class: 'link', type: 'button', text: 'entry by entry', on: { click: () => explain(edge.from) } }));
     }
     return Dom.el('div', { class: 'product-row' }, cards, sum);
   }
