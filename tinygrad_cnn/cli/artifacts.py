@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tinygrad_cnn import viz
+from tinygrad_cnn.cli import tasks
 from tinygrad_cnn.cli.console import confusion_table
 from tinygrad_cnn.cli.runs import PICTURES, RESULT, Config
 from tinygrad_cnn.io.atomic import write_atomically
@@ -30,25 +31,31 @@ def finish(
 
     Returns the names of the files in the run folder.
     """
-    found = evaluate(model, as_dataset(test))
-    tell(found, test.classes, out)
-    curves = {key: history[key] for key in _CURVES if key in history}
     title = f"{config.model} on {config.data}"
+    if config.task == "classify":
+        found = evaluate(model, as_dataset(test))
+        tell(found, test.classes, out)
+        measured = {"test_loss": found.loss, "test_accuracy": found.accuracy, "test_samples": found.samples}
+        result: dict[str, Any] = {**measured, "confusion": found.confusion.tolist()}
+        own: tuple[str, Callable[[Path], Any]] = (
+            "confusion.png",
+            lambda path: viz.confusion_matrix(found.confusion, path, classes=test.classes, title=title),
+        )
+    else:
+        outcome = tasks.measure(config.task, model, test)
+        tasks.tell(outcome, out)
+        result, own = outcome.result, ("results.png", outcome.draw)
+    curves = {key: history[key] for key in _CURVES if key in history}
     left_out: list[MissingExtraError] = []
-    for name, draw in {
-        "curves.png": lambda path: viz.curves(curves, path, title=title),
-        "confusion.png": lambda path: viz.confusion_matrix(
-            found.confusion, path, classes=test.classes, title=title
-        ),
-        "graph.svg": lambda path: _graph(model, train, path, title),
-    }.items():
+    for name, draw in (
+        ("curves.png", lambda path: viz.curves(curves, path, title=title)),
+        own,
+        ("graph.svg", lambda path: _graph(config.task, model, train, path, title)),
+    ):
         _draw(name, draw, folder, left_out)
     for message in dict.fromkeys(str(error) for error in left_out):
         out.print(message, soft_wrap=True)
-    result = {"test_loss": found.loss, "test_accuracy": found.accuracy, "test_samples": found.samples}
-    write_atomically(
-        folder / RESULT, json.dumps({**result, "confusion": found.confusion.tolist()}) + "\n"
-    )
+    write_atomically(folder / RESULT, json.dumps(result) + "\n")
     return [name for name in ("config.json", HISTORY, BEST, LAST, RESULT, *PICTURES) if (folder / name).exists()]
 
 
@@ -79,14 +86,13 @@ def _draw(
         left_out.append(MissingExtraError(f"left out {name}: {error}"))
 
 
-def _graph(model: Any, train: Any, path: Path, title: str) -> None:
+def _graph(task: str, model: Any, train: Any, path: Path, title: str) -> None:
     """The graph of the loss of two samples, as one training step records it."""
     from tinygrad_cnn.autograd import modes
-    from tinygrad_cnn.nn import functional as F
     from tinygrad_cnn.utils.data import DataLoader
 
     inputs, targets = next(iter(DataLoader(as_dataset(train), 2)))
     # In eval mode: a picture must not move batch norm's running statistics.
     with evaluating(model), modes.enable_grad():
-        loss = F.cross_entropy(model(inputs), targets)
+        loss = tasks.loss_of(task, model)(model(inputs), targets)
     viz.graph(loss, title=title).svg(path)

@@ -50,6 +50,8 @@ def is_path(data: str) -> bool:
 def load_parts(config: Config, data_dir: str | None = None) -> Parts:
     """The data of the run; `data_dir` is where they are now, if they have moved. DataError when they are not there."""
     place = data_dir or config.data_dir
+    if config.task != "classify":
+        return Parts(datasets.ScatteredDigits(config.task), datasets.ScatteredDigits(config.task, train=False))
     if config.classes is None:
         return Parts(*datasets.load(config.data, place))
     parts = _pictures(Path(str(place)), config.classes)

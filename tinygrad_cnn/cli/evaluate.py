@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from tinygrad_cnn.cli import tasks
 from tinygrad_cnn.cli.artifacts import tell
 from tinygrad_cnn.cli.console import console, simple_table
 from tinygrad_cnn.cli.data import load_parts, load_trained
@@ -22,6 +23,10 @@ def run(args: argparse.Namespace) -> int:
     model, config, record = load_trained(args.run_folder)
     parts = load_parts(config, args.data_dir)
     test = parts.test
+    if config.task != "classify":
+        console().print(f"{config.model} on the test part of {config.data}")
+        tasks.tell(tasks.measure(config.task, model, test), console())
+        return 0
     found = evaluate(model, as_dataset(test))
     out = console()
     epoch = f", weights of epoch {record['epoch']}" if "epoch" in record else ""

@@ -128,19 +128,21 @@ def _of_model(name: str, options: dict[str, Any]) -> viz.Graph:
     tg.manual_seed(0)
     model = entry.build().eval()
     x = tg.randn(1, *entry.input_size)
-    return viz.graph(tg.nn.functional.cross_entropy(model(x), tg.tensor([0])), names={"input": x}, **options)
+    scores = model(x)
+    target = tg.zeros(1, *scores.shape[2:], dtype=tg.long)  # of a network for pixels, the first class everywhere
+    return viz.graph(tg.nn.functional.cross_entropy(scores, target), names={"input": x}, **options)
 
 
 def _of_run(folder: Path, options: dict[str, Any]) -> viz.Graph:
-    import tinygrad_cnn as tg
     from tinygrad_cnn.cli.data import load_parts, load_trained
+    from tinygrad_cnn.cli.tasks import loss_of
     from tinygrad_cnn.training.loading import as_dataset
     from tinygrad_cnn.utils.data import DataLoader
 
     model, config, _record = load_trained(folder)
     x, target = next(iter(DataLoader(as_dataset(load_parts(config).test), 2)))
     options["title"] = options["title"] or f"{config.model} trained on {config.data}"
-    return viz.graph(tg.nn.functional.cross_entropy(model(x), target), names={"input": x}, **options)
+    return viz.graph(loss_of(config.task, model)(model(x), target), names={"input": x}, **options)
 
 
 # --- scripts ------------------------------------------------------------------------------------------

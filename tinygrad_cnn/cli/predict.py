@@ -36,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     model, config, _record = load_trained(args.run_folder)
+    if config.task != "classify":
+        raise UsageError(f"predict names classes, and the run in {args.run_folder} learned to {config.task}")
     if config.classes is None and models.entry(config.model).input_size != (1, 28, 28):
         raise UsageError(f"the run in {args.run_folder} learned {config.data}, which are no images")
     answers: list[dict[str, Any]] = []

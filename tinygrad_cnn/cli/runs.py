@@ -25,7 +25,7 @@ __all__ = ["CONFIG", "Config", "choose_folder", "fingerprint", "locked", "newest
 
 CONFIG = "config.json"
 RESULT = "result.json"
-PICTURES = ("curves.png", "confusion.png", "graph.svg")
+PICTURES = ("curves.png", "confusion.png", "results.png", "graph.svg")
 _LOCK = ".lock"
 #: All that a run leaves in its folder.
 FILES = (CONFIG, HISTORY, BEST, LAST, RESULT, *PICTURES, _LOCK)
@@ -49,6 +49,8 @@ class Config:
     version: str
     weight_decay: float | None = None
     shift: int = 0
+    #: What is learned: see `cli.tasks`.
+    task: str = "classify"
     #: Whether each training image is mirrored left to right every second time.
     flip: bool = False
     #: Of pictures in a folder or a table: (height, width), channels and classes the network is made for, and the
@@ -99,6 +101,7 @@ class Config:
             "lr": 0 < self.lr < math.inf, "validation": 0 <= self.validation < 1, "shift": self.shift >= 0,
             "threads": self.threads is None or self.threads >= 1,
             "weight_decay": self.weight_decay is None or 0 <= self.weight_decay < math.inf,
+            "task": self.task in ("classify", "segment", "detect"),
             "size": self.size is None or (len(self.size) == 2 and 1 <= min(self.size) <= max(self.size) <= 4096),
             "channels": self.channels in (None, 1, 3, 4), "classes": self.classes is None or len(self.classes) >= 2,
             "mean": self.mean is None or all(map(math.isfinite, self.mean)) and self._per_channel(self.mean),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tinygrad_cnn import datasets, models
-from tinygrad_cnn.cli import artifacts
+from tinygrad_cnn.cli import artifacts, tasks
 from tinygrad_cnn.cli.arguments import (
     fraction,
     image_size,
@@ -46,7 +46,7 @@ from tinygrad_cnn.utils.data import DataLoader, random_split
 
 #: Options that decide a run's numbers; `--resume` takes them from the run and refuses others.
 _DECIDING = (
-    "model", "data", "data_dir", "epochs", "batch_size", "optimizer", "lr", "weight_decay", "schedule",
+    "task", "model", "data", "data_dir", "epochs", "batch_size", "optimizer", "lr", "weight_decay", "schedule",
     "validation", "shift", "flip", "size", "channels", "seed",
 )  # fmt: skip
 
@@ -54,6 +54,7 @@ _DECIDING = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     # No defaults here: what was not given comes from the data set's recipe, or from the run that is continued.
     add = parser.add_argument
+    add("--task", choices=tasks.TASKS, help=f"what to learn (default: classify); the others learn from {tasks.DATA}")
     add("--model", metavar="NAME", help=f"network, one of: {', '.join(models.names())}")
     add(
         "--data",
@@ -123,14 +124,14 @@ def _train(folder: Path, config: Config, args: argparse.Namespace, out: Any) -> 
     table = EpochTable(out, "signals" if config.data == "mnist1d" else "images")
     checkpoint = RunCheckpoint(
         folder,
-        None if validation is None else "val_accuracy",
+        None if validation is None else "val_accuracy" if config.task == "classify" else "val_loss",
         every_batches=args.checkpoint_every,
         every_seconds=None if args.checkpoint_every else 30.0,
     )
     augment = _augment(config)
     trainer = Trainer(
-        model, optimizer, augment=augment, scheduler=schedule, schedule_per="batch" if schedule else "epoch",
-        callbacks=[checkpoint, table],
+        model, optimizer, tasks.loss_of(config.task, model), augment=augment, scheduler=schedule,
+        schedule_per="batch" if schedule else "epoch", callbacks=[checkpoint, table],
     )  # fmt: skip
     # Opened before anything is said, so that a folder that cannot be written to stops the run at once.
     make_folder(folder)
@@ -170,8 +171,9 @@ def _say_how_to_go_on(out: Any, folder: Path, former: Path | None, trainer: Trai
 def _new(args: argparse.Namespace) -> tuple[Path, Config]:
     from tinygrad_cnn.support.version import __version__
 
-    data = args.data or _data_for(args.model) or "digits"
-    own = is_path(data)
+    task = args.task or "classify"
+    data = args.data or (tasks.DATA if task != "classify" else _data_for(args.model) or "digits")
+    own = data != tasks.DATA and is_path(data)
     place: str | None
     if own:
         refuse({"--data-dir": args.data_dir}, "is where a known data set's files are, and --data names pictures")
@@ -179,14 +181,20 @@ def _new(args: argparse.Namespace) -> tuple[Path, Config]:
     else:
         refuse({"--size": args.size, "--channels": args.channels}, "is for pictures in a folder (--data FOLDER)")
         place = str(Path(args.data_dir).resolve()) if args.data_dir else None
-        if data not in RECIPES:
+        if data not in (*RECIPES, tasks.DATA):
             raise UsageError(f"unknown data set {data!r}; known: {', '.join(RECIPES)}, or a folder of pictures")
-    recipe = OWN_PICTURES if own else RECIPES[data]
+    if task != "classify":
+        refuse({"--flip": args.flip, "--shift": args.shift}, f"moves images, and not what --task {task} should answer")
+        refuse({"--data-dir": args.data_dir}, f"is for files, and the data of --task {task} are in the package")
+        recipe = tasks.RECIPES[task]
+    else:
+        recipe = OWN_PICTURES if own else RECIPES.get(data) or RECIPES["digits"]
     name = args.model or recipe.model
     models.entry(name)  # an unknown name is complained about before any data are read
     # Rate and decay belong to the optimiser: another one than the recipe's gets its own.
     usual = recipe if args.optimizer in (None, recipe.optimizer) else None
     config = Config(
+        task=task,
         model=name,
         data=data,
         data_dir=place,
@@ -248,6 +256,7 @@ def _with_fingerprint(folder: Path, config: Config, train: Any, test: Any) -> Co
 
 
 def _check_names(config: Config) -> None:
+    tasks.check(config.task, config.model, config.data)
     if config.classes is None and config.data == "mnist1d":
         if config.shift:
             raise UsageError(
@@ -299,7 +308,7 @@ def _check_fit(model: Any, data: Any, config: Config) -> None:
             f"the model {config.model!r} takes inputs of shape {wanted}, the data set {config.data!r} has {shape}: "
             f"{error}"
         ) from error
-    if outputs.shape[1:] != (len(data.classes),):
+    if config.task == "classify" and outputs.shape[1:] != (len(data.classes),):
         raise UsageError(
             f"the model {config.model!r} answers with {tuple(outputs.shape[1:])} scores, the data set {config.data!r} "
             f"has {len(data.classes)} classes"

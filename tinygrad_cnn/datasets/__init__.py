@@ -21,6 +21,7 @@ from tinygrad_cnn.datasets.image_generator import ImageDataGenerator
 from tinygrad_cnn.datasets.mnist import MNIST, FashionMNIST
 from tinygrad_cnn.datasets.mnist1d import MNIST1D, make_mnist1d
 from tinygrad_cnn.datasets.pictures import read_picture
+from tinygrad_cnn.datasets.scattered import ScatteredDigits
 from tinygrad_cnn.support.errors import DataError
 
 #: Its lines are shown as where nodes were made: they are written as users write theirs (see `autograd.provenance`).
@@ -37,6 +38,7 @@ __all__ = [
     "ImageFiles",
     "ImageFolder",
     "ImageTable",
+    "ScatteredDigits",
     "load",
     "make_mnist1d",
     "read_handwriting",

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tinygrad_cnn.models.dense import FCN, UPSAMPLINGS, CenterNet, Detection, UNet
 from tinygrad_cnn.models.imagenet import VGG, AlexNet, vgg11
 from tinygrad_cnn.models.images import ImageCNN
 from tinygrad_cnn.models.mnist import MLP, LeNet5, MnistCNN
@@ -24,19 +25,24 @@ from tinygrad_cnn.support.errors import UsageError
 __user_code__ = True
 
 __all__ = [
+    "FCN",
     "MLP",
     "MNIST1DCNN",
     "MNIST1DMLP",
     "UDLCNN",
+    "UPSAMPLINGS",
     "VGG",
     "AlexNet",
     "BasicBlock",
+    "CenterNet",
+    "Detection",
     "Entry",
     "ImageCNN",
     "LeNet5",
     "MNIST1DLogistic",
     "MnistCNN",
     "ResNet",
+    "UNet",
     "create",
     "entry",
     "names",
@@ -60,6 +66,9 @@ _TABLE: dict[str, Entry] = {
     "image-cnn": Entry(ImageCNN, (3, 64, 64), "four 3×3 convolutions with batch norm, for images of any size"),
     "mlp": Entry(MLP, (1, 28, 28), "one hidden layer of 128, no convolution"),
     "lenet5": Entry(LeNet5, (1, 28, 28), "LeCun et al. 1998, with every map of S2 feeding every map of C3"),
+    "unet": Entry(UNet, (1, 64, 64), "a class for every pixel: down to 1/8 and up again (Ronneberger et al. 2015)"),
+    "fcn": Entry(FCN, (1, 64, 64), "a class for every pixel, fully convolutional (Long et al. 2015)"),
+    "center-net": Entry(CenterNet, (1, 64, 64), "boxes without anchors, by their middles (Zhou et al. 2019)"),
     "alexnet": Entry(AlexNet, (3, 224, 224), "Krizhevsky 2014, the one-tower form"),
     "vgg11": Entry(vgg11, (3, 224, 224), "Simonyan & Zisserman 2015, configuration A"),
     "resnet18": Entry(resnet18, (3, 224, 224), "He et al. 2016"),

@@ -35,6 +35,7 @@ _WHERE = {
         ("grad_cam", "grad_cam_map", "receptive_field", "saliency", "saliency_map"), "plots.explain"
     ),
     **dict.fromkeys(("adversarial", "robustness"), "plots.robustness"),
+    **dict.fromkeys(("detections", "segmentation"), "plots.dense"),
     **dict.fromkeys(("maxpool_choices", "sliding_window"), "plots.windows"),
 }
 
