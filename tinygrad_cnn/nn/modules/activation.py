@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from tinygrad_cnn.autograd.annotations import DType
 from tinygrad_cnn.nn import functional as F
 from tinygrad_cnn.nn.init import blank as _blank
@@ -12,15 +14,22 @@ from tinygrad_cnn.ops.device import Device
 from tinygrad_cnn.tensors.tensor import Tensor
 
 
-class _Inplace(Module):
+class _Activation(Module):
+    """A layer whose text shows its settings by name, and that it works in place where it does."""
+
+    shown: ClassVar[tuple[str, ...]] = ()
+
+    def extra_repr(self) -> str:
+        parts = [f"{name}={getattr(self, name)}" for name in self.shown]
+        return ", ".join([*parts, "inplace=True"] if getattr(self, "inplace", False) else parts)
+
+
+class _Inplace(_Activation):
     """An activation that may take over its input's place."""
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
         self.inplace = inplace
-
-    def extra_repr(self) -> str:
-        return "inplace=True" if self.inplace else ""
 
 
 class ReLU(_Inplace):
@@ -78,8 +87,10 @@ class Hardsigmoid(_Inplace):
         return ""
 
 
-class Hardtanh(Module):
+class Hardtanh(_Activation):
     """x clipped to [min_val, max_val]."""
+
+    shown = ("min_val", "max_val")
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
@@ -90,12 +101,11 @@ class Hardtanh(Module):
     def forward(self, input: Tensor) -> Tensor:
         return F.hardtanh(input, self.min_val, self.max_val, self.inplace)
 
-    def extra_repr(self) -> str:
-        return f"min_val={self.min_val}, max_val={self.max_val}" + (", inplace=True" if self.inplace else "")
 
-
-class Threshold(Module):
+class Threshold(_Activation):
     """x where x > threshold, else `value`."""
+
+    shown = ("threshold", "value")
 
     def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
         super().__init__()
@@ -104,12 +114,11 @@ class Threshold(Module):
     def forward(self, input: Tensor) -> Tensor:
         return F.threshold(input, self.threshold, self.value, self.inplace)
 
-    def extra_repr(self) -> str:
-        return f"threshold={self.threshold}, value={self.value}" + (", inplace=True" if self.inplace else "")
 
-
-class LeakyReLU(Module):
+class LeakyReLU(_Activation):
     """x where positive, else negative_slope · x."""
+
+    shown = ("negative_slope",)
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__()
@@ -118,12 +127,11 @@ class LeakyReLU(Module):
     def forward(self, input: Tensor) -> Tensor:
         return F.leaky_relu(input, self.negative_slope, self.inplace)
 
-    def extra_repr(self) -> str:
-        return f"negative_slope={self.negative_slope}" + (", inplace=True" if self.inplace else "")
 
-
-class PReLU(Module):
+class PReLU(_Activation):
     """x where positive, else a learned multiple of x; one weight, or one per channel."""
+
+    shown = ("num_parameters",)
 
     def __init__(
         self, num_parameters: int = 1, init: float = 0.25, device: Device | None = None, dtype: DType = None
@@ -141,12 +149,11 @@ class PReLU(Module):
     def forward(self, input: Tensor) -> Tensor:
         return F.prelu(input, self.weight)
 
-    def extra_repr(self) -> str:
-        return f"num_parameters={self.num_parameters}"
 
-
-class RReLU(Module):
+class RReLU(_Activation):
     """Leaky ReLU with a slope drawn from [lower, upper] in training."""
+
+    shown = ("lower", "upper")
 
     def __init__(self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False) -> None:
         super().__init__()
@@ -155,12 +162,11 @@ class RReLU(Module):
     def forward(self, input: Tensor) -> Tensor:
         return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)
 
-    def extra_repr(self) -> str:
-        return f"lower={self.lower}, upper={self.upper}" + (", inplace=True" if self.inplace else "")
 
-
-class ELU(Module):
+class ELU(_Activation):
     """x where positive, else α (eˣ − 1)."""
+
+    shown = ("alpha",)
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
@@ -168,9 +174,6 @@ class ELU(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.elu(input, self.alpha, self.inplace)
-
-    def extra_repr(self) -> str:
-        return f"alpha={self.alpha}" + (", inplace=True" if self.inplace else "")
 
 
 class CELU(ELU):
@@ -229,8 +232,10 @@ class Tanhshrink(Module):
         return F.tanhshrink(input)
 
 
-class Softplus(Module):
+class Softplus(_Activation):
     """log(1 + exp(βx)) / β."""
+
+    shown = ("beta", "threshold")
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
@@ -238,9 +243,6 @@ class Softplus(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.softplus(input, self.beta, self.threshold)
-
-    def extra_repr(self) -> str:
-        return f"beta={self.beta}, threshold={self.threshold}"
 
 
 class _Shrink(Module):
@@ -266,8 +268,10 @@ class Hardshrink(_Shrink):
         return F.hardshrink(input, self.lambd)
 
 
-class GLU(Module):
+class GLU(_Activation):
     """The first half along `dim` times the sigmoid of the second."""
+
+    shown = ("dim",)
 
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
@@ -276,12 +280,11 @@ class GLU(Module):
     def forward(self, input: Tensor) -> Tensor:
         return F.glu(input, self.dim)
 
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
 
-
-class Softmax(Module):
+class Softmax(_Activation):
     """exp(x) / Σ exp(x) along `dim`."""
+
+    shown = ("dim",)
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
@@ -289,9 +292,6 @@ class Softmax(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.softmax(input, self.dim)
-
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
 
 
 class Softmin(Softmax):
@@ -301,8 +301,10 @@ class Softmin(Softmax):
         return F.softmin(input, self.dim)
 
 
-class LogSoftmax(Module):
+class LogSoftmax(_Activation):
     """log(softmax(x)) along `dim`."""
+
+    shown = ("dim",)
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
@@ -310,9 +312,6 @@ class LogSoftmax(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.log_softmax(input, self.dim)
-
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
 
 
 class Softmax2d(Module):

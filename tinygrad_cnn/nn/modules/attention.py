@@ -58,16 +58,14 @@ class MultiheadAttention(Module):
             for name, size in separate.items():
                 setattr(self, f"{name}_proj_weight", Parameter(init.blank((embed_dim, size), dtype, device)))
             self.register_parameter("in_proj_weight", None)
-        if bias:
-            self.in_proj_bias = Parameter(init.blank((3 * embed_dim,), dtype, device))
-        else:
-            self.register_parameter("in_proj_bias", None)
+        self.register_parameter(
+            "in_proj_bias", Parameter(init.blank((3 * embed_dim,), dtype, device)) if bias else None
+        )
         self.out_proj = NonDynamicallyQuantizableLinear(embed_dim, embed_dim, bias, device, dtype)
         for name in ("bias_k", "bias_v"):
-            if add_bias_kv:
-                setattr(self, name, Parameter(init.blank((1, 1, embed_dim), dtype, device)))
-            else:
-                self.register_parameter(name, None)
+            self.register_parameter(
+                name, Parameter(init.blank((1, 1, embed_dim), dtype, device)) if add_bias_kv else None
+            )
         self._reset_parameters()
 
     def _reset_parameters(self) -> None:

@@ -35,10 +35,7 @@ class _NormBase(Module):
         self.affine = affine
         self.track_running_stats = track_running_stats
         for name, wanted in (("weight", affine), ("bias", affine and bias)):
-            if wanted:
-                setattr(self, name, Parameter(init.blank((num_features,), dtype, device)))
-            else:
-                self.register_parameter(name, None)
+            self.register_parameter(name, Parameter(init.blank((num_features,), dtype, device)) if wanted else None)
         for name in ("running_mean", "running_var"):
             self.register_buffer(name, init.blank((num_features,), dtype, device) if track_running_stats else None)
         self.register_buffer(

@@ -77,10 +77,7 @@ class _ConvNd(Module):
             self._reversed_padding_repeated_twice = [n for n in reversed(self.padding) for _side in range(2)]
         shape = (in_channels, out_channels // groups) if transposed else (out_channels, in_channels // groups)
         self.weight = Parameter(init.blank((*shape, *self.kernel_size), dtype, device))
-        if bias:
-            self.bias = Parameter(init.blank((out_channels,), dtype, device))
-        else:
-            self.register_parameter("bias", None)
+        self.register_parameter("bias", Parameter(init.blank((out_channels,), dtype, device)) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -35,10 +35,7 @@ class Linear(Module):
         self.in_features = in_features
         self.out_features = out_features
         self.weight = Parameter(init.blank((out_features, in_features), dtype, device))
-        if bias:
-            self.bias = Parameter(init.blank((out_features,), dtype, device))
-        else:
-            self.register_parameter("bias", None)
+        self.register_parameter("bias", Parameter(init.blank((out_features,), dtype, device)) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -64,10 +61,7 @@ class Bilinear(Module):
         super().__init__()
         self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
         self.weight = Parameter(init.blank((out_features, in1_features, in2_features), dtype, device))
-        if bias:
-            self.bias = Parameter(init.blank((out_features,), dtype, device))
-        else:
-            self.register_parameter("bias", None)
+        self.register_parameter("bias", Parameter(init.blank((out_features,), dtype, device)) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -26,10 +26,9 @@ class LayerNorm(Module):
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         for name, wanted in (("weight", elementwise_affine), ("bias", elementwise_affine and bias)):
-            if wanted:
-                setattr(self, name, Parameter(init.blank(self.normalized_shape, dtype, device)))
-            else:
-                self.register_parameter(name, None)
+            self.register_parameter(
+                name, Parameter(init.blank(self.normalized_shape, dtype, device)) if wanted else None
+            )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -59,10 +58,9 @@ class RMSNorm(Module):
         )
         self.eps = eps
         self.elementwise_affine = elementwise_affine
-        if elementwise_affine:
-            self.weight = Parameter(init.blank(self.normalized_shape, dtype, device))
-        else:
-            self.register_parameter("weight", None)
+        self.register_parameter(
+            "weight", Parameter(init.blank(self.normalized_shape, dtype, device)) if elementwise_affine else None
+        )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -94,10 +92,9 @@ class GroupNorm(Module):
         self.eps = eps
         self.affine = affine
         for name, wanted in (("weight", affine), ("bias", affine and bias)):
-            if wanted:
-                setattr(self, name, Parameter(init.blank((num_channels,), dtype, device)))
-            else:
-                self.register_parameter(name, None)
+            self.register_parameter(
+                name, Parameter(init.blank((num_channels,), dtype, device)) if wanted else None
+            )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
