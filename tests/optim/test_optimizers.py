@@ -309,3 +309,16 @@ def test_lbfgs_says_what_it_needs():
         optim.LBFGS([x], line_search_fn="armijo")
     with pytest.raises(ValueError, match="one parameter group"):
         optim.LBFGS([{"params": [x]}, {"params": [tg.zeros(1, requires_grad=True)]}])
+
+
+def test_hooks_are_called_around_each_step_until_they_are_removed():
+    p = tg.ones(2, requires_grad=True)
+    optimizer = tg.optim.SGD([p], lr=1.0)
+    seen = []
+    before = optimizer.register_step_pre_hook(lambda o, args, kwargs: seen.append(("before", p.tolist(), o)))
+    after = optimizer.register_step_post_hook(lambda o, args, kwargs: seen.append(("after", p.tolist(), o)))
+    p.sum().backward()
+    optimizer.step()
+    before.remove(), after.remove()
+    optimizer.step()
+    assert seen == [("before", [1.0, 1.0], optimizer), ("after", [0.0, 0.0], optimizer)]

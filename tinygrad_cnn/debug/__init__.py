@@ -33,9 +33,11 @@ from tinygrad_cnn.debug.recorder import Recorder, TrainingStep
 from tinygrad_cnn.debug.replay import Replay
 from tinygrad_cnn.debug.script import open_session, post_mortem, run_script, set_trace, unset_trace
 from tinygrad_cnn.debug.terminal import Terminal
+from tinygrad_cnn.debug.training_watch import TrainingWatch, watch
 
 __all__ = [
     "Ailment", "Anomaly", "AnomalyError", "BackwardSession", "Breakpoint", "Breakpoints", "Finding", "Interpreter",
-    "Recorder", "Replay", "Reply", "Report", "Stop", "Terminal", "TrainingStep", "Visit", "anomaly", "diagnose",
-    "listen", "open_session", "post_mortem", "run_script", "set_trace", "unlisten", "unset_trace",
+    "Recorder", "Replay", "Reply", "Report", "Stop", "Terminal", "TrainingStep", "TrainingWatch", "Visit", "anomaly",
+    "diagnose",
+    "listen", "open_session", "post_mortem", "run_script", "set_trace", "unlisten", "unset_trace", "watch",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ It looks at inputs and targets (`diagnosis_data`), at forward and backward passe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -25,7 +25,7 @@ from tinygrad_cnn.debug.diagnosis_graph import Look
 from tinygrad_cnn.debug.diagnosis_rules import BATCHES, PROBE, READ, SAMPLES, Ailment
 from tinygrad_cnn.debug.learning import Learning
 from tinygrad_cnn.debug.rendering import to_text
-from tinygrad_cnn.debug.training_snapshot import TrainingSnapshot
+from tinygrad_cnn.debug.training_snapshot import Batch, LossFn, TrainingSnapshot
 from tinygrad_cnn.support.errors import UsageError
 
 
@@ -94,7 +94,7 @@ def _table(rows: list[Ailment], title: str, style: str) -> Table:
 
 
 def diagnose(
-    model: Any, loader: Iterable[Any], loss_fn: Callable[..., Any] | None = None, *, steps: int = 10,
+    model: Any, loader: Iterable[Any], loss_fn: LossFn | None = None, *, steps: int = 10,
     optimizer: Any = None, lr: float = 0.01,
 ) -> Report:  # fmt: skip
     """Look for what keeps a network from learning.
@@ -114,7 +114,7 @@ def diagnose(
     """
     from tinygrad_cnn.nn.functional import cross_entropy
 
-    judge: Callable[..., Any] = loss_fn or cross_entropy
+    judge: LossFn = loss_fn or cross_entropy
     before = TrainingSnapshot(model, optimizer)
     try:
         read = _batches(loader)
@@ -158,9 +158,9 @@ def diagnose(
     return Report(found, learning.losses, what, notes)
 
 
-def _batches(loader: Iterable[Any]) -> list[tuple[Any, ...]]:
+def _batches(loader: Iterable[Any]) -> list[Batch]:
     """The first batches: some to compute with, and more of them to judge the targets by."""
-    found: list[tuple[Any, ...]] = []
+    found: list[Batch] = []
     samples = 0
     for batch in loader:
         if not isinstance(batch, (tuple, list)) or len(batch) < 2:
@@ -196,7 +196,7 @@ def _modes(model: Any) -> list[Ailment]:
 
 
 def _still(
-    model: Any, judge: Callable[..., Any], batch: tuple[Any, ...], stuck: set[str],
+    model: Any, judge: LossFn, batch: Batch, stuck: set[str],
     copies: dict[str, tuple[int, int]],
 ) -> tuple[set[str], dict[str, tuple[int, int]]]:  # fmt: skip
     """Which gradients are still 0, and which units still copies, now that some updates were made.
@@ -211,7 +211,7 @@ def _still(
     return {n for n in stuck if again.zero.get(n, True)}, {n: c for n, c in copies.items() if n in same}
 
 
-def _belonging(read: list[tuple[Any, ...]], learning: Learning, found: list[Ailment]) -> list[Ailment]:
+def _belonging(read: list[Batch], learning: Learning, found: list[Ailment]) -> list[Ailment]:
     """Targets that contradict each other, or have nothing to do with the inputs although the network can learn."""
     if any(f.rule in ("constant_targets", "class_imbalance", "not_finite_data") for f in found):
         return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 
@@ -20,8 +20,9 @@ from tinygrad_cnn.debug.diagnosis_rules import (
     TARGET_STD,
     Ailment,
 )
+from tinygrad_cnn.debug.training_snapshot import Batch
 
-Batches = list[tuple[Any, ...]]
+Batches: TypeAlias = list[Batch]
 #: Of larger inputs only so many entries are compared.
 _ENTRIES = 2048
 

@@ -5,7 +5,6 @@ Reads the graphs of a few batches through `autograd.inspect`; the model's gradie
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from tinygrad_cnn.debug.diagnosis_rules import (
     Ailment,
 )
 from tinygrad_cnn.debug.learning import base, place, scalar
+from tinygrad_cnn.debug.training_snapshot import Batch, LossFn
 
 #: Losses and log-probabilities that take scores, and what must not stand directly before them.
 _WRONG_BEFORE = {
@@ -45,7 +45,7 @@ _NORMALISING = ("batch_norm", "standardize")
 class Look:
     """Forward and backward without updates: call `over` for each batch, then read `findings` and `notes`."""
 
-    def __init__(self, model: Any, loss_fn: Callable[..., Any]) -> None:
+    def __init__(self, model: Any, loss_fn: LossFn) -> None:
         self.model, self.loss_fn = model, loss_fn
         self.off: dict[str, np.ndarray] = {}
         self.flat: dict[str, list[float]] = {}
@@ -66,7 +66,7 @@ class Look:
         self.inner: set[str] = set()  # weights whose output goes into an activation or a normalisation
         self.groups: dict[str, int] = {}
 
-    def over(self, batch: tuple[Any, ...]) -> None:
+    def over(self, batch: Batch) -> None:
         """Look at one batch."""
         for p in self.model.parameters():
             p.grad = None

@@ -1,7 +1,7 @@
 """The rules of `diagnose`: their thresholds, and what people do about each finding.
 
 The rules' names are those of SageMaker Debugger where it has the rule. Data only; `diagnose` looks for what shows
-in single passes, `learning` for what shows in training.
+in single passes, `learning` for what shows in training, `training_watch` while a training runs.
 """
 
 from __future__ import annotations
@@ -39,6 +39,12 @@ RISE = 2.0
 LEARNT = 1.5
 #: Share of the targets that one class may have, and how many targets it takes to say so.
 ONE_CLASS, ENOUGH = 0.95, 32
+#: While a training is watched: a finding shows so many times in a row, a plateau over so many measured steps.
+SEVERAL, PLATEAU_SAMPLES = 3, 10
+#: The share by which the loss should fall from ten measured steps to the next ten.
+PLATEAU = 0.001
+#: A validation loss so many times its best, again and again, is over-fitting while the training loss falls.
+GAP = 1.1
 #: Batches looked at; samples and batches read for the judgement of the targets.
 BATCHES, SAMPLES, READ = 4, 512, 32
 #: Samples it takes to call targets unrelated to inputs, and the standard deviations above chance of a relation.
@@ -79,6 +85,8 @@ ADVICE: dict[str, str] = {
     "towards that",
     "loss_not_decreasing": "a network should learn one batch by heart: try other learning rates (3 times up and down), "
     "check that targets fit inputs, that zero_grad() is called and the optimiser got all parameters",
+    "loss_plateau": "lower the learning rate (ReduceLROnPlateau), or stop: the network may have learnt what it can",
+    "over_fitting": "stop at the best epoch (EarlyStopping), use more data or augmentation, weight decay, dropout",
     "class_imbalance": "look at how the targets are read and shuffled: with one class, the network learns to say "
     "nothing else",
     "not_in_optimizer": "make the optimiser from model.parameters(), and after the last layer was replaced",

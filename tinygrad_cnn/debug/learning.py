@@ -6,7 +6,6 @@ from the same state with others, so that the finding can say what would help. Pu
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from tinygrad_cnn.debug.diagnosis_rules import (
     UPDATE_AT_MOST,
     Ailment,
 )
-from tinygrad_cnn.debug.training_snapshot import TrainingSnapshot
+from tinygrad_cnn.debug.training_snapshot import Batch, LossFn, TrainingSnapshot
 from tinygrad_cnn.support.errors import UsageError
 
 #: Factors of the user's learning rate that are tried, in this order, where it is too large or too small.
@@ -45,7 +44,7 @@ class Learning:
     """
 
     def __init__(
-        self, model: Any, loss_fn: Callable[..., Any], optimizer: Any, lr: float, before: TrainingSnapshot
+        self, model: Any, loss_fn: LossFn, optimizer: Any, lr: float, before: TrainingSnapshot
     ) -> None:
         self.model, self.loss_fn, self.before = model, loss_fn, before
         self.given = optimizer is not None
@@ -60,7 +59,7 @@ class Learning:
         self.kept: set[str] = set()  # parameters whose gradient zero_grad() did not clear
         self.fell = True
 
-    def on(self, batch: tuple[Any, ...], steps: int) -> None:
+    def on(self, batch: Batch, steps: int) -> None:
         """Train, and try again where that does not work."""
         from tinygrad_cnn.optim import SGD, Adam
 
@@ -87,7 +86,7 @@ class Learning:
                         self.fell = True
                         return
 
-    def fits(self, batch: tuple[Any, ...], samples: int) -> tuple[float, float] | None:
+    def fits(self, batch: Batch, samples: int) -> tuple[float, float] | None:
         """Whether the network learns some samples by heart: the loss before and after; None when it does not."""
         from tinygrad_cnn.optim import Adam
 
@@ -99,7 +98,7 @@ class Learning:
                 return losses[0], losses[-1]
         return None
 
-    def _has_learnt(self, batch: tuple[Any, ...]) -> bool:
+    def _has_learnt(self, batch: Batch) -> bool:
         """Whether shuffled targets make the loss far larger."""
         target = np.asarray(unwrap(batch[-1]))
         if target.ndim < 1 or len(target) < 4:
@@ -115,7 +114,7 @@ class Learning:
                 return False  # a loss that wants its targets as they came
         return bool(np.isfinite(losses).all()) and losses[1] > LEARNT * abs(losses[0])
 
-    def _judge_rate(self, batch: tuple[Any, ...], steps: int) -> None:
+    def _judge_rate(self, batch: Batch, steps: int) -> None:
         """Whether the user's learning rate is too large or too small, by trying others from the same start."""
         losses = self.losses
         usual = [group["lr"] for group in self.optimizer.param_groups]
@@ -148,7 +147,7 @@ class Learning:
         self.fell = self.fell and bool(np.isfinite(losses).all())
 
     def _retrain(
-        self, optimizer: Any, batch: tuple[Any, ...], steps: int, rates: list[float] | None = None
+        self, optimizer: Any, batch: Batch, steps: int, rates: list[float] | None = None
     ) -> tuple[list[float], dict[str, list[float]]]:
         """The same from the same start, with another optimiser or other learning rates."""
         self.before.restore(self.model, self.optimizer if self.given else None)
@@ -158,9 +157,7 @@ class Learning:
             group["lr"] = lr
         return self._train(optimizer, batch, steps)
 
-    def _train(
-        self, optimizer: Any, batch: tuple[Any, ...], steps: int
-    ) -> tuple[list[float], dict[str, list[float]]]:
+    def _train(self, optimizer: Any, batch: Batch, steps: int) -> tuple[list[float], dict[str, list[float]]]:
         """The losses, and how large each update was beside its weights."""
         losses: list[float] = []
         ratios: dict[str, list[float]] = {}
@@ -258,7 +255,7 @@ def _holds(p: Any) -> bool:
     return p.grad is not None and bool(unwrap(p.grad).any())
 
 
-def loss_of(model: Any, loss_fn: Callable[..., Any], batch: tuple[Any, ...]) -> Any:
+def loss_of(model: Any, loss_fn: LossFn, batch: Batch) -> Any:
     """The loss of a batch. Raises UsageError when it is no scalar tensor."""
     return scalar(loss_fn(model(*batch[:-1]), batch[-1]))
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.inspect import keep_values
 from tinygrad_cnn.debug.backward_session import BackwardSession
-from tinygrad_cnn.debug.training_snapshot import RandomState, TrainingSnapshot, copied, size_of
+from tinygrad_cnn.debug.training_snapshot import Batch, LossFn, RandomState, TrainingSnapshot, copied, size_of
 from tinygrad_cnn.support.errors import UsageError
 
 #: So many steps at most have their parameters kept, when `every` is left out.
@@ -51,7 +51,7 @@ class TrainingStep:
 
     step: int
     moment: TrainingSnapshot | None
-    batch: tuple[Any, ...]
+    batch: Batch
     random: RandomState
     options: list[dict[str, Any]]
     loss: float | None = None
@@ -191,8 +191,8 @@ class Recorder:
     # --- going back ------------------------------------------------------------------------------
 
     def go_back(
-        self, step: int | TrainingStep | None = None, *, loss_fn: Callable[..., Any] | None = None,
-        train_step: Callable[..., Any] | None = None,
+        self, step: int | TrainingStep | None = None, *, loss_fn: LossFn | None = None,
+        train_step: LossFn | None = None,
     ) -> TrainingStep:  # fmt: skip
         """Put model, optimiser and random generators back to before a step: the one that blew up, by default.
 
@@ -254,7 +254,7 @@ class Recorder:
             for group, options in zip(self.optimizer.param_groups, step.options, strict=False):
                 group.update(copied(options))
 
-    def _train(self, loss_fn: Any, batch: tuple[Any, ...]) -> Any:
+    def _train(self, loss_fn: Any, batch: Batch) -> Any:
         if self.optimizer is None:
             raise UsageError(
                 "training again needs the optimiser: Recorder(model, optimizer), or pass train_step="
@@ -267,8 +267,8 @@ class Recorder:
         return loss
 
     def session(
-        self, loss_fn: Callable[..., Any], step: int | TrainingStep | None = None, *, restore: bool = False,
-        train_step: Callable[..., Any] | None = None,
+        self, loss_fn: LossFn, step: int | TrainingStep | None = None, *, restore: bool = False,
+        train_step: LossFn | None = None,
     ) -> BackwardSession:  # fmt: skip
         """Compute ``loss_fn(*batch)`` as it was at a step (see `go_back`), and stand before its backward pass.
 

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import copy
 import random as python_random
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.ops import random
+
+#: A batch of a loader: inputs, and the target last.
+Batch: TypeAlias = tuple[Any, ...]
+#: Computes a loss, a scalar tensor.
+LossFn: TypeAlias = Callable[..., Any]
 
 
 class TrainingSnapshot:

@@ -45,7 +45,7 @@ class LBFGS(Optimizer):
         self._memory: list[tuple[Array, Array]] = []
         self._last: tuple[Array, Array, float] | None = None  # direction, gradient, length of the last step
 
-    def step(self, closure: Closure | None = None) -> Tensor:
+    def _step(self, closure: Closure | None) -> Tensor:
         """Up to `max_iter` steps; the loss at the first evaluation is returned."""
         if closure is None:
             raise TypeError("LBFGS.step expected a closure that computes the loss and calls backward")

@@ -16,6 +16,7 @@ import numpy as np
 from tinygrad_cnn.autograd import modes, versions
 from tinygrad_cnn.autograd.annotations import Tensor
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
+from tinygrad_cnn.autograd.hooks import RemovableHandle, add_hook
 
 __all__ = ["Optimizer"]
 
@@ -26,6 +27,8 @@ Group: TypeAlias = dict[str, Any]
 ParamsT: TypeAlias = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[Group]
 #: Computes the loss anew, gradients included, and returns it.
 Closure: TypeAlias = Callable[[], Tensor]
+#: What is called around a step, with the optimiser, the step's positional arguments and its keyword arguments.
+StepHook: TypeAlias = Callable[["Optimizer", tuple[Any, ...], dict[str, Any]], None]
 
 #: How PyTorch may compute a step; here there is one way, so they are accepted and change nothing.
 _HINTS = {"foreach": None, "fused": None, "capturable": False, "differentiable": False}
@@ -78,6 +81,18 @@ class Optimizer:
 
     def step(self, closure: Closure | None = None) -> Tensor:
         """Move every parameter that has a gradient. `closure`, if given, computes and returns the loss."""
+        hooks = self._before_step
+        if hooks is not None:
+            for hook in tuple(hooks.values()):
+                hook(self, (closure,), {})
+        loss = self._step(closure)
+        hooks = self._after_step
+        if hooks is not None:
+            for hook in tuple(hooks.values()):
+                hook(self, (closure,), {})
+        return loss
+
+    def _step(self, closure: Closure | None) -> Tensor:
         loss = None
         if closure is not None:
             with modes.enable_grad():
@@ -90,6 +105,21 @@ class Optimizer:
                     versions.bump(p.array)
         self.steps_taken += 1
         return loss
+
+    _before_step: dict[int, StepHook] | None = None
+    _after_step: dict[int, StepHook] | None = None
+
+    def register_step_pre_hook(self, hook: StepHook) -> RemovableHandle:
+        """Call ``hook(optimizer, args, kwargs)`` before each step."""
+        if self._before_step is None:
+            self._before_step = {}
+        return add_hook(self._before_step, hook)
+
+    def register_step_post_hook(self, hook: StepHook) -> RemovableHandle:
+        """Call ``hook(optimizer, args, kwargs)`` after each step."""
+        if self._after_step is None:
+            self._after_step = {}
+        return add_hook(self._after_step, hook)
 
     def add_param_group(self, param_group: Group) -> None:
         """Optimise these parameters too, with the options of this dict and the defaults for the rest."""
