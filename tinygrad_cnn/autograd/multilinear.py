@@ -56,8 +56,9 @@ class Multilinear(Op):
         return node
 
     def pull(self, i: int, g: Array, node: Node, saved: Saved) -> Array:
-        rule, args, params = self.rule_at(i, g, node, saved)
-        return rule(*args, **params)
+        xs = list(saved[1:])
+        xs[i] = node.parents[i]
+        return self.rules[i](g, *xs, **node.params) if self.each is None else self.each(i, g, *xs, **node.params)
 
     def rule_at(self, i: int, g: Array, node: Node, saved: Saved) -> tuple[AnyFunction, Sequence[Any], Params]:
         xs = list(saved[1:])

@@ -138,6 +138,8 @@ def numpy_names(function: F) -> F:
 
 def reduced_axes(input: Array, dim: Dims) -> tuple[int, ...] | None:
     """The axes a reduction goes over; None when it goes over all of them."""
+    if dim is None:
+        return None
     shape = np.shape(unwrap(input))
     axes = axes_of(dim, len(shape))
     return None if axes is None or not shape or axes == () else axes
