@@ -17,6 +17,7 @@ from tests.io.freeze import FILES
 from tinygrad_cnn import nn, viz
 from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.cli.runs import CONFIG, Config
+from tinygrad_cnn.compat.torchvision.datasets.cifar import read_batch
 from tinygrad_cnn.datasets import ImageTable, read_handwriting
 from tinygrad_cnn.datasets.idx import read_idx, write_idx
 from tinygrad_cnn.debug import BackwardSession, Replay
@@ -71,9 +72,17 @@ def _arrays(folder: Path) -> list[Reader]:
         Reader("npz", ".npz", plain.getvalue(), tg.load),
         Reader("PyTorch's", ".pt", pt_to_bytes({"state": state, "epoch": [1, "x"]}), tg.load),
         Reader("PyTorch's older", ".pt", (FILES / "state.legacy.pt").read_bytes(), tg.load),
+        Reader("CIFAR", "", _batch(rng), lambda path: read_batch(path, "labels", 10)),
         Reader("IDX", "", idx, read_idx),
         Reader("IDX.gz", ".gz", gzip.compress(idx), read_idx),
     ]
+
+
+def _batch(rng: np.random.Generator) -> bytes:
+    import pickle
+
+    pixels = rng.integers(0, 256, (2, 3072), dtype=np.uint8)
+    return pickle.dumps({"data": pixels, "labels": [3, 7], "batch_label": "x", "filenames": ["a", "b"]}, protocol=2)
 
 
 def _pictures(folder: Path) -> list[Reader]:

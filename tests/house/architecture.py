@@ -51,7 +51,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "root": (("support", "autograd", "ops", "tensors", "paths"), "the table of public names, for compat and cli"),
     "compat": (
-        ("support", "autograd", "ops", "nn", "io", "datasets", "root", "paths"),
+        ("support", "autograd", "ops", "nn", "io", "datasets", "models", "utils", "root", "paths"),
         "PyTorch scripts unchanged: a finder, and what only `torch` and `torchvision` have",
     ),
     "bridge": (

@@ -18,7 +18,7 @@ from tinygrad_cnn.datasets.digits import Digits
 from tinygrad_cnn.datasets.handwriting import read_handwriting
 from tinygrad_cnn.datasets.image_files import ImageFiles, ImageFolder, ImageTable
 from tinygrad_cnn.datasets.image_generator import ImageDataGenerator
-from tinygrad_cnn.datasets.mnist import MNIST, FashionMNIST
+from tinygrad_cnn.datasets.mnist import KMNIST, MNIST, FashionMNIST
 from tinygrad_cnn.datasets.mnist1d import MNIST1D, make_mnist1d
 from tinygrad_cnn.datasets.pictures import read_picture
 from tinygrad_cnn.datasets.scattered import ScatteredDigits
@@ -28,6 +28,7 @@ from tinygrad_cnn.support.errors import DataError
 __user_code__ = True
 
 __all__ = [
+    "KMNIST",
     "MNIST",
     "MNIST1D",
     "NAMES",

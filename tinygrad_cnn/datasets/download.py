@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tinygrad_cnn.support.errors import DataError, OutputError
 
-__all__ = ["fetch_all"]
+__all__ = ["fetch", "fetch_all"]
 
 TIMEOUT = 30.0  # seconds without an answer or a byte
 LIMIT = 256 << 20  # no file of ours is a tenth of it
@@ -27,29 +27,34 @@ LIMIT = 256 << 20  # no file of ours is a tenth of it
 def fetch_all(md5: Mapping[str, str], mirrors: Sequence[str], folder: Path) -> None:
     """Bring `name.gz` for every name in `md5` from one of `mirrors` into `folder`.
 
-    The checksums are of the uncompressed content: the same data are served in different compressions.
-    Files that are complete stay when a later one fails, so that a second call goes on from there.
+    The checksums are of the uncompressed content (the same data are served in different compressions), or of the
+    `.gz` where that alone is published. Files that are complete stay when a later one fails, so that a second call
+    goes on from there.
     Raises DataError when no mirror gives a file with the right content, OutputError when `folder` cannot be
     written.
     """
-    if not md5:
-        return
+    for name, checksum in md5.items():
+        fetch(f"{name}.gz", checksum, mirrors, folder)
+
+
+def fetch(file: str, md5: str, mirrors: Sequence[str], folder: Path) -> None:
+    """Bring the gzipped `file` with that checksum, of its content or of itself, from one of `mirrors` into `folder`.
+
+    Raises DataError when no mirror gives it, OutputError when `folder` cannot be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
             f"cannot make the folder '{folder}' for the download: {error.strerror or error}"
         ) from error
-    for name, checksum in md5.items():
-        _fetch(f"{name}.gz", checksum, mirrors, folder)
-
-
-def _fetch(file: str, md5: str, mirrors: Sequence[str], folder: Path) -> None:
     faults = []
     for mirror in mirrors:
         try:
             content = _get(mirror + file)
-            got = hashlib.md5(_unzip(content), usedforsecurity=False).hexdigest()
+            got = hashlib.md5(content, usedforsecurity=False).hexdigest()
+            if got != md5:
+                got = hashlib.md5(_unzip(content), usedforsecurity=False).hexdigest()
         except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError, zlib.error) as error:
             # A URLError is a wrapper around what went wrong; an HTTPError is itself that.
             cause = error if isinstance(error, urllib.error.HTTPError) else getattr(error, "reason", error)

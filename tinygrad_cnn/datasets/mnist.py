@@ -19,7 +19,7 @@ from tinygrad_cnn.datasets.download import fetch_all
 from tinygrad_cnn.datasets.idx import read_idx
 from tinygrad_cnn.support.errors import DataError
 
-__all__ = ["MNIST", "FashionMNIST", "read_images_and_labels"]
+__all__ = ["KMNIST", "MNIST", "FashionMNIST", "read_images_and_labels"]
 
 
 class MNIST(ArrayDataset):
@@ -99,6 +99,23 @@ class FashionMNIST(MNIST):
         "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
         "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
         "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
+    }
+
+
+class KMNIST(MNIST):
+    """Kuzushiji-MNIST: 60,000 (train=True) or 10,000 characters of cursive Japanese, in MNIST's format.
+
+    Source: Clanuwat et al., arXiv:1812.01718. Arguments, item shapes and errors are MNIST's; the second folder looked
+    into is root/KMNIST/raw.
+    """
+
+    classes = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+    mirrors = ("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",)
+    md5 = {  # of the .gz files, which alone are published
+        "train-images-idx3-ubyte": "bdb82020997e1d708af4cf47b453dcf7",
+        "train-labels-idx1-ubyte": "e144d726b3acfaa3e44228e80efcd344",
+        "t10k-images-idx3-ubyte": "5c965bf0a639b31b8f53240b1b52f4d7",
+        "t10k-labels-idx1-ubyte": "7320c461ea6c1c855c0b718fb2a4b134",
     }
 
 

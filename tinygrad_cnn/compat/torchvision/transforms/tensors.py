@@ -107,7 +107,9 @@ def pad(image: Tensor, padding: int | Sequence[int], fill: Fill, padding_mode: s
     left, top, right, bottom = sides(padding)
     if padding_mode == "constant":
         border = (left, right, top, bottom)
-        values = [float(fill or 0)] if isinstance(fill, (int, float)) or fill is None else [float(f) for f in fill]
+        values = (
+            [float(fill or 0)] if isinstance(fill, (int, float)) or fill is None else [float(f) for f in fill]
+        )
         if len(values) == 1:
             return _constant(image, border, values[0])
         if len(values) != image.shape[-3]:
