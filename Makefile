@@ -52,6 +52,7 @@ oracle: $(VENV)/.oracle ## ask PyTorch again and freeze its answers into tests/
 	$(BIN)/python -m tests.oracle.freeze
 	$(BIN)/python -m tests.compat_models.freeze
 	$(BIN)/python -m tests.io.freeze
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.compat.freeze
 	$(BIN)/python -m tests.attacks.freeze
 	$(BIN)/python -m tests.datasets.freeze_warp
 	$(BIN)/python -m tests.training.freeze_boxes

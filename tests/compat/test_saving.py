@@ -59,7 +59,7 @@ def test_a_whole_module_is_pickled_and_a_line_says_so(run: Run) -> None:
     assert "If you trust the file and what it runs: torch.load(…, weights_only=False)" in done.out
     said = [line for line in done.err.splitlines() if "pickle" in line]
     assert said == [
-        "tinygrad-cnn: torch.save: a __main__.Net is more than weights, so net.pt is written by Python's pickle",
+        "tinygrad-cnn: torch.save: __main__.Net is more than weights, so net.pt is written by Python's pickle",
         "tinygrad-cnn: torch.load: weights_only=False, so net.pt is read by Python's pickle, which may run any code",
     ]
 

@@ -115,6 +115,21 @@ def hostile(tmp_path: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_arrays_and_numbers_of_numpy_are_read(protocol: int, tmp_path: Path) -> None:
+    tree = {"array": np.arange(6.0).reshape(2, 3).T, "number": np.float32(0.5), "flags": np.array([True])}
+    (tmp_path / "a.pt").write_bytes(with_pickle(pickle.dumps(tree, protocol)))
+    found = tg.load(tmp_path / "a.pt")
+    for key, value in tree.items():
+        assert type(found[key]) is type(value) and found[key].dtype == value.dtype and np.array_equal(found[key], value)
+
+
+def test_arrays_of_objects_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.pt").write_bytes(with_pickle(pickle.dumps(np.array([{}, None], object), 2)))
+    with pytest.raises(CheckpointError, match="array of 'O8'"):
+        tg.load(tmp_path / "a.pt")
+
+
 NAMES = [
     "zip.pt", "legacy.pt", "renamed.npz", "renamed.safetensors", "plain.pkl", "plain2.pt", "deep.pt",
     "elsewhere.pt", "module.pt",

@@ -66,7 +66,10 @@ def report(script: str) -> tuple[list[str], bool]:
 def is_there(name: str) -> bool:
     """Whether a script finds the dotted `name`; only while `torch` is served (see `finder.serving`)."""
     parts = name.split(".")
-    found: Any = importlib.import_module(parts[0])
+    try:
+        found: Any = importlib.import_module(parts[0])
+    except ImportError:
+        return False
     for part in parts[1:]:
         try:
             found = getattr(found, part)

@@ -37,6 +37,8 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             return None
         sources = sources_of(name)
         if not sources and is_guarded(importing_frame()):
+            if name in ROOTS:  # other finders would find what stands in `_PATH`
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
             return None
         if not self.announced:
             self.announced = True

@@ -84,8 +84,6 @@ def served_name(own: str) -> str | None:
 
 #: Paths of PyTorch whose names lie in another file here.
 _ELSEWHERE = {
-    "torch.nn.modules.adaptive": "tinygrad_cnn.nn.modules",
-    "torch.nn.modules.channelshuffle": "tinygrad_cnn.nn.modules",
     "torch.nn.backends": "tinygrad_cnn.nn", "torch.optim.adadelta": "tinygrad_cnn.optim",
     "torch.optim.adagrad": "tinygrad_cnn.optim", "torch.optim.adamax": "tinygrad_cnn.optim",
     "torch.optim.adamw": "tinygrad_cnn.optim", "torch.optim.asgd": "tinygrad_cnn.optim",
@@ -93,6 +91,14 @@ _ELSEWHERE = {
     "torch.optim.rmsprop": "tinygrad_cnn.optim", "torch.optim.rprop": "tinygrad_cnn.optim",
     "torch.utils.data._utils": "tinygrad_cnn.utils.data", "torch.utils.data._utils.collate": "tinygrad_cnn.utils.data",
     "torch.nn.parallel.data_parallel": "tinygrad_cnn.nn.parallel", "torch.autograd.variable": "tinygrad_cnn.autograd",
+}  # fmt: skip
+
+
+#: PyTorch's files of layers.
+_LAYERS = {
+    "activation", "adaptive", "batchnorm", "channelshuffle", "container", "conv", "distance", "dropout", "flatten",
+    "fold", "instancenorm", "lazy", "linear", "loss", "module", "normalization", "padding", "pixelshuffle", "pooling",
+    "rnn", "sparse", "transformer", "upsampling", "utils",
 }  # fmt: skip
 
 
@@ -104,6 +110,8 @@ def sources_of(path: str) -> list[ModuleType]:
         name = f"{home}.{rest}" if rest else home
         if not _is_ours_alone(home, rest) and (module := _import(name)) is not None:
             found.append(module)
+    if path.startswith("torch.nn.modules.") and path.removeprefix("torch.nn.modules.") in _LAYERS:
+        found.append(importlib.import_module("tinygrad_cnn.nn.modules"))  # some classes lie in another file here
     if path in _ELSEWHERE:
         found.append(importlib.import_module(_ELSEWHERE[path]))
     return found

@@ -96,14 +96,16 @@ def pt_from_bytes(
         ) from error
 
 
-def pt_to_bytes(obj: Any) -> bytes:
-    """The file for `obj`: dicts, lists, tuples and sets of tensors, arrays, numbers, strings and None.
+def pt_to_bytes(obj: Any, *, arrays: bool = True) -> bytes:
+    """The file for `obj`: dicts, lists, tuples and sets of tensors, numbers, strings and None.
 
-    Raises TypeError for anything else, naming it.
+    NumPy's arrays are written as tensors with `arrays`. Raises TypeError for anything else, naming it.
     """
     storing = Storing()
 
     def tensor(value: Any, writer: Writer) -> None:
+        if not arrays and not isinstance(value, Handle):
+            raise TypeError(f"a .pt file of weights holds tensors, got {type(value).__module__}.ndarray")
         writer.tensor(value, unwrap(value).shape, storing.place(unwrap(value)))
 
     return storing.archive(Writer(tensor).pickle(obj))

@@ -8,10 +8,13 @@ called, so nothing of the file is ever run. Opcodes are taken apart by the stand
 from __future__ import annotations
 
 import io
+import math
 import pickletools
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO, NoReturn
+
+import numpy as np
 
 from tinygrad_cnn.support.size import Size
 
@@ -38,6 +41,8 @@ class Trusted(Function):
 
 class Named(str):
     """A type that a pickle may mention (a storage type), which is never called."""
+
+    __slots__ = ()
 
 
 def _encoded(text: str, encoding: str = "latin1") -> bytes:
@@ -67,12 +72,40 @@ def _plain(kind: type) -> Function:
     return Function(make)
 
 
-#: Names of weights' files beside tensors: containers, sizes, devices and NumPy's scalars.
+def _dtype(code: Any, *_flags: Any) -> np.dtype:
+    """NumPy's dtype of plain numbers; what its state says is its byte order, which `_array_state` reads."""
+    if not isinstance(code, str) or len(code) > 3 or (found := np.dtype(code)).kind not in "biuf":
+        raise Refused(f"it asks for an array of {code!r:.20}, which weights do not need")
+    return np.dtype(found.str)
+
+
+def _scalar(dtype: Any, raw: Any) -> np.generic:
+    if not isinstance(dtype, np.dtype) or type(raw) is not bytes or len(raw) != dtype.itemsize:
+        raise ValueError("a number of NumPy's that is none")
+    return np.frombuffer(raw, dtype)[0]
+
+
+def _array_state(array: Any, state: Any) -> None:
+    """What a pickle tells of an array: version, shape, dtype, whether in Fortran's order, bytes."""
+    _version, shape, dtype, fortran, raw = state
+    if not isinstance(dtype, np.dtype) or dtype.hasobject or type(raw) is not bytes or type(fortran) is not bool:
+        raise ValueError("an array of no numbers")
+    if len(raw) != dtype.itemsize * math.prod(_whole(shape)) or min(shape, default=0) < 0:
+        raise ValueError("an array whose bytes are not those of its shape")
+    array.__setstate__((1, shape, dtype, fortran, raw))
+
+
+_NUMPY = {
+    "_reconstruct": Function(lambda *_args: np.empty(0, np.int8)), "scalar": Function(_scalar),
+}  # fmt: skip
+#: Names of weights' files beside tensors: containers, sizes, devices, NumPy's arrays and numbers.
 KNOWN: dict[str, Any] = {
     "collections.OrderedDict": _plain(OrderedDict), "collections.Counter": _plain(Counter),
     "__builtin__.set": _plain(set), "builtins.set": _plain(set),
     "__builtin__.frozenset": _plain(frozenset), "builtins.frozenset": _plain(frozenset),
     "builtins.bytearray": _plain(bytearray), "_codecs.encode": Function(_encoded),
+    **{f"numpy.{core}.multiarray.{name}": call for core in ("core", "_core") for name, call in _NUMPY.items()},
+    "numpy.dtype": Function(_dtype), "numpy.ndarray": Named("ndarray"),
     "torch.Size": Function(_size), "torch.device": Function(lambda name, *_index: str(name)),
 }  # fmt: skip
 
@@ -115,6 +148,7 @@ def read(stream: bytes | BinaryIO, known: Mapping[str, Any], persistent: Callabl
 class _Machine:
     def __init__(self, known: Mapping[str, Any], persistent: Callable[[Any], Any]) -> None:
         self.known, self.persistent = known, persistent
+        self.trusted = [value.call for value in known.values() if isinstance(value, Trusted)]
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
 
@@ -219,38 +253,41 @@ class _Machine:
     def _name(self, dotted: str) -> None:
         if dotted not in self.known:
             self._unknown(dotted)
-        self.stack.append(self.known[dotted])
+        found = self.known[dotted]
+        self.stack.append(found.call if isinstance(found, Trusted) else found)
 
     def _unknown(self, dotted: str) -> NoReturn:
         raise Refused(f"it asks for {dotted[:100]}, which is no part of weights")
 
     def _reduce(self, _arg: Any) -> None:
         args, function = self.pop(), self.pop()
-        if not isinstance(function, Function) or type(args) is not tuple:
+        call = function.call if isinstance(function, Function) else function if self._is_trusted(function) else None
+        if call is None or type(args) is not tuple:
             raise ValueError("a call of what is no function")
-        self.stack.append(function.call(*args))
+        self.stack.append(call(*args))
 
     def _newobj(self, _arg: Any) -> None:
-        if isinstance(function := self.stack[-2], Trusted):
-            kind: Any = function.call
+        if self._is_trusted(kind := self.stack[-2]):
             self.stack[-2] = Function(lambda *args: kind.__new__(kind, *args))
         self._reduce(None)
 
+    def _is_trusted(self, value: Any) -> bool:
+        return any(value is one for one in self.trusted)
+
     def _build(self, _arg: Any) -> None:
-        """The state of an object: an OrderedDict's `_metadata` (of a state dict), and that of trusted classes."""
-        state = self.pop()
-        if any(isinstance(one, Trusted) and type(self.stack[-1]) is one.call for one in self.known.values()):
-            (getattr(self.stack[-1], "__setstate__", None) or vars(self.stack[-1]).update)(state)
-            return
-        if (
-            type(self.stack[-1]) is not OrderedDict
-            or type(state) is not dict
-            or not state.keys() <= {"_metadata"}
-        ):
-            raise Refused(
-                f"it sets the state of a {type(self.stack[-1]).__name__}, which weights do not need"
-            )
-        vars(self.stack[-1]).update(state)
+        """The state of an object: an array, a state dict with its `_metadata`, one of a trusted class."""
+        state, top = self.pop(), self.stack[-1]
+        if self._is_trusted(type(top)):
+            (getattr(top, "__setstate__", None) or vars(top).update)(state)
+        elif isinstance(top, np.dtype) and type(state) is tuple:
+            if state[1:2] == (">",):
+                raise Refused("it holds an array of the other byte order")
+        elif type(top) is np.ndarray and type(state) is tuple:
+            _array_state(top, state)
+        elif type(top) is OrderedDict and type(state) is dict and state.keys() <= {"_metadata"}:
+            vars(top).update(state)
+        else:
+            raise Refused(f"it sets the state of a {type(top).__name__}, which weights do not need")
 
     def _binpersid(self, _arg: Any) -> None:
         self.stack.append(self.persistent(self.pop()))

@@ -36,10 +36,10 @@ def save(
 ) -> None:
     """Write `obj` in PyTorch's form, so that PyTorch reads it; weights without any code."""
     try:
-        content = pt_to_bytes(obj)
+        content = pt_to_bytes(obj, arrays=False)
     except TypeError as error:
         kind = str(error).rpartition("got ")[2]
-        _tell(f"torch.save: a {kind} is more than weights, so {_name(f)} is written by Python's pickle")
+        _tell(f"torch.save: {kind} is more than weights, so {_name(f)} is written by Python's pickle")
         content = _pickled(obj)
     if isinstance(f, (str, os.PathLike)):
         write_atomically(f, content)

@@ -25,7 +25,7 @@ class _Keys(NamedTuple):
     unexpected_keys: list[str]
 
 
-class IncompatibleKeys(_Keys):
+class _IncompatibleKeys(_Keys):
     """What `load_state_dict` did not find, and what it found without use."""
 
     __slots__ = ()
@@ -80,7 +80,7 @@ class StateMixin:
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> IncompatibleKeys:
+    ) -> _IncompatibleKeys:
         """Copy values into the module's parameters and buffers, in place.
 
         Values may be tensors or anything NumPy can read. With ``strict=False`` keys that are missing or
@@ -107,7 +107,7 @@ class StateMixin:
             for name, child in module._modules.items():
                 if child is not None:
                     load(child, f"{prefix}{name}.")
-            keys = IncompatibleKeys(missing, unexpected)
+            keys = _IncompatibleKeys(missing, unexpected)
             for fn in module._state_hooks("_load_state_dict_post_hooks"):
                 if fn(module, keys) is not None:
                     raise AssertionError(
@@ -123,7 +123,7 @@ class StateMixin:
         if errors:
             listed = "\n\t".join(errors)
             raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{listed}")
-        return IncompatibleKeys(missing, unexpected)
+        return _IncompatibleKeys(missing, unexpected)
 
     def _load_from_state_dict(
         self, state_dict: Any, prefix: str, local_metadata: dict[str, Any], strict: bool,

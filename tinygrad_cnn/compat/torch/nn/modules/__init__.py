@@ -1,0 +1,1 @@
+"""Parts of `torch.nn.modules` that are not in `tinygrad_cnn.nn.modules`."""
