@@ -72,8 +72,9 @@ def test_a_unit_at_the_border_sees_less():
 
 def test_what_cannot_be_asked_is_said():
     model = nn.Sequential(nn.Conv2d(1, 1, 3))
-    with pytest.raises(UsageError, match="spatial"):
+    with pytest.raises(UsageError, match=r"size of one sample, \(channels, height, width\), got \(1, 5\)"):
         receptive_field(model, (1, 5))
+    assert receptive_field(model, (1, 9, 9)) == receptive_field(model, (1, 1, 9, 9))
     with pytest.raises(UsageError, match="there is none at"):
         effective_field(model, np.zeros((1, 8, 8)), "0", (0, 9, 9))
     with pytest.raises(UsageError, match="there is no layer"):

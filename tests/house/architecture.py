@@ -45,7 +45,10 @@ ROOMS: dict[str, tuple[tuple[str, ...], str]] = {
         ("support", "kernels", "autograd", "ops", "nn", "optim", "utils", "io", "models"),
         "the training loop, callbacks and checkpoints; it says when kernels compile, and builds a saved model again",
     ),
-    "analysis": (("support", "autograd", "training"), "receptive field, cost, saturation: questions to a model"),
+    "analysis": (
+        ("support", "autograd", "ops", "training"),
+        "receptive field, cost, saturation, equivariance: questions to a model",
+    ),
     "attacks": (
         ("autograd", "nn", "utils", "training", "analysis"), "adversarial examples: attacks on a model, and defences",
     ),
@@ -59,8 +62,8 @@ ROOMS: dict[str, tuple[tuple[str, ...], str]] = {
         "a backward pass of any engine as two protocols, and PyTorch's own in that form",
     ),
     "viz": (
-        ("support", "kernels", "autograd", "io", "analysis", "bridge"),
-        "the graph as plain data, then as text, picture or page",
+        ("support", "kernels", "autograd", "nn", "io", "analysis", "bridge"),
+        "the graph as plain data, then as text, picture or page; pictures of what layers do",
     ),
     "debug": (
         ("support", "autograd", "ops", "nn", "optim", "bridge", "viz"),

@@ -24,7 +24,9 @@ PARAMETERS = {
     "mnist1d-cnn": 5_210,
     "mnist1d-mlp": 15_210,
     "mnist1d-logistic": 410,
+    "mnist1d-gru": 5_134,
     "udl-cnn": 2_050,
+    "udl-dense": 59_065,
 }
 DENSE = ("unet", "fcn", "center-net")  # they answer for every place: test_dense.py
 SMALL = [

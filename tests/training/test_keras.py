@@ -114,10 +114,12 @@ def test_other_words_of_keras_name_ours(word, hint):
         Trainer(net()).compile(run_eagerly=True)
 
 
-@pytest.mark.parametrize("word", ["compile", "fit", "evaluate", "predict", "save", "summary", "layers", "get_weights"])
+@pytest.mark.parametrize("word", ["fit", "evaluate", "predict", "save", "summary", "layers", "get_weights"])
 def test_a_keras_models_methods_name_what_to_write(word):
     with pytest.raises(AttributeError, match=f"has no attribute '{word}': write .*(training|analysis|layer|children)"):
         getattr(net(), word)
+    with pytest.raises(TypeError, match=r"write training.Trainer\(model\).compile\(optimizer="):
+        net().compile(optimizer="adam", loss="categorical_crossentropy")
 
 
 def test_unknown_names_are_named():
@@ -292,6 +294,23 @@ def test_epochs_count_in_all_and_a_call_that_would_do_nothing_says_so():
     trainer.fit(*clouds(), verbose=0)
     assert trainer.epoch == 3
     assert trainer.fit(*clouds(), epochs=6, initial_epoch=4, verbose=0)["epoch"] == [1, 2, 3, 5, 6]
+
+
+def test_the_three_pairwise_losses_of_the_notes():
+    rng = np.random.default_rng(0)
+    s, y = rng.standard_normal((5, 4)), rng.integers(0, 4, 5)
+    sigma = lambda v: 1 / (1 + np.exp(-v))
+    gelu = lambda v: v * F.gelu(tg.tensor(v)).numpy() / v
+    hinge = lambda d: np.maximum(0, d + 1)
+    kinds = {"relu_margin": hinge, "sigmoid_margin": sigma, "gelu_margin": lambda d: gelu(d + 1)}
+    for name, function in kinds.items():
+        terms = [function(s[i, j] - s[i, y[i]]) for i in range(5) for j in range(4) if j != y[i]]
+        for targets in (y, np.eye(4)[y]):
+            found = training.LOSSES[name](tg.tensor(s), tg.tensor(targets)).item()
+            assert found == pytest.approx(sum(terms) / 5, rel=1e-6), name
+    assert training.relu_margin(tg.tensor(s), tg.tensor(y)).item() == pytest.approx(
+        4 * F.multi_margin_loss(tg.tensor(s), tg.tensor(y)).item()
+    )
 
 
 # --- what it says ---------------------------------------------------------------------------------------

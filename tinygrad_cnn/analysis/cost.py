@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.analysis.watch import sample_size
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.graph import Node
 from tinygrad_cnn.autograd.handle import Handle, leaf
@@ -94,7 +95,7 @@ def summary(model: Any, input_size: Sequence[int], *, batch_size: int = 1, dtype
     from tinygrad_cnn.training.evaluation import evaluating
 
     # A leaf, so that layers with frozen parameters are recorded as well.
-    x = leaf(np.zeros((batch_size, *input_size), dtype or modes.get_default_dtype()))
+    x = leaf(np.zeros((batch_size, *sample_size(model, input_size)), dtype or modes.get_default_dtype()))
     names = {id(module): path for path, module in model.named_modules()}
     layers: list[Layer] = []
     counted: set[int] = set()

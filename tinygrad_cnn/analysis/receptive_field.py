@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.analysis.watch import as_batch, evaluating, layer_outputs, layer_path
+from tinygrad_cnn.analysis.watch import as_batch, evaluating, layer_outputs, layer_path, sample_size
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.gradients import grad
 from tinygrad_cnn.autograd.graph import Node, reachable
@@ -59,14 +59,14 @@ def receptive_field(model: Any, input_size: Sequence[int]) -> list[Field]:
     size ← size + (kernel − 1) · dilation · jump, jump ← jump · stride, start ← start − padding · jump
     (Araujo, Norris, Sim 2019, "Computing Receptive Fields of Convolutional Neural Networks").
 
-    `input_size` includes batch and channels: ``(1, 3, 224, 224)``. The model is called once, in evaluation
+    `input_size` is that of one sample, ``(3, 224, 224)``, or with the batch in front. The model
+    is called once, in evaluation
     mode. Raises UsageError when the input has no spatial dimension.
     """
-    shape = tuple(int(n) for n in input_size)
-    if len(shape) < 3:
-        raise UsageError(
-            f"receptive_field() expected an input size of (batch, channels, …spatial), got {shape}"
-        )
+    size = sample_size(model, input_size)
+    if len(size) < 2:
+        raise UsageError(f"receptive_field() expected an input size of (channels, …spatial), got {size}")
+    shape = (1, *size)
     parameters = iter(getattr(model, "parameters", lambda: ())())
     dtype = next((p.array.dtype for p in parameters), np.dtype(np.float32))
     x = leaf(np.zeros(shape, dtype))

@@ -45,7 +45,7 @@ def saturation(loss: Handle, tolerance: float = 1e-3) -> list[Saturation]:
         raise TypeError("saturation() expected a tensor with a graph behind it: compute it outside no_grad()")
     found = []
     for node in reachable([loss.node])[::-1]:
-        if _is_activation(node):
+        if is_activation(node):
             if node.saved is RELEASED:
                 raise RuntimeError(
                     "saturation() expected saved values, but a backward pass has freed them: call it before "
@@ -56,7 +56,7 @@ def saturation(loss: Handle, tolerance: float = 1e-3) -> list[Saturation]:
     return found
 
 
-def _is_activation(node: Node) -> bool:
+def is_activation(node: Node) -> bool:
     op = node.op
     return (
         op.has_factor

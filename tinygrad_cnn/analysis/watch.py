@@ -81,6 +81,22 @@ def layer_path(model: Any, layer: Any) -> str:
     )
 
 
+def sample_size(model: Any, input_size: Sequence[int]) -> tuple[int, ...]:
+    """The size of one sample, channels first, from a size without or with the batch.
+
+    Where the model has a convolution, that says how many side lengths there are. Raises UsageError for others.
+    """
+    size = tuple(int(n) for n in input_size)
+    kinds = [type(m).__name__ for m in model.modules()] if hasattr(model, "modules") else []
+    sides = next((int(kind[-2]) for kind in kinds if kind.startswith("Conv") and kind[-2:] in ("1d", "2d", "3d")), None)
+    if sides is None or len(size) == sides + 1:
+        return size
+    if len(size) == sides + 2:
+        return size[1:]
+    lengths = {1: "length", 2: "height, width", 3: "depth, height, width"}[sides]
+    raise UsageError(f"expected the size of one sample, (channels, {lengths}), got {size}")
+
+
 def as_batch(image: Any) -> Handle:
     """An image (H, W), (C, H, W) or a batch (N, C, H, W) as a batch of floats."""
     array = np.asarray(unwrap(image))

@@ -17,7 +17,7 @@ from tinygrad_cnn.models.dense import FCN, UPSAMPLINGS, CenterNet, Detection, UN
 from tinygrad_cnn.models.imagenet import VGG, AlexNet, vgg11
 from tinygrad_cnn.models.images import ImageCNN
 from tinygrad_cnn.models.mnist import MLP, LeNet5, MnistCNN
-from tinygrad_cnn.models.mnist1d import MNIST1DCNN, MNIST1DMLP, UDLCNN, MNIST1DLogistic
+from tinygrad_cnn.models.mnist1d import MNIST1DCNN, MNIST1DGRU, MNIST1DMLP, UDLCNN, MNIST1DLogistic, UDLDense
 from tinygrad_cnn.models.resnet import BasicBlock, ResNet, resnet18, resnet18_cifar
 from tinygrad_cnn.support.errors import UsageError
 
@@ -28,6 +28,7 @@ __all__ = [
     "FCN",
     "MLP",
     "MNIST1DCNN",
+    "MNIST1DGRU",
     "MNIST1DMLP",
     "UDLCNN",
     "UPSAMPLINGS",
@@ -42,6 +43,7 @@ __all__ = [
     "MNIST1DLogistic",
     "MnistCNN",
     "ResNet",
+    "UDLDense",
     "UNet",
     "create",
     "entry",
@@ -54,11 +56,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Entry:
-    """One known network: how to build it, the shape of one input (C, H, W) or (C, L), and what it is."""
+    """One known network: how to build it, the shape of one input (C, H, W) or (C, L), what it is, and the learning
+    rate of Adam that suits it."""
 
     build: Callable[..., Any]
     input_size: tuple[int, ...]
     about: str
+    lr: float = 1e-3
 
 
 _TABLE: dict[str, Entry] = {
@@ -74,11 +78,13 @@ _TABLE: dict[str, Entry] = {
     "resnet18": Entry(resnet18, (3, 224, 224), "He et al. 2016"),
     "resnet18-cifar": Entry(resnet18_cifar, (3, 32, 32), "ResNet-18 with a 3×3 stem for small images"),
     "mnist1d-cnn": Entry(
-        MNIST1DCNN, (1, 40), "three strided convolutions of 25 channels (Greydanus & Kobak 2024)"
+        MNIST1DCNN, (1, 40), "three strided convolutions of 25 channels (Greydanus & Kobak 2024)", 1e-2
     ),
-    "mnist1d-mlp": Entry(MNIST1DMLP, (1, 40), "two hidden layers of 100, the second residual"),
-    "mnist1d-logistic": Entry(MNIST1DLogistic, (1, 40), "one linear layer"),
-    "udl-cnn": Entry(UDLCNN, (1, 40), "Prince, Understanding Deep Learning, figure 10.7"),
+    "mnist1d-mlp": Entry(MNIST1DMLP, (1, 40), "two hidden layers of 100, the second residual", 1e-2),
+    "mnist1d-gru": Entry(MNIST1DGRU, (1, 40), "a GRU of 6 units in each direction (Greydanus & Kobak 2024)", 1e-2),
+    "mnist1d-logistic": Entry(MNIST1DLogistic, (1, 40), "one linear layer", 1e-2),
+    "udl-cnn": Entry(UDLCNN, (1, 40), "Prince, Understanding Deep Learning, figure 10.7", 1e-2),
+    "udl-dense": Entry(UDLDense, (1, 40), "the dense network with the same layers and units, figure 10.8", 1e-2),
 }
 
 

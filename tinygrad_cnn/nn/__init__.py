@@ -6,13 +6,13 @@ and the like. A name that PyTorch has and this package has not raises AttributeE
 
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_cnn.nn import functional, init, modules, parallel, parameter, utils
+from tinygrad_cnn.nn import functional, grad, init, modules, parallel, parameter, utils
 from tinygrad_cnn.nn.modules import *  # noqa: F403
 from tinygrad_cnn.nn.parallel import DataParallel
 from tinygrad_cnn.nn.parameter import Buffer, Parameter, UninitializedParameter
 
 __all__ = ["Buffer", "DataParallel", "Parameter", "UninitializedParameter"]
-__all__ += ["functional", "init", "modules", "parallel", "parameter", "utils"]
+__all__ += ["functional", "grad", "init", "modules", "parallel", "parameter", "utils"]
 __all__ += modules.__all__
 
 if not TYPE_CHECKING:  # a type checker would take every unknown name for one of this function's

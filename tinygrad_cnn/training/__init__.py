@@ -25,7 +25,7 @@ from tinygrad_cnn.training.evaluation import Evaluation, evaluate, predict
 from tinygrad_cnn.training.history import History
 from tinygrad_cnn.training.loading import as_loader
 from tinygrad_cnn.training.loop import fit
-from tinygrad_cnn.training.losses import LOSSES
+from tinygrad_cnn.training.losses import LOSSES, gelu_margin, relu_margin, sigmoid_margin
 from tinygrad_cnn.training.metric_objects import (
     AUC,
     Accuracy,
@@ -87,7 +87,10 @@ __all__ = [
     "load_model",
     "load_run",
     "load_weights",
+    "gelu_margin",
     "predict",
+    "relu_margin",
     "save_model",
+    "sigmoid_margin",
     "top_k_accuracy",
 ]

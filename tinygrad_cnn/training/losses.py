@@ -18,8 +18,8 @@ from tinygrad_cnn.nn.modules.loss import BCEWithLogitsLoss, CrossEntropyLoss
 from tinygrad_cnn.support.errors import UsageError
 
 __all__ = [
-    "LOSSES", "applies_sigmoid", "binary_cross_entropy", "cross_entropy", "make_loss", "warn_of_second_softmax",
-    "with_class_weight",
+    "LOSSES", "applies_sigmoid", "binary_cross_entropy", "cross_entropy", "gelu_margin", "make_loss", "relu_margin",
+    "sigmoid_margin", "warn_of_second_softmax", "with_class_weight",
 ]  # fmt: skip
 
 Loss = Callable[[Any, Any], Any]
@@ -55,6 +55,32 @@ def huber(outputs: Any, targets: Any) -> Any:
     return F.huber_loss(outputs, _like(outputs, targets))
 
 
+def relu_margin(outputs: Any, targets: Any) -> Any:
+    """The mean over the samples of Σ_{j≠y} max(0, s_j − s_y + 1); `F.multi_margin_loss` divides it by the classes."""
+    return _margins(outputs, targets, lambda d: F.relu(d + 1))
+
+
+def sigmoid_margin(outputs: Any, targets: Any) -> Any:
+    """The mean over the samples of Σ_{j≠y} [1 − σ(s_y − s_j)]."""
+    return _margins(outputs, targets, F.sigmoid)  # 1 − σ(−d) = σ(d)
+
+
+def gelu_margin(outputs: Any, targets: Any) -> Any:
+    """The mean over the samples of Σ_{j≠y} GELU(1 − (s_y − s_j))."""
+    return _margins(outputs, targets, lambda d: F.gelu(d + 1))
+
+
+def _margins(outputs: Any, targets: Any, function: Callable[[Any], Any]) -> Any:
+    """The sum over the classes j ≠ y of function(s_j − s_y), averaged over the samples."""
+    t = unwrap(targets)
+    y = t.argmax(1) if t.ndim == 2 and t.shape == tuple(outputs.shape) else t.reshape(-1)
+    rows = np.arange(len(y))
+    own = outputs[wrap(rows), wrap(y)].reshape(-1, 1)
+    others = np.ones(tuple(outputs.shape), unwrap(outputs).dtype)
+    others[rows, y] = 0
+    return (function(outputs - own) * wrap(others)).sum() / len(y)
+
+
 #: Losses by name. The classification losses take both integer and one-hot targets, so that Keras's two names are one.
 LOSSES: dict[str, Loss] = {
     **dict.fromkeys(("cross_entropy", "categorical_crossentropy", "sparse_categorical_crossentropy"), cross_entropy),
@@ -62,6 +88,9 @@ LOSSES: dict[str, Loss] = {
     **dict.fromkeys(("mse", "mean_squared_error", "mse_loss"), mean_squared_error),
     **dict.fromkeys(("mae", "mean_absolute_error", "l1_loss"), mean_absolute_error),
     "huber": huber,
+    "relu_margin": relu_margin,
+    "sigmoid_margin": sigmoid_margin,
+    "gelu_margin": gelu_margin,
     "nll_loss": F.nll_loss,
 }
 

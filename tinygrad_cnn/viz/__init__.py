@@ -36,6 +36,8 @@ _WHERE = {
     ),
     **dict.fromkeys(("adversarial", "robustness"), "plots.robustness"),
     **dict.fromkeys(("detections", "segmentation"), "plots.dense"),
+    **dict.fromkeys(("activation", "heatmap", "images", "upsampling"), "plots.arrays"),
+    **dict.fromkeys(("normalisation_axes", "saturation", "spectrum", "sweep"), "plots.reports"),
     **dict.fromkeys(("maxpool_choices", "sliding_window"), "plots.windows"),
 }
 

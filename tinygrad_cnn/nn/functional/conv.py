@@ -205,7 +205,7 @@ def _conv_params(
     if channels != w[1] * groups:
         raise wrong_shape(
             name, f"{w[1] * groups} input channels, got {channels}: input {x}, weight {w}"
-            + (f", groups {groups}" if groups != 1 else ""),
+            + (f", groups {groups}" if groups != 1 else "") + _if_channels_last(x, w[1] * groups, d),
         )  # fmt: skip
     if b is not None and b != (w[0],):
         raise wrong_shape(name, f"a bias of shape ({w[0]},), got {b}: weight {w}")
@@ -351,3 +351,12 @@ def hashable(value: Any) -> Any:
 def batched(input: Tensor, d: int) -> Tensor:
     """The input with a batch dimension: (C, *spatial) becomes (1, C, *spatial)."""
     return input if input.ndim != d + 1 else input.unsqueeze(0)
+
+
+def _if_channels_last(x: tuple[int, ...], channels: int, d: int) -> str:
+    """What to do, where the last dimension of the input is what the channels should be."""
+    if d < 1 or x[-1] != channels:
+        return ""
+    n = len(x)
+    order = [*range(n - d - 1), n - 1, *range(n - d - 1, n - 1)]
+    return f"; channels come first here, {_NAMES[d]}: x.permute({', '.join(map(str, order))})"

@@ -75,8 +75,13 @@ class ConvertMixin:
             "drop the call, or guard it with tinygrad_cnn.cuda.is_available()"
         )
 
-    def compile(self, *_args: Any, **_options: Any) -> None:
-        """Nothing is compiled: Python runs the module as it is."""
+    def compile(self, *_args: object, **options: object) -> None:
+        """Nothing is compiled: Python runs the module as it is. TypeError for the words of Keras's `compile`."""
+        if options.keys() & {"optimizer", "loss", "metrics"}:
+            raise TypeError(
+                "a Module does not know how it is trained: write training.Trainer(model).compile(optimizer=…, loss=…, "
+                "metrics=…), whose fit, evaluate and predict are Keras's"
+            )
 
     def share_memory(self: Self) -> Self:
         """The module itself."""

@@ -29,7 +29,6 @@ _MISSING: Any = object()
 _new_tuple: Any = tuple.__new__
 #: What stands here for the methods of a Keras model.
 _KERAS = {
-    "compile": "write training.Trainer(model).compile(optimizer=…, loss=…, metrics=…)",
     "fit": "write training.fit(model, x, y, epochs=…), or training.Trainer(model).compile(…).fit(x, y, …)",
     "evaluate": "write training.evaluate(model, x, y)",
     "predict": "write training.predict(model, x, probabilities=True)",
@@ -66,7 +65,7 @@ class Module(HookMixin, StateMixin, ConvertMixin):
     dump_patches = False
     _version = 1
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls, *args: object, **kwargs: object) -> Module:
         self = super().__new__(cls)
         # What the class was called with builds the module again (`training.save_model`); lists of children do not.
         if "_of_children" not in cls.__dict__:
