@@ -19,8 +19,12 @@ __all__ = ["EpochTable", "plain_console", "reporting"]
 
 def plain_console() -> Console:
     """Where output goes. Off a terminal: no colours, no cursor movement, and wide, so that no cell is cut."""
-    # Paths and messages hold brackets, which are no markup here. A notebook gets lines of text, which it can keep.
-    found = Console(highlight=False, markup=False, emoji=False, force_jupyter=False)
+    # Paths and messages hold brackets, which are no markup here. A notebook's kernel passes for a terminal, but keeps
+    # every redrawing of a bar in the file: it gets lines of text.
+    notebook = "ipykernel" in sys.modules and not sys.stdout.isatty()
+    found = Console(
+        highlight=False, markup=False, emoji=False, force_jupyter=False, force_terminal=False if notebook else None
+    )
     if not found.is_terminal:
         found.width = max(found.width, 300)
     return found
