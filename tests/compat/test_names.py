@@ -159,3 +159,15 @@ def test_bfloat16_is_a_dtype_of_tensors() -> None:
     x = tg.tensor([1.0, 3.14159]).to(tg.bfloat16)
     assert x.dtype is tg.bfloat16 and str(x.dtype) == "tinygrad_cnn.bfloat16"
     assert np.array_equal(x.float().numpy(), [1, 3.140625]) and (x + x).dtype is tg.bfloat16
+
+
+def test_tensors_are_split_into_equal_parts() -> None:
+    import tinygrad_cnn as tg
+
+    x = tg.arange(16.0).reshape(2, 2, 4)
+    assert [p.shape for p in tg.vsplit(x, 2)] == [(1, 2, 4)] * 2 and [p.shape for p in x.hsplit(2)] == [(2, 1, 4)] * 2
+    assert [p.shape for p in tg.dsplit(x, [1, 3])] == [(2, 2, 1), (2, 2, 2), (2, 2, 1)]
+    assert tg.hsplit(x.ravel(), 4)[1].tolist() == [4, 5, 6, 7] and tg.vdot(x.ravel(), x.ravel()) == 1240
+    for wrong in (lambda: tg.dsplit(x, 3), lambda: tg.dsplit(x[0], 1), lambda: x.hsplit(0)):
+        with pytest.raises(ValueError, match="split expected"):
+            wrong()

@@ -570,3 +570,32 @@ def repeat_interleave(
 
 
 implements(np.repeat)(lambda a, repeats, axis=None: repeat_interleave(a, repeats, axis))
+
+
+@public(method=True)
+def hsplit(input: Array, indices_or_sections: Any) -> tuple[Array, ...]:
+    """Parts along the second dimension (of a vector: along its only one), as `tensor_split` cuts, but of equal size."""
+    return _split_evenly("hsplit", input, indices_or_sections, 1 if np.ndim(unwrap(input)) > 1 else 0, 1)
+
+
+@public(method=True)
+def vsplit(input: Array, indices_or_sections: Any) -> tuple[Array, ...]:
+    """Parts along the first dimension, as `tensor_split` cuts, but of equal size."""
+    return _split_evenly("vsplit", input, indices_or_sections, 0, 2)
+
+
+@public(method=True)
+def dsplit(input: Array, indices_or_sections: Any) -> tuple[Array, ...]:
+    """Parts along the third dimension, as `tensor_split` cuts, but of equal size."""
+    return _split_evenly("dsplit", input, indices_or_sections, 2, 3)
+
+
+def _split_evenly(name: str, input: Array, indices_or_sections: Any, dim: int, least: int) -> tuple[Array, ...]:
+    shape = np.shape(unwrap(input))
+    if len(shape) < least:
+        raise ShapeError(f"{name} expected a tensor of at least {least} dimensions, got shape {shape}")
+    if isinstance(indices_or_sections, (int, np.integer)) and (
+        indices_or_sections < 1 or shape[dim] % int(indices_or_sections)
+    ):
+        raise ShapeError(f"{name} expected parts of equal size, got {indices_or_sections} of dimension {shape[dim]}")
+    return tensor_split(input, indices_or_sections, dim)

@@ -131,6 +131,13 @@ def dot(input: ArrayT, tensor: Array) -> ArrayT:
 
 
 @public(method=True)
+def vdot(input: Array, other: Array) -> Array:
+    """The inner product of two vectors; of real ones it is `dot`."""
+    _exactly("vdot", (1, 1), input, other)
+    return matmul(input, other)
+
+
+@public(method=True)
 def inner(input: ArrayT, other: Array) -> ArrayT:
     """Products summed over the last dimension of both."""
     if not np.ndim(unwrap(input)) or not np.ndim(unwrap(other)):
