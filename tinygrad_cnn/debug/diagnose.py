@@ -26,6 +26,8 @@ from tinygrad_cnn.debug.diagnosis_rules import BATCHES, PROBE, READ, SAMPLES, Ai
 from tinygrad_cnn.debug.learning import Learning
 from tinygrad_cnn.debug.rendering import to_text
 from tinygrad_cnn.debug.training_snapshot import Batch, LossFn, TrainingSnapshot
+from tinygrad_cnn.nn import Module
+from tinygrad_cnn.optim import Optimizer
 from tinygrad_cnn.support.errors import UsageError
 
 
@@ -94,8 +96,8 @@ def _table(rows: list[Ailment], title: str, style: str) -> Table:
 
 
 def diagnose(
-    model: Any, loader: Iterable[Any], loss_fn: LossFn | None = None, *, steps: int = 10,
-    optimizer: Any = None, lr: float = 0.01,
+    model: Module, loader: Iterable[Any], loss_fn: LossFn | None = None, *, steps: int = 10,
+    optimizer: Optimizer | None = None, lr: float = 0.01,
 ) -> Report:  # fmt: skip
     """Look for what keeps a network from learning.
 
@@ -174,7 +176,7 @@ def _batches(loader: Iterable[Any]) -> list[Batch]:
     return found
 
 
-def _modes(model: Any) -> list[Ailment]:
+def _modes(model: Module) -> list[Ailment]:
     """Normalisation and dropout that are in evaluation mode. Frozen layers may be, on purpose."""
     found = []
     for name, module in model.named_modules():
@@ -196,7 +198,7 @@ def _modes(model: Any) -> list[Ailment]:
 
 
 def _still(
-    model: Any, judge: LossFn, batch: Batch, stuck: set[str],
+    model: Module, judge: LossFn, batch: Batch, stuck: set[str],
     copies: dict[str, tuple[int, int]],
 ) -> tuple[set[str], dict[str, tuple[int, int]]]:  # fmt: skip
     """Which gradients are still 0, and which units still copies, now that some updates were made.

@@ -25,6 +25,7 @@ from tinygrad_cnn.debug.diagnosis_rules import (
 )
 from tinygrad_cnn.debug.learning import base, place, scalar
 from tinygrad_cnn.debug.training_snapshot import Batch, LossFn
+from tinygrad_cnn.nn import Module
 
 #: Losses and log-probabilities that take scores, and what must not stand directly before them.
 _WRONG_BEFORE = {
@@ -45,7 +46,7 @@ _NORMALISING = ("batch_norm", "standardize")
 class Look:
     """Forward and backward without updates: call `over` for each batch, then read `findings` and `notes`."""
 
-    def __init__(self, model: Any, loss_fn: LossFn) -> None:
+    def __init__(self, model: Module, loss_fn: LossFn) -> None:
         self.model, self.loss_fn = model, loss_fn
         self.off: dict[str, np.ndarray] = {}
         self.flat: dict[str, list[float]] = {}

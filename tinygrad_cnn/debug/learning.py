@@ -24,6 +24,8 @@ from tinygrad_cnn.debug.diagnosis_rules import (
     Ailment,
 )
 from tinygrad_cnn.debug.training_snapshot import Batch, LossFn, TrainingSnapshot
+from tinygrad_cnn.nn import Module
+from tinygrad_cnn.optim import Optimizer
 from tinygrad_cnn.support.errors import UsageError
 
 #: Factors of the user's learning rate that are tried, in this order, where it is too large or too small.
@@ -44,11 +46,11 @@ class Learning:
     """
 
     def __init__(
-        self, model: Any, loss_fn: LossFn, optimizer: Any, lr: float, before: TrainingSnapshot
+        self, model: Module, loss_fn: LossFn, optimizer: Optimizer | None, lr: float, before: TrainingSnapshot
     ) -> None:
         self.model, self.loss_fn, self.before = model, loss_fn, before
         self.given = optimizer is not None
-        self.optimizer = optimizer
+        self.optimizer: Any = optimizer
         self.lr = lr
         self.losses: list[float] = []
         self.how = ""
@@ -147,7 +149,7 @@ class Learning:
         self.fell = self.fell and bool(np.isfinite(losses).all())
 
     def _retrain(
-        self, optimizer: Any, batch: Batch, steps: int, rates: list[float] | None = None
+        self, optimizer: Optimizer | None, batch: Batch, steps: int, rates: list[float] | None = None
     ) -> tuple[list[float], dict[str, list[float]]]:
         """The same from the same start, with another optimiser or other learning rates."""
         self.before.restore(self.model, self.optimizer if self.given else None)
@@ -157,7 +159,9 @@ class Learning:
             group["lr"] = lr
         return self._train(optimizer, batch, steps)
 
-    def _train(self, optimizer: Any, batch: Batch, steps: int) -> tuple[list[float], dict[str, list[float]]]:
+    def _train(
+        self, optimizer: Optimizer, batch: Batch, steps: int
+    ) -> tuple[list[float], dict[str, list[float]]]:
         """The losses, and how large each update was beside its weights."""
         losses: list[float] = []
         ratios: dict[str, list[float]] = {}
@@ -255,7 +259,7 @@ def _holds(p: Any) -> bool:
     return p.grad is not None and bool(unwrap(p.grad).any())
 
 
-def loss_of(model: Any, loss_fn: LossFn, batch: Batch) -> Any:
+def loss_of(model: Module, loss_fn: LossFn, batch: Batch) -> Any:
     """The loss of a batch. Raises UsageError when it is no scalar tensor."""
     return scalar(loss_fn(model(*batch[:-1]), batch[-1]))
 

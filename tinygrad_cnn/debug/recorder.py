@@ -29,6 +29,8 @@ from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.autograd.inspect import keep_values
 from tinygrad_cnn.debug.backward_session import BackwardSession
 from tinygrad_cnn.debug.training_snapshot import Batch, LossFn, RandomState, TrainingSnapshot, copied, size_of
+from tinygrad_cnn.nn import Module
+from tinygrad_cnn.optim import Optimizer
 from tinygrad_cnn.support.errors import UsageError
 
 #: So many steps at most have their parameters kept, when `every` is left out.
@@ -82,7 +84,7 @@ class Recorder:
     """
 
     def __init__(
-        self, model: Any, optimizer: Any = None, *, keep: int = 5, every: int | None = None,
+        self, model: Module, optimizer: Optimizer | None = None, *, keep: int = 5, every: int | None = None,
         max_bytes: int | None = None,
     ) -> None:  # fmt: skip
         if keep < 1:
@@ -315,7 +317,7 @@ class Recorder:
 
 
 @contextlib.contextmanager
-def _copies_of(model: Any) -> Iterator[list[Any]]:
+def _copies_of(model: Module) -> Iterator[list[Any]]:
     """The model computes with copies of its parameters and buffers for a while."""
     memo: dict[int, Any] = {}
     tables = [t for m in model.modules() for t in (m._parameters, m._buffers)]

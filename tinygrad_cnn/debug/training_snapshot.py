@@ -14,7 +14,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
+from tinygrad_cnn.nn import Module
 from tinygrad_cnn.ops import random
+from tinygrad_cnn.optim import Optimizer
 
 #: A batch of a loader: inputs, and the target last.
 Batch: TypeAlias = tuple[Any, ...]
@@ -25,7 +27,7 @@ LossFn: TypeAlias = Callable[..., Any]
 class TrainingSnapshot:
     """A copy of a model's, an optimiser's and the random generators' state. `nbytes` is what it takes."""
 
-    def __init__(self, model: Any, optimizer: Any = None, *, gradients: bool = True) -> None:
+    def __init__(self, model: Module, optimizer: Optimizer | None = None, *, gradients: bool = True) -> None:
         self.model = {name: copied(value) for name, value in model.state_dict().items()}
         self.buffers = {name: copied(b) for name, b in model.named_buffers()}
         self.gradients = (
@@ -40,7 +42,7 @@ class TrainingSnapshot:
         """Bytes of all the arrays it holds."""
         return size_of([self.model, self.buffers, self.gradients, self.optimizer])
 
-    def restore(self, model: Any, optimizer: Any = None) -> None:
+    def restore(self, model: Module, optimizer: Optimizer | None = None) -> None:
         """Put everything back, in place."""
         model.load_state_dict(self.model, strict=False)
         for name, buffer in model.named_buffers():
