@@ -282,3 +282,37 @@ def test_names_and_attributes_of_the_program_are_completed():
     assert "model.__class__" in i.complete("p model.__c")
     for text in ("p nosuch.", "p broken.", "p .", "p a.b.c", "p (", "p g..", "p 'x."):
         i.complete(text)
+
+
+def test_at_a_prompt_the_names_of_the_program_win_and_a_prefix_reaches_the_debuggers():
+    program = {"step": "the loop's", "norm": 7, "x": tg.tensor([5.0])}
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    i = Interpreter(BackwardSession((x * x).sum(), scopes=[program]))
+    assert "the loop's" in run(i, "p step").text and run(i, "!norm").text == "7"
+    assert run(i, "p $step").text == "1" and run(i, "$norm").text == "1"
+    assert "'$step'" in run(i, "p ['$step', $step]").text
+    run(i, "step = 12")
+    assert program["step"] == 12 and run(i, "p step, $step").text == "(12, 1)"
+    assert run(i, "until norm > 1").moved or i.session.position  # a condition means the node's
+
+
+def test_an_attribute_of_the_programs_tensor_is_found_at_a_leaf():
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    i = Interpreter(BackwardSession((x * x).sum(), scopes=[{"x": x}]))
+    run(i, "goto leaf")
+    assert not run(i, "p x.grad").error and not run(i, "p x.shape").error
+
+
+def test_what_was_mistyped_is_guessed():
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    i = Interpreter(BackwardSession((x * x).sum(), scopes=[{"learning_rate": 0.1}]))
+    assert "did you mean 'explain'?" in run(i, "explian").text
+    assert "did you mean learning_rate?" in " ".join(run(i, "p learning_rte").text.split())
+    assert "did you mean mul?" in run(i, "goto mull").text
+
+
+def test_a_number_that_is_a_module_and_no_line_is_told():
+    model = tg.nn.Sequential(tg.nn.Linear(2, 2), tg.nn.ReLU())
+    i = Interpreter(BackwardSession(model(tg.ones(1, 2)).sum()), file="net.py")
+    assert "module:1" in run(i, "until 1").text and "module:1" in run(i, "goto 1").text
+    assert not run(i, "goto module:1").error

@@ -12,7 +12,7 @@ from tests.debug.conftest import PATIENCE
 from tests.debug.conftest import environment as with_paths
 from tinygrad_cnn.autograd.state import state
 from tinygrad_cnn.debug import BackwardSession, Terminal, open_session, post_mortem, set_trace, unset_trace
-from tinygrad_cnn.debug.terminal import QuitDebugger
+from tinygrad_cnn.debug.terminal import QuitDebugger, make_console
 from tinygrad_cnn.errors import UsageError
 
 pexpect = pytest.importorskip("pexpect")
@@ -389,3 +389,10 @@ def test_pdb_opens_inside_the_rule(monkeypatch):
         terminal.interact(s)
     said = sys.stdout.getvalue()
     assert "(Pdb)" in said and "y = " in said and "it gave array (2,)" in out.getvalue()
+
+
+def test_a_console_without_unicode_gets_ascii_letters():
+    raw = io.BytesIO()
+    console = make_console(io.TextIOWrapper(raw, encoding="ascii", write_through=True))
+    console.print("∂L/∂y · 2 → √x … 漢")
+    assert raw.getvalue() == b"dL/dy * 2 -> sqrtx ... ?\n"

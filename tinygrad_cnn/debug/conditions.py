@@ -4,7 +4,8 @@
     op == "conv2d" and abs(g).max() > 1   value.min() < 0         module.startswith("features")
 
 Every name is computed when an expression asks for it, once per stop. Arrays are plain NumPy arrays.
-The session makes a `Namespace` per stop; breakpoints, watches and the terminal's `p` evaluate in it.
+The session makes a `Namespace` per stop, in which breakpoints and watches evaluate. At a prompt (`p`, `!`, plain
+Python) the names of the program win, see `prompt`; ``$norm`` is the debugger's name everywhere.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import ast
 import builtins
 import re
 from collections.abc import Callable, MutableMapping
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -46,6 +48,16 @@ NAMES = {
 }  # fmt: skip
 
 
+#: The name under which an expression finds the debugger's names, written ``$name``.
+_DEBUGGERS = "__debugger__"
+_QUOTED_OR_PREFIXED = re.compile(r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|\$([A-Za-z_]\w*)""")
+
+
+def _with_prefixed(expression: str) -> str:
+    """``$norm > 1`` as Python that looks the name up among the debugger's; strings stay as they are."""
+    return _QUOTED_OR_PREFIXED.sub(lambda m: m[1] or f"{_DEBUGGERS}[{m[2]!r}]", expression)
+
+
 class Norm(float):
     """The norm of g, which can also be called with another array."""
 
@@ -54,13 +66,23 @@ class Norm(float):
 
 
 class Namespace(dict[str, Any]):
-    """The names of `NAMES`, computed on first use; then the names of the user's frame, when there is one."""
+    """The names of `NAMES`, computed on first use; then the names of the user's frame, when there is one.
 
-    def __init__(self, session: Any) -> None:
+    With `program_first` the user's names come before those of `NAMES`.
+    """
+
+    def __init__(self, session: Any, *, program_first: bool = False) -> None:
         super().__init__()
         self._session = session
+        self._program_first = program_first
 
     def __missing__(self, name: str) -> Any:
+        if name == _DEBUGGERS:
+            return Namespace(self._session)
+        if self._program_first:
+            for scope in self._session_scopes():
+                if name in scope:
+                    return scope[name]
         rule = _RULES.get(name)
         if rule is not None:
             value = self[name] = rule(self._session, self)
@@ -76,7 +98,7 @@ class Namespace(dict[str, Any]):
         Raises UsageError with the reason when it is none, or fails.
         """
         try:
-            code = compile(expression.strip(), "<expression>", "eval")
+            code = compile(_with_prefixed(expression.strip()), "<expression>", "eval")
         except (SyntaxError, ValueError) as error:
             raise UsageError(
                 f"{expression!r} is not a Python expression: {getattr(error, 'msg', error)}"
@@ -85,8 +107,10 @@ class Namespace(dict[str, Any]):
             with np.errstate(all="ignore"):
                 return eval(code, self)
         except NameError as error:
-            known = ", ".join(NAMES)
-            raise UsageError(f"{expression!r}: {error}; here one can say: {known}") from None
+            close = get_close_matches(error.name or "", self._known(), n=1)
+            if close:
+                raise UsageError(f"{expression!r}: {error}; did you mean {close[0]}?") from None
+            raise UsageError(f"{expression!r}: {error}; here one can say: {', '.join(NAMES)}") from None
         except UsageError:
             raise
         except Exception as error:
@@ -98,9 +122,10 @@ class Namespace(dict[str, Any]):
         False, and nothing done, for what is no statement. What it assigns is the program's: a name of the script or
         module changes there (before Python 3.13, one of a function does not). Raises UsageError when it fails.
         """
+        text = _with_prefixed(text.strip())
         try:
-            code = compile(text.strip(), "<statement>", "exec")
-            if isinstance(ast.parse(text.strip()).body[0], ast.Expr):
+            code = compile(text, "<statement>", "exec")
+            if isinstance(ast.parse(text).body[0], ast.Expr):
                 return False
         except (SyntaxError, ValueError, IndexError, RecursionError, MemoryError):
             return False
@@ -136,6 +161,9 @@ class Namespace(dict[str, Any]):
             stem + n for n in names if n.startswith(last) and (last.startswith("_") or not n.startswith("_"))
         ]
 
+    def _known(self) -> list[str]:
+        return [*NAMES, *(name for scope in self._session_scopes() for name in scope)]
+
     def _session_scopes(self) -> Any:
         return getattr(self._session, "user_scopes", ())
 
@@ -170,7 +198,7 @@ class _Frame(dict[str, Any]):
         return self._names[name]
 
     def __setitem__(self, name: str, value: Any) -> None:
-        if name in NAMES:
+        if name in NAMES and not any(name in scope for scope in self._names._session_scopes()):
             raise UsageError(
                 f"{name} is {NAMES[name]} here, which `edit` changes; for the program's: globals()"
             )

@@ -149,7 +149,7 @@ class Learning:
         self.fell = self.fell and bool(np.isfinite(losses).all())
 
     def _retrain(
-        self, optimizer: Optimizer | None, batch: Batch, steps: int, rates: list[float] | None = None
+        self, optimizer: Optimizer, batch: Batch, steps: int, rates: list[float] | None = None
     ) -> tuple[list[float], dict[str, list[float]]]:
         """The same from the same start, with another optimiser or other learning rates."""
         self.before.restore(self.model, self.optimizer if self.given else None)

@@ -5,6 +5,7 @@ Works on a colour terminal, on a dumb one, and with no terminal at all (commands
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import pdb
@@ -159,13 +160,35 @@ def make_console(file: Any = None) -> Console:
     """Standard output, 80 to 100 columns; plain on a dumb terminal, with NO_COLOR and in a pipe."""
     out: Any = file or sys.stdout
     with contextlib.suppress(AttributeError, ValueError):
-        out.reconfigure(errors="replace")
+        out.reconfigure(errors=_IN_ASCII)
     console = Console(file=out, highlight=False, emoji=False, force_jupyter=False)
     width = min(max(console.width, 40), 100) if console.is_terminal else 80
     return Console(
         file=out, highlight=False, emoji=False, markup=False, force_jupyter=False, width=width,
         no_color=True if _plain_wanted() else None,
     )  # fmt: skip
+
+
+_IN_ASCII = "tinygrad_cnn.in_ascii"
+_LETTERS = {
+    "∂": "d", "·": "*", "×": "x", "→": "->", "←": "<-", "…": "...", "–": "-", "—": "-", "−": "-", "√": "sqrt", "Σ": "sum ",
+    "∑": "sum ", "Π": "prod ", "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "²": "^2", "³": "^3", "ᵀ": "^T", "⁻": "^-",
+    "¹": "1", "₀": "0", "₁": "1", "₂": "2", "ᵢ": "_i", "ⱼ": "_j", "ε": "eps", "σ": "sigma", "μ": "mu", "γ": "gamma",
+    "β": "beta", "α": "alpha", "λ": "lambda", "δ": "delta", "⟨": "<", "⟩": ">", "⊙": "*", "∞": "inf", "π": "pi",
+    "│": "|", "┃": "|", "─": "-", "━": "-", "├": "|", "└": "`", "┌": ".", "┐": ".", "┘": "'", "┤": "|", "╰": "`",
+    "╭": ".", "•": "*", "●": "*", "▶": ">", "▸": ">", "’": "'", "“": '"', "”": '"', "°": "deg",
+}  # fmt: skip
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    """What a console without the letter gets: `d` for ∂, `->` for an arrow, and `?` for what has no such form."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letters = error.object[error.start : error.end]
+    return "".join(_LETTERS.get(letter, "?") for letter in letters), error.end
+
+
+codecs.register_error(_IN_ASCII, _in_ascii)
 
 
 def maps_of(console: Console) -> str:

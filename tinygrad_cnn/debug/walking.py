@@ -7,6 +7,7 @@ What a live session and a replay have in common. `Walk` knows how to move by sin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -135,6 +136,11 @@ class Walk:
         Raises UsageError with the reason when it cannot be evaluated.
         """
         return self.namespace.evaluate(expression)
+
+    @property
+    def prompt(self) -> Namespace:
+        """The names at a prompt: the program's first, then the debugger's; ``$norm`` is always the debugger's."""
+        return Namespace(self, program_first=True)
 
     # --- moving ----------------------------------------------------------------------------------
 
@@ -294,7 +300,15 @@ class Walk:
         """The sentence that says so, with words that would match."""
         words = suggestions(self.nodes, self.names)
         some = ", ".join(words[:8]) + (", …" if len(words) > 8 else "")
-        return f"no node of this pass is chosen by {query.text!r}; there are: {some}"
+        text = query.selector.pattern if query.selector is not None else query.text
+        if query.selector is not None and query.selector.kind == "line":
+            modules = {part for node in self.nodes for part in node.module.split(".")}
+            number = text.rpartition(":")[2]
+            if number in modules:
+                return f"no node was made at {text}; for the module of that name: module:{number}"
+        close = get_close_matches(text, words, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        return f"no node of this pass is chosen by {query.text!r}; {hint}there are: {some}"
 
     def _move_to(self, index: int) -> None:
         while self.position > index and self._undo():

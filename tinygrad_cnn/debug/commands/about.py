@@ -50,7 +50,8 @@ def _info(self: Interpreter, rest: str) -> Reply:
 @command("help", "h [COMMAND | names | selectors]: this list, or one entry of it", "h", "?")
 def _help(_self: Interpreter, rest: str) -> Reply:
     if rest == "names":
-        return Reply([rendering.table(list(NAMES.items()), ("name", "what it is"))])
+        more = "At a prompt the names of the program win: $norm is the debugger's. Conditions know these first."
+        return Reply([rendering.table(list(NAMES.items()), ("name", "what it is")), more])
     if rest == "selectors":
         return Reply([selectors.__doc__ or ""])
     if rest:

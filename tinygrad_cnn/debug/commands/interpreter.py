@@ -7,6 +7,7 @@ screen, reads no keys and never prints. pdb's words mean what they mean in pdb, 
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import Any
 
 from tinygrad_cnn.debug import rendering, snapshot
@@ -137,9 +138,10 @@ class Interpreter:
         if not expression:
             return Reply()
         try:
-            if self.session.namespace.execute(expression):
+            names = self.session.prompt
+            if names.execute(expression):
                 return Reply()
-            return Reply([snapshot.show(self.session.evaluate(expression))])
+            return Reply([snapshot.show(names.evaluate(expression))])
         except UserError as error:
             word = line.split()[0]
             if (
@@ -148,6 +150,10 @@ class Interpreter:
                 and word not in NAMES
                 and " " not in line
             ):
+                nearest = get_close_matches(word, [name for name in ALIASES if len(name) > 2], n=1)
+                if nearest:
+                    said = f"no command and no name here: {word!r}; did you mean {nearest[0]!r}?"
+                    return Reply([error_line(said)], error=True)
                 close = [name for name in ALIASES if name.startswith(word[:2]) and len(name) > 2]
                 hint = f"; commands that begin like it: {', '.join(sorted(close)[:6])}" if close else ""
                 return Reply(

@@ -69,14 +69,14 @@ def _state(self: Interpreter, _rest: str) -> Reply:
 def _print(self: Interpreter, rest: str) -> Reply:
     if not rest:
         raise UsageError("p expects an expression, e.g. p abs(g).max()")
-    return Reply([snapshot.show(self.session.evaluate(rest))])
+    return Reply([snapshot.show(self.session.prompt.evaluate(rest))])
 
 
 @command("pp", "pp EXPRESSION: the same, arrays written out")
 def _pp(self: Interpreter, rest: str) -> Reply:
     if not rest:
         raise UsageError("pp expects an expression, e.g. pp g[0]")
-    value = self.session.evaluate(rest)
+    value = self.session.prompt.evaluate(rest)
     value = value.array if isinstance(value, Handle) else value
     if isinstance(value, np.ndarray):
         return Reply([np.array2string(value, precision=4, max_line_width=78, threshold=2000)])
@@ -85,7 +85,7 @@ def _pp(self: Interpreter, rest: str) -> Reply:
 
 @command("whatis", "whatis EXPRESSION: its type, and an array's shape and dtype")
 def _whatis(self: Interpreter, rest: str) -> Reply:
-    value = self.session.evaluate(rest)
+    value = self.session.prompt.evaluate(rest)
     array = value.array if isinstance(value, Handle) else value
     more = f" {array.shape} {array.dtype}" if isinstance(array, np.ndarray) else ""
     return Reply([f"{type(value).__name__}{more}"])
