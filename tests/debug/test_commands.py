@@ -306,7 +306,7 @@ def test_an_attribute_of_the_programs_tensor_is_found_at_a_leaf():
 def test_what_was_mistyped_is_guessed():
     x = tg.tensor([1.0, 2.0], requires_grad=True)
     i = Interpreter(BackwardSession((x * x).sum(), scopes=[{"learning_rate": 0.1}]))
-    assert "did you mean 'explain'?" in run(i, "explian").text
+    assert "did you mean 'explain'?" in run(i, "explainn").text
     assert "did you mean learning_rate?" in " ".join(run(i, "p learning_rte").text.split())
     assert "did you mean mul?" in run(i, "goto mull").text
 

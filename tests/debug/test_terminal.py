@@ -396,3 +396,32 @@ def test_a_console_without_unicode_gets_ascii_letters():
     console = make_console(io.TextIOWrapper(raw, encoding="ascii", write_through=True))
     console.print("∂L/∂y · 2 → √x … 漢")
     assert raw.getvalue() == b"dL/dy * 2 -> sqrtx ... ?\n"
+
+
+TWO_PASSES = """
+import threading
+import tinygrad_cnn as tg
+x = tg.tensor([2.0], requires_grad=True)
+(x * x).sum().backward()
+(x * 3).sum().backward()
+thread = threading.Thread(target=lambda: (x * 4).sum().backward())
+thread.start(), thread.join()
+(tg.log(x - x.detach())).sum().backward()
+"""
+
+
+def test_next_at_the_end_of_a_pass_goes_on_to_the_next_one(tmp_path):
+    script = tmp_path / "two.py"
+    script.write_text(TWO_PASSES)
+    _, out, _ = run(str(script), text="n 100\nn\np $session.number, op\nq\n")
+    assert "(2, 'sum')" in out, out
+
+
+def test_anomaly_numbers_its_pass_and_tells_of_other_threads(tmp_path):
+    script = tmp_path / "two.py"
+    script.write_text(TWO_PASSES)
+    _, out, _ = run("--anomaly", str(script), text="p $session.number\nq\n")
+    assert "(grad) p $session.number\n3\n" in out, out
+    script.write_text(TWO_PASSES.replace("tg.log(x - x.detach())", "x"))
+    _, out, _ = run("--anomaly", str(script), text="")
+    assert "no nan and no infinity was made in this thread; other threads had backward passes" in " ".join(out.split())

@@ -11,6 +11,7 @@ so that at the culprit everything can still be asked.
 from __future__ import annotations
 
 import contextlib
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -20,7 +21,15 @@ import numpy as np
 
 from tinygrad_cnn import bridge
 from tinygrad_cnn.autograd.handle import unwrap
-from tinygrad_cnn.autograd.inspect import BackwardPass, Node, Observer, leaf_names, observing, value_of
+from tinygrad_cnn.autograd.inspect import (
+    BackwardPass,
+    Node,
+    Observer,
+    leaf_names,
+    observing,
+    on_every_pass,
+    value_of,
+)
 from tinygrad_cnn.bridge.passes import Pass
 from tinygrad_cnn.debug.attach import caller_scopes
 from tinygrad_cnn.debug.backward_session import BackwardSession
@@ -107,12 +116,16 @@ class Anomaly:
         self.forward: Finding | None = None
         self.backward: Finding | None = None
         self.session: BackwardSession | None = None
+        #: Backward passes that were looked at, and whether other threads had some, which were not.
+        self.passes = 0
+        self.elsewhere = False
 
     def report(self) -> str:
         """Both findings as text; says so when there are none."""
         found = [f for f in (self.forward, self.backward) if f is not None]
         if not found:
-            return "no nan and no infinity was made"
+            others = "; other threads had backward passes, which were not looked at" if self.elsewhere else ""
+            return f"no nan and no infinity was made{' in this thread' if others else ''}{others}"
         if len({(f.file, f.line) for f in found}) == 1 and len(found) == 2:
             return f"not finite, forward and backward at the same line:\n{found[0]}\n{found[1]}"
         return "\n".join(["not finite:", *map(str, found)])
@@ -148,7 +161,7 @@ def anomaly(
 
     looking = _Looking(found, session, callback, error)
     in_torch = bridge.watching_torch(looking) if bridge.torch_in_use() else contextlib.nullcontext()
-    with observing(looking), in_torch:
+    with observing(looking), on_every_pass(looking.on_any_pass), in_torch:
         yield found
     if found.forward is not None and found.backward is None and warn:
         warnings.warn(found.report(), RuntimeWarning, stacklevel=3)
@@ -164,6 +177,11 @@ class _Looking(Observer):
         self.makers: dict[int, Finding] = {}  # those of either whose inputs were not
         self.torch_makers: dict[int, Finding] = {}  # the same of PyTorch's, by the identity of their records
         self.torch_records: list[Any] = []  # which are kept alive, so that identities stay theirs
+        self.thread = threading.get_ident()
+
+    def on_any_pass(self, _work: BackwardPass) -> None:
+        """A pass begins, maybe in another thread."""
+        self.found.elsewhere = self.found.elsewhere or threading.get_ident() != self.thread
 
     def on_record(self, node: Node, output: ndarray) -> None:
         node.value = output
@@ -194,15 +212,17 @@ class _Looking(Observer):
                 self.found.forward = made
 
     def on_pass_begin(self, work: BackwardPass) -> bool:
-        return self._walk(EnginePass(work))
+        return self._walk(EnginePass(work), work.accumulate)
 
     def on_torch_pass(self, make: Callable[[], Pass]) -> bool:
         """A `backward()` of PyTorch is about to run."""
-        return self._walk(make())
+        return self._walk(make(), True)
 
-    def _walk(self, work: Pass) -> bool:
+    def _walk(self, work: Pass, accumulates: bool) -> bool:
         found = self.found
+        found.passes += accumulates
         s = BackwardSession.on(work, scopes=caller_scopes())
+        s.number = max(found.passes, 1)
         makers = self.makers | {
             node.seq: self.torch_makers[id(node.record)]
             for node in s.nodes if id(getattr(node, "record", None)) in self.torch_makers

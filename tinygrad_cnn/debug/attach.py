@@ -62,6 +62,7 @@ class Attached(Observer):
             return False
         session = BackwardSession.on(make(), breakpoints=self.breakpoints, scopes=caller_scopes())
         session.hidden_frames, session.number = self.hidden_frames, max(self.passes, 1)
+        session.in_program = True
         if stop:
             self.stop_next = False
             self.breakpoints.hit(session)

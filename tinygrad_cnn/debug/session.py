@@ -60,6 +60,8 @@ class Session(Walk):
         self.hidden_frames = 0
         #: Which backward pass of the program this is, from 1, where somebody counts them.
         self.number = 1
+        #: Whether a program waits for this pass, and may have others.
+        self.in_program = False
         #: Whatever must live as long as the session does; a graph holds its leaves' tensors by weak references.
         self.kept_alive: Any = None
         self.closed = False

@@ -9,8 +9,12 @@ from tinygrad_cnn.debug.selectors import parse
 from tinygrad_cnn.support.errors import UsageError
 
 
-@command("next", "n [COUNT]: do the paused node and stop at the next", "n")
+@command("next", "n [COUNT]: do the paused node and stop at the next; at the end, go on to the next backward()", "n")
 def _next(self: Interpreter, rest: str) -> Reply:
+    if self.session.at_end and not self.outer and getattr(self.session, "in_program", False):
+        self.session.breakpoints.pause_requested = True
+        self.session.finish()
+        return Reply([], resume=True)
     self.session.step(count(rest, "next"))
     return self.moved()
 
