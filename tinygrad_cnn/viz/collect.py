@@ -204,7 +204,10 @@ class _Collector:
                 self.placed.add(parent.seq)
                 owner = self.nodes[str(parent.seq)]
                 if owner.parameter:
-                    owner.module = record.module
+                    scope = node.scope
+                    while scope is not None and not scope.name and scope.parent is not None:
+                        scope = scope.parent  # a step in time has no parameters of its own
+                    owner.module = self.tree.enter(scope)
 
     def _constant(self, node: EngineNode, i: int, module: str | None) -> None:
         """An input that wants no gradient, as far as the node or its source line knows it."""

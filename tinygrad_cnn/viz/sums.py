@@ -27,7 +27,7 @@ ALL_TERMS = 8_000
 LARGEST = 12
 #: Of larger inputs so many entries are told of, for at most so many numbers of tangents in all.
 CHOSEN = 3
-WORK = 20_000_000
+WORK = 4_000_000
 #: Ops that cannot push forward are pulled back row by row, up to so many outputs.
 MAX_ROWS = 4096
 
@@ -78,10 +78,11 @@ class Writer:
 
     def _some(self, node: Node, i: int, upstream: np.ndarray, pulled: np.ndarray) -> Sums | None:
         """The largest entry, and two others."""
-        sizes = np.abs(np.nan_to_num(pulled, nan=np.inf)).reshape(-1)
-        chosen = list(dict.fromkeys([int(sizes.argmax()), pulled.size // 2, int(np.argsort(sizes)[pulled.size // 2])]))
+        largest = int(np.nan_to_num(np.abs(pulled), nan=np.inf).argmax())
+        chosen = list(dict.fromkeys([largest, pulled.size // 2, pulled.size // 3]))
         cost = len(chosen) * (upstream.size + pulled.size)
-        if cost > self.work:
+        # Without a push-forward, each column would be as many pull-backs as the op has outputs.
+        if cost > self.work or not (node.op.has_factor or node.op.is_linear):
             return None
         self.work -= cost
         out = Sums(list(upstream.shape), list(pulled.shape), "", [], False)
@@ -91,8 +92,13 @@ class Writer:
             column_ = column(node, i, at).reshape(-1)
             products = u.astype(np.float64) * column_
             rows = np.flatnonzero(products != 0)
-            order = rows[np.argsort(-np.abs(np.nan_to_num(products[rows], nan=np.inf)), kind="stable")]
-            told, rest = order[:LARGEST], order[LARGEST:]
+            sizes = -np.nan_to_num(np.abs(products[rows]), nan=np.inf)
+            if rows.size > LARGEST:
+                rows = rows[np.argpartition(sizes, LARGEST)]
+                told, rest = rows[:LARGEST], rows[LARGEST:]
+            else:
+                told, rest = rows, rows[:0]
+            told = told[np.argsort(-np.nan_to_num(np.abs(products[told]), nan=np.inf), kind="stable")]
             terms = [_term(int(r), u[r], column_[r], None) for r in told]
             self.terms -= len(terms) + 1
             out.entries.append([k, _number(values[k]), terms, int(rest.size), _number(products[rest].sum())])

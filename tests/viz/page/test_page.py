@@ -37,6 +37,7 @@ def test_a_product_is_drawn_with_values_local_gradients_and_gradients(show: Show
 @pytest.mark.parametrize("direction", ["TB", "BT", "LR", "RL"])
 def test_boxes_lie_apart_and_forwards(show: Show, net: dict[str, Any], direction: str) -> None:
     window = show(net | {"direction": direction})
+    window.run("page.setAll(true); page.scene.setRoom({ w: 0, h: 0 })")  # in one column, however long
     places = window.run("""
         const closed = [...page.scene.places.values()].filter((p) => !p.open);
         return closed.map((p) => [p.box.order, p.x, p.y, p.x + p.w, p.y + p.h])""")
@@ -75,6 +76,7 @@ def test_graphviz_places_decide_the_ranks(show: Show) -> None:
 
 def test_the_drawing_can_be_turned(show: Show, net: dict[str, Any]) -> None:
     window = show(net)
+    window.run("page.scene.setRoom({ w: 0, h: 0 })")
     shape = "return page.scene.bounds.w > page.scene.bounds.h"
     assert not window.run(shape)
     window.click("#turn")

@@ -37,7 +37,7 @@ const Boxes = (() => {
 
   /** Room for name and shape side by side, within limits; in steps, so that columns stay calm. */
   function sizeOf(box) {
-    if (box.isModule) return { w: 188, h: 74 };
+    if (box.isModule) return { w: 196, h: 66 };
     const title = textWidth(Format.clip(shortName(box), 40), TITLE) + opWidth(box);
     const shape = textWidth(Format.clip(shapeOf(box.record), 24), SMALL);
     return { w: Math.max(192, Math.min(256, 16 * Math.ceil((44 + title + shape) / 16))), h: 66 };
@@ -135,22 +135,50 @@ const Boxes = (() => {
   /** A closed module: a stack of cards with its name, what it is, and how far the backward pass is in it. */
   function closed(place) {
     const { box, w, h } = place;
-    const g = group(place, `box module closed${box.cls === 'group' ? ' made-up' : ''}`);
+    const g = group(place, `box module closed${box.cls === 'group' || box.cls === 'calls' ? ' made-up' : ''}`);
     g.append(
       Dom.svg('rect', { class: 'card back', x: 7, y: 7, width: w - 7, height: h - 7, rx: 9 }),
       Dom.svg('rect', { class: 'card back', x: 3.5, y: 3.5, width: w - 7, height: h - 7, rx: 9 }),
       body(place, w - 7, h - 7, 9),
       toggle(box, 6, 6, false),
-      label({ class: 'title', x: 34, y: 23, text: fit(box.name, w - 52, TITLE) }),
-      label({ class: 'shape', x: 34, y: 41, text: fit(moduleText(box), w - 52, SMALL) }),
-      Dom.svg('rect', { class: 'progress-track', x: 14, y: h - 19, width: w - 35, height: 4, rx: 2 }),
-      Dom.svg('rect', { class: 'progress', x: 14, y: h - 19, width: 0, height: 4, rx: 2 }),
+      ...closedTexts(box, w),
+      box.cls === 'calls' ? spark(box, w, h) : Dom.svg('rect', { class: 'progress-track', x: 14, y: h - 16, width: w - 35, height: 5, rx: 2.5 }),
+      Dom.svg('rect', { class: 'progress', x: 14, y: h - 16, width: 0, height: 5, rx: 2.5 }),
     );
+    // A connection around the inside (a residual block's) is seen without opening the block.
+    if (Model.facts(box).around) g.append(Dom.svg('path', { class: 'skip-arc', d: `M${w / 2 + 8} -9 C${w + 34} -13 ${w + 34} ${h + 13} ${w / 2 + 8} ${h + 7}` }));
     return g;
   }
 
+  /** A bar for each call: how large the gradient at its result is, on a logarithmic scale of their own. */
+  function spark(box, w, h) {
+    const sizes = Model.overCalls(box);
+    const scale = Colours.sizeScale(sizes);
+    const step = (w - 35) / sizes.length;
+    return Dom.svg('g', { class: 'spark' }, sizes.map((size, t) => {
+      const share = scale.share(size);
+      const tall = share === null ? 1 : 2 + 12 * share;
+      return Dom.svg('rect', { x: (14 + t * step).toFixed(1), y: (h - 10 - tall).toFixed(1), width: Math.max(step - 1, 0.5).toFixed(1), height: tall.toFixed(1) });
+    }));
+  }
+
+  /** Name and class; shape of the output and number of parameters. */
+  function closedTexts(box, w) {
+    const room = w - 52;
+    const title = fit(box.name, room, TITLE);
+    const left = room - textWidth(title, TITLE) - 8;
+    const { shape } = Model.facts(box);
+    const count = box.record.parameters;
+    const told = [shape && shape.length ? Format.shape(shape) : '', count ? `${Format.short(count)} par.` : ''].filter(Boolean).join(' · ') || moduleText(box);
+    return [
+      label({ class: 'title', x: 34, y: 23, text: title }),
+      left > 24 && box.cls !== 'group' && box.cls !== 'calls' && box.cls !== box.name ? label({ class: 'op', x: 42 + textWidth(title, TITLE), y: 23, text: fit(box.cls, left, SMALL) }) : null,
+      label({ class: 'shape', x: 14, y: 41, text: fit(told, w - 34, SMALL) }),
+    ].filter(Boolean);
+  }
+
   function moduleText(box) {
-    const what = box.cls && box.cls !== 'group' ? `${box.cls} · ` : '';
+    const what = box.cls && box.cls !== 'group' && box.cls !== 'calls' ? `${box.cls} · ` : '';
     return `${what}${Format.plural(box.size, 'node')}`;
   }
 
@@ -256,11 +284,8 @@ const Boxes = (() => {
       Dom.svg('path', { class: 'head', d: `M0 -1 L-6.5 ${-HEAD - 2} L6.5 ${-HEAD - 2} Z`, transform: `translate(${ex.toFixed(1)},${ey.toFixed(1)}) rotate(${turn})` }),
     );
     g.append(Dom.svg('title', { text: describeLine(item) }));
-    const text = localText(item);
-    if (text) {
-      const [lx, ly] = labelPlace(points);
-      const short = fit(text, 190, SMALL);
-      const w = textWidth(short, SMALL) + 12;
+    if (item.label) {
+      const { x: lx, y: ly, w, text: short } = item.label;
       const pill = Dom.svg('g', { class: 'local', transform: `translate(${lx.toFixed(1)},${ly.toFixed(1)})` });
       pill.append(
         Dom.svg('rect', { x: -w / 2, y: -9, width: w, height: 18, rx: 9 }),
@@ -282,15 +307,17 @@ const Boxes = (() => {
     return parts.join('\n');
   }
 
-  /** Beside the consumer, since the local gradient is the consumer's: on the last bend, in its middle. */
-  function labelPlace(points) {
-    const [x1, y1] = points[points.length - 1];
-    const [x0, y0] = points[points.length - 2];
-    return [(x0 + x1) / 2, (y0 + y1) / 2];
+  /** The text of a line and the room it takes; null for a line that says nothing. */
+  function labelOf(item) {
+    const text = localText(item);
+    if (!text) return null;
+    const short = fit(text, 190, SMALL);
+    return { text: short, w: textWidth(short, SMALL) + 12, h: 18 };
   }
 
   function localText(item) {
-    if (item.edges.length > 2 || (item.edges.length > 1 && (item.from.isModule || item.to.isModule))) return `${item.edges.length} edges`;
+    // Between modules, one line stands for the data that goes there: no single local gradient is the line's.
+    if (item.from.isModule || item.to.isModule || item.edges.length > 2) return '';
     return item.edges.map(oneLocal).filter(Boolean).join('  ');
   }
 
@@ -302,5 +329,5 @@ const Boxes = (() => {
     return local.short || (local.text ? Format.shortLocal(local.text) : '');
   }
 
-  return { written, sizeOf, shapeOf, opOf, node, closed, frame, frameHead, line, pathOf, fit, role, speak, SMALL };
+  return { written, labelOf, sizeOf, shapeOf, opOf, node, closed, frame, frameHead, line, pathOf, fit, role, speak, SMALL };
 })();

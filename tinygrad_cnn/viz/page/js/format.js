@@ -40,6 +40,12 @@ const Format = (() => {
     return String(n).replace(/\B(?=(\d{3})+(?!\d))/g, ' ');
   }
 
+  /** A count in few letters: 512, 9.4 k, 11.7 M. */
+  function short(n) {
+    for (const [size, letter] of [[1e9, 'G'], [1e6, 'M'], [1e3, 'k']]) if (n >= size) return `${Number((n / size).toPrecision(3))} ${letter}`;
+    return String(n);
+  }
+
   function percent(share) {
     const p = 100 * share;
     if (p > 0 && p < 0.1) return '< 0.1 %';
@@ -103,5 +109,5 @@ const Format = (() => {
     return x === null ? null : Math.abs(x);
   }
 
-  return { entries, shortLocal, toNumber, number, shape, count, percent, plural, clip, brief, local, isScalar, magnitude };
+  return { entries, short, shortLocal, toNumber, number, shape, count, percent, plural, clip, brief, local, isScalar, magnitude };
 })();

@@ -50,6 +50,7 @@ const Model = (() => {
     }
 
     prune(root);
+    dissolve(root);
     const boxes = new Map();
     const containers = [];
     settle(root, 0, boxes, containers);
@@ -94,6 +95,48 @@ const Model = (() => {
     });
   }
 
+  /** Stages that only hold other modules in a row (a `Sequential` of blocks) have no frame: their parts stand in its place. */
+  function dissolve(root) {
+    const stack = [[root, 0]];
+    while (stack.length) {
+      const [box, depth] = stack.pop();
+      box.children = box.children.flatMap((child) => {
+        const inner = depth > 0 || Boolean(root.record.path === '' && root.cls);
+        const stage = child.isModule && inner && ['Sequential', 'ModuleList'].includes(child.cls) && child.children.length > 1 && child.children.every((part) => part.isModule && part.children.some((deeper) => deeper.isModule));
+        if (!stage) return [child];
+        for (const part of child.children) Object.assign(part, { parent: box, name: `${child.name}.${part.name}` });
+        return child.children;
+      });
+      for (const child of box.children) if (child.isModule) stack.push([child, depth + 1]);
+    }
+  }
+
+  /** Of a module: the shape of what it computes last, its own parameters, and whether a connection leads around its inside. */
+  function facts(module) {
+    if (module.facts) return module.facts;
+    const inside = new Set();
+    const stack = [module];
+    while (stack.length) {
+      const box = stack.pop();
+      if (box.isModule) stack.push(...box.children);
+      else inside.add(box);
+    }
+    const nodes = [...inside].sort((a, b) => a.order - b.order);
+    const made = nodes.filter((node) => !node.record.leaf && node.record.kind !== 'constant');
+    const last = made.filter((node) => !node.outs.length || node.outs.some((edge) => !inside.has(edge.to))).pop() || made[made.length - 1];
+    // How many nodes lie between each node and what comes into the module, along the shortest way.
+    const away = new Map();
+    let around = false;
+    for (const node of made) {
+      const ways = node.ins.map((edge) => (inside.has(edge.from) ? away.get(edge.from) : edge.from.record.parameter || edge.from.record.kind === 'constant' && edge.from.record.leaf ? undefined : 0)).filter((d) => d !== undefined);
+      if (!ways.length) continue;
+      away.set(node, 1 + Math.min(...ways));
+      if (node.record.op === 'add' && ways.length > 1 && Math.max(...ways) - Math.min(...ways) > 1) around = true;
+    }
+    module.facts = { shape: last ? last.record.shape : null, around, last };
+    return module.facts;
+  }
+
   /** Sort, count, group where crowded, and register every box; `first` is the earliest computed node inside. */
   function settle(box, depth, boxes, containers) {
     boxes.set(box.key, box);
@@ -108,6 +151,7 @@ const Model = (() => {
     let leafFirst = Infinity;
     for (const child of box.children) if (child.isModule) measure(child);
     box.children.sort((a, b) => position(a) - position(b));
+    if (box.cls !== 'calls') roll(box);
     if (box.children.length > CROWD) group(box);
     for (const child of box.children) {
       settle(child, depth + 1, boxes, containers);
@@ -138,6 +182,69 @@ const Model = (() => {
     if (box.isModule) return box.start;
     // A leaf belongs beside the first node that uses it.
     return box.record.leaf && box.outs.length ? Math.min(...box.outs.slice(0, 64).map((e) => e.to.order)) - 0.5 : box.order;
+  }
+
+  /** Calls of one module after another, and like nodes out of one source, become one box: "step × 20". */
+  function roll(box) {
+    rollAlike(box, true);
+    rollAlike(box, false);
+  }
+
+  function rollAlike(box, modules) {
+    const alike = new Map();
+    for (const child of box.children) {
+      const key = child.isModule === modules ? likeness(child, box) : null;
+      if (key) (alike.get(key) || alike.set(key, []).get(key)).push(child);
+    }
+    for (const members of alike.values()) {
+      if (members.length < (members[0].isModule ? MANY_CALLS : MANY_LIKE) || members.length === box.children.length || !closedUnder(members)) continue;
+      const [first] = members;
+      const name = first.isModule ? first.name.replace(CALL, '') : first.label;
+      const rolled = moduleBox({ path: `${box.path}#${first.key}`, name: `${name} × ${members.length}`, cls: 'calls', open: false });
+      rolled.parent = box;
+      rolled.children = members;
+      box.children.splice(box.children.indexOf(first), 0, rolled);
+      const inside = new Set(members);
+      box.children = box.children.filter((child) => !inside.has(child));
+      for (const member of members) member.parent = rolled;
+      measure(rolled);
+    }
+  }
+
+  const MANY_CALLS = 4;
+  const MANY_LIKE = 6;
+  const CALL = / \(call \d+\)$/;
+
+  function likeness(box, around) {
+    if (box.isModule) return box.record.cls && box.record.cls !== 'group' && box.cls !== 'calls' ? `module ${box.name.replace(CALL, '')} ${box.cls}` : null;
+    // Like nodes come from one place and go to one place: each to a call of its own, say.
+    const place = (node) => {
+      let up = node;
+      while (up.parent && up.parent !== around) up = up.parent;
+      return up.parent ? up.key : 'outside';
+    };
+    const from = box.ins.filter((edge) => !edge.from.record.parameter).map((edge) => place(edge.from));
+    if (box.record.parameter || box.record.loss || (!from.length && box.record.kind !== 'constant')) return null;
+    return `node ${box.record.op} ${box.record.shape} ${from} > ${[...new Set(box.outs.map((edge) => place(edge.to)))]}`;
+  }
+
+  /** Whether nothing that leaves these boxes comes back into them: as one box they would use themselves. */
+  function closedUnder(members) {
+    const inside = new Set();
+    const walk = (box) => (box.isModule ? box.children.forEach(walk) : inside.add(box));
+    members.forEach(walk);
+    const seen = new Set();
+    const stack = [...inside].flatMap((node) => node.outs.map((edge) => edge.to)).filter((node) => !inside.has(node));
+    while (stack.length) {
+      const node = stack.pop();
+      if (seen.has(node)) continue;
+      seen.add(node);
+      for (const { to } of node.outs) {
+        if (inside.has(to)) return false;
+        stack.push(to);
+      }
+    }
+    return true;
   }
 
   function group(box) {
@@ -171,5 +278,10 @@ const Model = (() => {
     return path;
   }
 
-  return { build, ancestors };
+  /** Of rolled-up calls: the size of the gradient that arrived at what each of them gave. */
+  function overCalls(box) {
+    return box.children.map((child) => Format.magnitude(((child.isModule ? facts(child).last : child) || { record: {} }).record.gradient));
+  }
+
+  return { build, ancestors, facts, overCalls };
 })();

@@ -151,12 +151,35 @@ const Panel = (() => {
       const norm = box.record.gradient_norm;
       const inside = box.children.slice(0, 200).map((child) => Dom.el('li', {}, this.goTo(child), Dom.el('span', { class: 'quiet', text: child.isModule ? ` ${child.cls}` : ` ${child.record.op}` })));
       return [
-        this.head(box, box.cls === 'group' ? 'group of consecutive nodes' : box.cls, chips),
+        this.head(box, { group: 'group of consecutive nodes', calls: 'calls of one module, or like nodes' }[box.cls] || box.cls, chips),
         box.parent ? Dom.el('p', {}, Dom.el('button', { class: 'button', type: 'button', text: open ? 'Close this module' : 'Open this module', on: { click: () => this.hub.toggle(box) } })) : null,
+        box.cls === 'calls' ? this.calls(box) : null,
         norm !== undefined && norm !== null ? section('Gradient of its parameters', Dom.el('p', { class: 'big-number gradient', text: `‖${Format.number(norm)}‖` })) : null,
         section('Backward pass here', Dom.el('p', { text: `${Math.round(100 * this.player.progressOf(box))} % of the nodes are done.` })),
         section('Inside', Dom.el('ul', { class: 'used-by' }, inside), box.children.length > 200 ? quiet(`and ${box.children.length - 200} more`) : null),
       ];
+    }
+
+    /** Rolled-up calls: how the gradient grows or vanishes from call to call, with a slider over them. */
+    calls(box) {
+      const sizes = Model.overCalls(box);
+      const scale = Colours.sizeScale(sizes);
+      const readout = Dom.el('p', { class: 'mono', 'aria-live': 'polite' });
+      const go = Dom.el('button', { class: 'link', type: 'button', on: { click: () => this.hub.jump(box.children[slider.value - 1]) } });
+      const bars = sizes.map((size) => {
+        const bar = Dom.el('span', { class: 'call-bar' });
+        bar.style.height = `${4 + 60 * (scale.share(size) ?? 0)}px`;
+        return bar;
+      });
+      const slider = Dom.el('input', { type: 'range', min: 1, max: sizes.length, value: sizes.length, 'aria-label': 'Call', class: 'call-slider', on: { input: () => tell() } });
+      const tell = () => {
+        const t = Number(slider.value);
+        bars.forEach((bar, i) => bar.classList.toggle('chosen', i === t - 1));
+        readout.textContent = `t = ${t}: ‖∂L/∂h‖ = ${Format.number(sizes[t - 1], 4)}`;
+        go.textContent = `go to ${Format.clip(box.children[t - 1].name || box.children[t - 1].label, 40)}`;
+      };
+      tell();
+      return section('Gradient at the result of each call', Dom.el('div', { class: 'call-bars', 'aria-hidden': 'true' }, bars), slider, readout, Dom.el('p', {}, go));
     }
 
     // --- the graph as a whole -----------------------------------------------------------------

@@ -10,6 +10,10 @@ const Scene = (() => {
   const PAD = 16;
   const HEADER = 34;
   const START_BOXES = 150;
+  const FULL = 24; // up to so many boxes, a graph is shown whole even where one must scroll
+  const DOCKED = 16; // where more boxes than this would be shown, layers keep their parameters inside
+  const GUTTER = 46; // between the columns of a long chain
+  const TURN = 22; // room over and under the columns, where lines turn
 
   class Scene {
     /** @param positions module path → {node id or "module:" + path → {x, y}}: Graphviz's places, or null */
@@ -20,6 +24,7 @@ const Scene = (() => {
       this.cache = new Map();
       this.pairs = collectPairs(model);
       this.open = new Set([model.root.key]);
+      this.room = { w: 900, h: 620 };
       this.startOpen();
       this.arrange();
     }
@@ -28,7 +33,7 @@ const Scene = (() => {
 
     /** As the description says, then the modules with most boxes closed until few enough are left. */
     startOpen() {
-      for (const box of this.model.containers) if (box.parent && box.record?.open !== false && box.cls !== 'group') this.open.add(box.key);
+      for (const box of this.model.containers) if (box.parent && box.record?.open !== false && !['group', 'calls'].includes(box.cls)) this.open.add(box.key);
       let shown = 0;
       const queue = [this.model.root];
       const kept = new Set([this.model.root.key]);
@@ -44,7 +49,32 @@ const Scene = (() => {
           queue.push(child);
         }
       }
+      if (shown > DOCKED) for (const box of this.model.containers) if (isLayer(box)) kept.delete(box.key);
       this.open = kept;
+    }
+
+    /** Where the first view would not fit into the room, the largest open modules are closed, the innermost first. */
+    closeUntilFit() {
+      let shown = [...this.places.values()].filter((place) => !place.open).length;
+      while (shown > FULL && (this.bounds.w > this.room.w || this.bounds.h > this.room.h)) {
+        let most = null;
+        for (const place of this.places.values()) {
+          const { box } = place;
+          const top = !box.parent || (box.parent === this.model.root && this.model.root.children.filter((child) => child.isModule).length < 2);
+          if (!place.open || top || box.children.some((child) => this.isOpen(child))) continue;
+          if (!most || place.w * place.h > most.w * most.h) most = place;
+        }
+        if (!most) return;
+        this.setOpen(most.box, false);
+        shown = [...this.places.values()].filter((place) => !place.open).length;
+      }
+    }
+
+    /** The room that a chain is wrapped into; the window tells it before the first drawing. */
+    setRoom(room) {
+      this.room = room;
+      this.cache.clear();
+      this.arrange();
     }
 
     isOpen(box) {
@@ -120,7 +150,8 @@ const Scene = (() => {
         const turned = hint ? (this.drawn.horizontal ? { x: hint.y, y: sign * hint.x } : { x: hint.x, y: sign * hint.y }) : null;
         return { key: child.key, w: across ? size.h : size.w, h: across ? size.w : size.h, hint: turned };
       });
-      const made = Layout.layers(items, this.pairs.get(box.key) || [], across ? 96 : 46);
+      const laid = Layout.layers(items, this.pairs.get(box.key) || [], across ? 96 : 32);
+      const made = across || this.model.flipped || this.room.w < 560 ? laid : wrapped(laid, items, this.room.h - 64 * box.depth);
       const outermost = !box.parent;
       const top = outermost ? 0 : HEADER;
       const pad = outermost ? 0 : PAD;
@@ -187,7 +218,54 @@ const Scene = (() => {
       for (const line of lines.values()) line.points = this.route(line);
       this.spread();
       for (const line of lines.values()) line.extent = extent(line.points);
+      this.placeLabels(lines);
       return lines;
+    }
+
+    /** Where each line's text stands: beside the consumer if there is room, else further up the line, else nowhere. */
+    placeLabels(lines) {
+      if (lines.size > MANY_LINES) {
+        for (const line of lines.values()) {
+          const label = Boxes.labelOf(line);
+          const [[x0, y0], [x1, y1]] = line.points.slice(-2);
+          line.label = label && { ...label, x: (x0 + x1) / 2, y: (y0 + y1) / 2 };
+        }
+        return;
+      }
+      const taken = [];
+      for (const place of this.places.values()) {
+        if (!place.box.parent) continue;
+        taken.push(place.open ? { x: place.x, y: place.y, w: Math.min(place.w, 260), h: HEADER } : place);
+      }
+      const grid = new Map();
+      const cells = (r, work) => {
+        for (let i = Math.floor(r.x / CELL); i <= Math.floor((r.x + r.w) / CELL); i += 1) for (let j = Math.floor(r.y / CELL); j <= Math.floor((r.y + r.h) / CELL); j += 1) work(`${i} ${j}`);
+      };
+      const take = (r) => cells(r, (key) => (grid.get(key) || grid.set(key, []).get(key)).push(r));
+      const free = (r) => {
+        let ok = true;
+        cells(r, (key) => { for (const o of grid.get(key) || []) if (r.x < o.x + o.w && o.x < r.x + r.w && r.y < o.y + o.h && o.y < r.y + r.h) ok = false; });
+        return ok;
+      };
+      taken.forEach(take);
+      for (const line of lines.values()) {
+        const label = Boxes.labelOf(line);
+        line.label = null;
+        if (!label) continue;
+        const p = line.points;
+        for (let i = p.length - 1; i > 0 && !line.label; i -= 1) {
+          for (const t of [0.5, 0.35, 0.65, 0.2, 0.8]) {
+            const s = t * t * (3 - 2 * t); // the curve is steep at its ends
+            const x = p[i - 1][0] + s * (p[i][0] - p[i - 1][0]);
+            const y = p[i - 1][1] + t * (p[i][1] - p[i - 1][1]);
+            const r = { x: x - label.w / 2 - 1, y: y - label.h / 2 - 1, w: label.w + 2, h: label.h + 2 };
+            if (!free(r)) continue;
+            line.label = { ...label, x, y };
+            take(r);
+            break;
+          }
+        }
+      }
     }
 
     /** From the producer's edge through the bends of every box on the way to the consumer's edge. */
@@ -244,6 +322,109 @@ const Scene = (() => {
         }
       }
     }
+  }
+
+  const MANY_LINES = 1500;
+  const CELL = 120;
+
+  /** A module without modules inside that computes up to three values: one box, its parameters docked. */
+  function isLayer(box) {
+    if (!box.parent || box.cls === 'group' || box.children.some((child) => child.isModule)) return false;
+    const made = box.children.filter((child) => !child.record.leaf && child.record.kind !== 'constant');
+    return made.length > 0 && made.length < 4;
+  }
+
+  /**
+   * A long chain cut into columns between its ranks, read like a page; its lines lead through the gutters.
+   * @param made as `Layout.layers` gives it; `room`: how high a column may be
+   */
+  function wrapped(made, items, room) {
+    if (made.h <= room || made.h < 1.1 * made.w || items.length < 4) return made;
+    const spans = items.map((item) => ({ key: item.key, w: item.w, y0: made.at.get(item.key).y - item.h / 2, y1: made.at.get(item.key).y + item.h / 2 })).sort((a, b) => a.y0 - b.y0);
+    const cuts = [];
+    let end = spans[0].y1;
+    for (const span of spans) {
+      if (span.y0 > end + 1) cuts.push((end + span.y0) / 2);
+      end = Math.max(end, span.y1);
+    }
+    const high = Math.max(room - TURN - 14, 200);
+    const cutAt = (limit) => {
+      const chosen = [];
+      let start = 0;
+      cuts.forEach((cut, i) => {
+        const next = cuts[i + 1] === undefined ? made.h : cuts[i + 1];
+        if (next - start <= limit) return;
+        chosen.push(cut);
+        start = cut;
+      });
+      return chosen;
+    };
+    // As few columns as there can be, and those as even as may be.
+    let chosen = cutAt(high);
+    const fewest = chosen.length;
+    for (let limit = high - 20; limit > 200; limit -= 20) {
+      const even = cutAt(limit);
+      if (even.length > fewest) break;
+      chosen = even;
+    }
+    if (!chosen.length) return made;
+    const columnOf = (y) => chosen.filter((cut) => y > cut).length;
+    const columns = Array.from({ length: chosen.length + 1 }, () => ({ x0: Infinity, x1: -Infinity, y0: Infinity, y1: -Infinity }));
+    for (const span of spans) {
+      const column = columns[columnOf(span.y0)];
+      const { x } = made.at.get(span.key);
+      column.x0 = Math.min(column.x0, x - span.w / 2);
+      column.x1 = Math.max(column.x1, x + span.w / 2);
+      column.y0 = Math.min(column.y0, span.y0);
+      column.y1 = Math.max(column.y1, span.y1);
+    }
+    for (const points of made.routes.values()) {
+      for (const [x, y] of points) {
+        const column = columns[columnOf(y)];
+        column.x0 = Math.min(column.x0, x - 4);
+        column.x1 = Math.max(column.x1, x + 4);
+      }
+    }
+    let left = 0;
+    for (const column of columns) {
+      column.dx = left - column.x0;
+      column.dy = TURN - column.y0;
+      left += column.x1 - column.x0 + GUTTER;
+      column.gutter = left - GUTTER / 2;
+    }
+    const h = Math.max(...columns.map((column) => column.y1 + column.dy)) + 14;
+    const move = ([x, y]) => [x + columns[columnOf(y)].dx, y + columns[columnOf(y)].dy];
+    const at = new Map([...made.at].map(([key, { x, y }]) => {
+      const [mx, my] = move([x, y]);
+      return [key, { x: mx, y: my }];
+    }));
+    const lanes = columns.map(() => 0);
+    const routes = new Map();
+    for (const [name, points] of made.routes) {
+      const [from, to] = name.split('>');
+      const ends = [made.at.get(from), made.at.get(to)].map((p) => p && [p.x, p.y]);
+      const chain = [ends[0], ...points, ends[1]];
+      const out = [];
+      let before = null;
+      chain.forEach((p, i) => {
+        if (!p) return;
+        if (before) {
+          let c = columnOf(before[1]);
+          let x = before[0] + columns[c].dx;
+          for (; c < columnOf(p[1]); c += 1) {
+            const lane = columns[c].gutter + 7 * (((lanes[c] += 1) % 5) - 2);
+            const foot = columns[c].y1 + columns[c].dy + 9;
+            const nextX = p[0] + columns[c + 1].dx;
+            out.push([x, foot], [lane, foot], [lane, 4], [nextX, 4]);
+            x = nextX;
+          }
+        }
+        if (i > 0 && i < chain.length - 1) out.push(move(p));
+        before = p;
+      });
+      routes.set(name, out);
+    }
+    return { w: left - GUTTER, h, at, routes };
   }
 
   function samePoint(a, b) {

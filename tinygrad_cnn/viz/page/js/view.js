@@ -79,7 +79,7 @@ const View = (() => {
 
     fit(glide = false) {
       const { w, h } = this.scene.bounds;
-      const pad = 36;
+      const pad = 9;
       const free = this.size.w - BUTTONS;
       const k = Math.min(1.25, (free - 2 * pad) / Math.max(w, 1), (this.size.h - 2 * pad) / Math.max(h, 1));
       const goal = { x: BUTTONS + (free - k * w) / 2, y: (this.size.h - k * h) / 2, k: Math.max(ZOOM.min, k) };
@@ -110,18 +110,25 @@ const View = (() => {
       });
     }
 
-    /** At first: the whole graph where its names can be read so, else its beginning at a readable size. */
-    start(readable = 0.5) {
+    /** At first: the whole graph where its names can be read so, else its beginning in full size. */
+    start(readable = 0.9999) {
       this.size = null; // nothing to keep in the middle yet
       this.resized();
+      // Only now does the window have its parts, and their sizes.
+      this.scene.setRoom({ w: this.size.w - BUTTONS - 20, h: this.size.h - 24 });
+      if (!this.begun) this.scene.closeUntilFit();
+      this.begun = true;
+      this.rearranged();
       this.fit();
       if (this.at.k >= readable) return;
       const { w, h } = this.scene.bounds;
       const free = this.size.w - BUTTONS;
-      // Across its direction the graph should be seen whole, if names stay readable so.
-      const k = Math.max(0.55, Math.min(0.75, this.model.horizontal ? (this.size.h - 60) / h : (free - 60) / w));
-      if (this.model.horizontal) this.moveTo({ x: BUTTONS + 30, y: (this.size.h - k * h) / 2, k });
-      else this.moveTo({ x: BUTTONS + (free - k * w) / 2, y: 30, k });
+      // No text is shown smaller than it is set: one scrolls instead.
+      const first = Math.max(...this.model.nodes.slice(0, 1).map((node) => this.place(node).y), 0);
+      this.moveTo({
+        x: this.model.horizontal || w > free - 20 ? BUTTONS + 14 : BUTTONS + (free - w) / 2,
+        y: this.model.horizontal && h > this.size.h ? Math.min(14, this.size.h / 2 - first) : h > this.size.h - 20 ? 14 : (this.size.h - h) / 2, k: 1,
+      });
     }
 
     place(box) {
@@ -282,11 +289,17 @@ const View = (() => {
       cell.style.stroke = state === 'waiting' || share === null ? '' : Colours.at('size', share);
     }
 
+    /** A closed module's bar: the gradient of its parameters (else of its output) on the common scale, as it comes in. */
     paintModule(item, box) {
       if (item.place.open) return;
-      const share = this.player.progressOf(box);
-      item.element.classList.toggle('waiting', share === 0);
-      item.element.querySelector('.progress').setAttribute('width', ((item.place.w - 35) * share).toFixed(1));
+      const progress = this.player.progressOf(box);
+      item.element.classList.toggle('waiting', progress === 0);
+      const { last } = Model.facts(box);
+      const norm = Format.toNumber(box.record.gradient_norm) ?? Format.magnitude(last && last.record.gradient);
+      const share = this.player.scale.share(norm);
+      const bar = item.element.querySelector('.progress');
+      if (box.cls !== 'calls') bar.setAttribute('width', ((item.place.w - 35) * progress * (share === null ? 0 : 0.06 + 0.94 * share)).toFixed(1));
+      bar.style.fill = share === null ? '' : Colours.at('size', share);
     }
 
     paintLine(item, near, handing) {
