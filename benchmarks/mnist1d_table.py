@@ -20,8 +20,8 @@ from tinygrad_cnn.training import evaluate, fit
 
 #: Test accuracy in percent: as the paper's notebook logged it, and in the paper's table with shuffled positions.
 PUBLISHED = {"logistic": (31.5, 32), "mlp": (65.1, 68), "cnn": (92.3, 56), "gru": (89.1, 57)}
-#: As read off the figures 10.7 and 10.8 of the book. The training of its notebook, which `book` repeats, gives more, here
-#: and in PyTorch 2.13 alike (see README.md), so these are no numbers to be within two points of.
+#: As read off the figures 10.7 and 10.8 of the book. The training of its notebook, which `book` repeats, gives more,
+#: here and in PyTorch 2.13 alike (see README.md), so these are no numbers to be within two points of.
 BOOK = {"udl-cnn": 83, "udl-dense": 60}
 
 
