@@ -112,3 +112,29 @@ def test_twenty_steps_in_time_are_one_box_with_a_bar_each_and_a_slider(show: Sho
     assert window.texts("#panel .panel-section .mono")[0].startswith("t = 3: ")
     window.run("page.toggle(page.selected)")
     assert window.run("return page.scene.isOpen(page.selected)")
+
+
+def test_a_small_map_shows_where_one_is_in_a_graph_larger_than_the_window(show: Show, resnet: Any) -> None:
+    window = show(*resnet, size=(1366, 768))
+    hidden = "return document.getElementById('minimap').hidden"
+    assert window.run(hidden)
+    window.click("#expand")
+    window.run("page.view.moveTo({ x: 0, y: 0, k: 1 })")
+    window.settle()
+    assert not window.run(hidden)
+    before = window.run("return page.view.at.x")
+    from selenium.webdriver import ActionChains
+
+    ActionChains(window.browser, duration=0).move_to_element(window.find("#minimap")).click().perform()
+    window.settle()
+    assert window.run("return page.view.at.x") < before
+
+
+def test_a_link_opens_the_page_at_a_step_and_a_node(show: Show) -> None:
+    loss, _net = network()
+    window = show(tg.viz.graph(loss).to_dict())
+    window.run("location.hash = '#step=3&node=second'")
+    window.settle()
+    assert window.run("return [page.player.position, page.selected.name]") == [3, "second"]
+    window.run("page.select(null); page.follow('#step=x&node=nobody')")
+    assert window.run("return [page.player.position, page.selected]") == [3, None]

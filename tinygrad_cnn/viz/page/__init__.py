@@ -20,8 +20,8 @@ from typing import Any
 
 #: In the order in which they are read; each defines one name that the later ones use.
 SCRIPTS = (
-    "format", "dom", "theme", "colours", "model", "layout", "scene", "player", "pictures", "boxes", "far", "pointer",
-    "view", "product", "sums", "controls", "compare", "panel", "search", "table", "keyboard", "main",
+    "format", "dom", "theme", "colours", "model", "layout", "scene", "player", "pictures", "boxes", "far", "minimap",
+    "pointer", "view", "product", "sums", "controls", "compare", "panel", "search", "table", "keyboard", "main",
 )  # fmt: skip
 STYLES = ("tokens.css", "page.css", "graph.css", "panel.css")
 

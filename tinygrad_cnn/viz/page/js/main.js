@@ -39,7 +39,21 @@
       });
       this.setMode('graph');
       this.view.start();
+      this.follow(location.hash);
+      window.addEventListener('hashchange', () => this.follow(location.hash));
       document.documentElement.dataset.ready = 'true';
+    }
+
+    /** Open at a place: `#step=12&node=conv2`, a step of the player, and a box by its name, path or number. */
+    follow(hash) {
+      const wanted = new URLSearchParams(hash.replace(/^#/, ''));
+      const step = wanted.get('step');
+      if (step !== null && /^\d+$/.test(step) && this.player.hasSteps) this.controls.go(Number(step));
+      const name = wanted.get('node');
+      if (!name) return;
+      const { nodes, containers, nodeById } = this.model;
+      const box = nodeById.get(name) || containers.find((module) => module.parent && (module.path === name || module.name === name)) || nodes.find((node) => node.label === name || node.record.name === name);
+      if (box) this.jump(box, { focus: false });
     }
 
     buttons() {

@@ -27,6 +27,7 @@ const View = (() => {
       this.draw = Dom.perFrame(() => this.drawNow());
       this.still = window.matchMedia('(prefers-reduced-motion: reduce)');
       Pointer.attach(this);
+      Minimap.attach(this);
       this.whenPrinting();
       new ResizeObserver(() => this.resized()).observe(this.stage);
       this.resized();
@@ -204,6 +205,7 @@ const View = (() => {
       }
       this.tabStop();
       this.refresh();
+      Minimap.paint(this);
     }
 
     ensure(place, wanted) {
