@@ -18,7 +18,7 @@ const View = (() => {
       this.stage = Dom.byId('stage');
       this.svg = Dom.byId('graph');
       this.far = Dom.byId('far');
-      this.layers = { frames: Dom.svg('g'), lines: Dom.svg('g'), heads: Dom.svg('g'), boxes: Dom.svg('g') };
+      this.layers = { frames: Dom.svg('g'), lines: Dom.svg('g'), labels: Dom.svg('g'), heads: Dom.svg('g'), boxes: Dom.svg('g') };
       this.world = Dom.svg('g', {}, Object.values(this.layers));
       this.svg.append(this.world);
       this.at = { x: 0, y: 0, k: 1 };
@@ -226,7 +226,10 @@ const View = (() => {
       if (this.drawn.has(key)) return;
       const element = Boxes.line(line, this.model);
       this.layers.lines.append(element);
-      this.drawn.set(key, { element, line });
+      // Texts lie over all lines: another line must not strike them out.
+      const head = element.querySelector('.local');
+      if (head) this.layers.labels.append(head);
+      this.drawn.set(key, { element, line, head });
     }
 
     /** Exactly one box can be reached with Tab; the arrow keys move on from there. */
@@ -312,6 +315,7 @@ const View = (() => {
       list.toggle('none', flow.state === 'none');
       list.toggle('near', near);
       list.toggle('handing', handing);
+      if (item.head) item.head.classList.toggle('handing', handing);
       const share = this.player.scale.share(flow.size);
       const colour = share === null ? '' : Colours.at('size', share);
       item.element.style.setProperty('--flow', colour || 'var(--line)');
