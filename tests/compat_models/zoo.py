@@ -116,6 +116,11 @@ def image(name: str, seed: int) -> np.ndarray:
 
 def direction(name: str, shape: tuple[int, ...]) -> np.ndarray:
     """The loss is the sum of outputs times this."""
+    return direction_of(name, shape)
+
+
+def direction_of(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """A random direction of its own for a name."""
     return rng_of(name, "direction").standard_normal(shape)
 
 

@@ -40,7 +40,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], str]] = {
     "datasets": (
         ("support", "utils"), "readers of data sets and pictures, which give arrays, and augmentation in data loaders",
     ),
-    "models": (("support", "autograd", "ops", "nn"), "networks by name, written as a user would write them"),
+    "models": (("support", "autograd", "ops", "nn", "utils"), "networks by name, written as a user would write them"),
     "training": (
         ("support", "kernels", "autograd", "ops", "nn", "optim", "utils", "io", "models"),
         "the training loop, callbacks and checkpoints; it says when kernels compile, and builds a saved model again",

@@ -17,9 +17,34 @@ PARAMETERS = {
     "center-net": 108_158,
     "mlp": 101_770,
     "lenet5": 61_706,
+    "lenet1": 3_246,
+    "lenet4": 51_050,
     "alexnet": 61_100_840,
     "vgg11": 132_863_336,
+    "vgg13": 133_047_848,
+    "vgg16": 138_357_544,
+    "vgg19": 143_667_240,
+    "vgg11-bn": 132_868_840,
+    "vgg13-bn": 133_053_736,
+    "vgg16-bn": 138_365_992,
+    "vgg19-bn": 143_678_248,
+    "googlenet": 6_624_904,
+    "squeezenet1-0": 1_248_424,
+    "squeezenet1-1": 1_235_496,
+    "densenet121": 7_978_856,
+    "mobilenet-v1": 4_231_976,
+    "mobilenet-v2": 3_504_872,
+    "efficientnet-b0": 5_288_548,
     "resnet18": 11_689_512,
+    "resnet34": 21_797_672,
+    "resnet50": 25_557_032,
+    "resnet101": 44_549_160,
+    "resnet152": 60_192_808,
+    "resnext50-32x4d": 25_028_904,
+    "resnext101-32x8d": 88_791_336,
+    "resnext101-64x4d": 83_455_272,
+    "wide-resnet50-2": 68_883_240,
+    "wide-resnet101-2": 126_886_696,
     "resnet18-cifar": 11_173_962,
     "mnist1d-cnn": 5_210,
     "mnist1d-mlp": 15_210,
@@ -29,9 +54,7 @@ PARAMETERS = {
     "udl-dense": 59_065,
 }
 DENSE = ("unet", "fcn", "center-net")  # they answer for every place: test_dense.py
-SMALL = [
-    name for name, count in PARAMETERS.items() if count < 20_000_000 and name not in ("resnet18", *DENSE)
-]
+SMALL = [name for name in PARAMETERS if models.entry(name).input_size != (3, 224, 224) and name not in DENSE]
 
 
 def test_every_known_network_has_a_published_count():
@@ -41,7 +64,7 @@ def test_every_known_network_has_a_published_count():
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_a_network_has_the_published_number_of_parameters(name, monkeypatch):
     # Counting needs no weights, and drawing those of the large ones takes seconds.
-    for draw in ("kaiming_uniform_", "uniform_", "normal_", "kaiming_normal_"):
+    for draw in ("kaiming_uniform_", "uniform_", "normal_", "kaiming_normal_", "trunc_normal_"):
         monkeypatch.setattr(tg.nn.init, draw, lambda tensor, *_args, **_kwargs: tensor)
     assert sum(p.numel() for p in models.create(name).parameters()) == PARAMETERS[name]
 

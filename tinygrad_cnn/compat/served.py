@@ -52,6 +52,8 @@ class Served(ModuleType):
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Missing):  # what the import system does with a submodule that it loaded
             return
+        if isinstance(value, ModuleType) and any(callable(source.__dict__.get(name)) for source in self._sources):
+            return  # a function has the name of the file it is in (torchvision.models.googlenet)
         switches = [
             source for source in self._sources if name in source.__dict__ and not name.startswith("__")
         ]
@@ -91,6 +93,13 @@ _ELSEWHERE = {
     "torch.optim.rmsprop": "tinygrad_cnn.optim", "torch.optim.rprop": "tinygrad_cnn.optim",
     "torch.utils.data._utils": "tinygrad_cnn.utils.data", "torch.utils.data._utils.collate": "tinygrad_cnn.utils.data",
     "torch.nn.parallel.data_parallel": "tinygrad_cnn.nn.parallel", "torch.autograd.variable": "tinygrad_cnn.autograd",
+    **{
+        f"torchvision.models.{name}": f"tinygrad_cnn.models.{name}"
+        for name in ("alexnet", "densenet", "efficientnet", "googlenet", "mobilenetv2", "resnet", "segmentation",
+                     "squeezenet", "vgg")
+    },
+    "torchvision.models.mobilenet": "tinygrad_cnn.models.mobilenetv2",
+    "torchvision.models.segmentation.fcn": "tinygrad_cnn.models.segmentation",
 }  # fmt: skip
 
 
@@ -114,6 +123,8 @@ def sources_of(path: str) -> list[ModuleType]:
         found.append(importlib.import_module("tinygrad_cnn.nn.modules"))  # some classes lie in another file here
     if path in _ELSEWHERE:
         found.append(importlib.import_module(_ELSEWHERE[path]))
+        if root == "torchvision":  # where the names of published weights are
+            found.append(importlib.import_module("tinygrad_cnn.compat.torchvision.models"))
     return found
 
 

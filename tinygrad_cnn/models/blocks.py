@@ -11,7 +11,7 @@ from tinygrad_cnn.nn import functional as F
 
 __all__ = [
     "MLP", "Conv2dNormActivation", "Conv3dNormActivation", "FrozenBatchNorm2d", "Permute", "SqueezeExcitation",
-    "StochasticDepth", "stochastic_depth",
+    "StochasticDepth", "divisible", "stochastic_depth",
 ]  # fmt: skip
 
 #: What makes a layer: a class, or one with some arguments bound.
@@ -191,3 +191,9 @@ class Permute(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """A view of x."""
         return x.permute(self.dims)
+
+
+def divisible(channels: float, by: int) -> int:
+    """The multiple of `by` that is nearest to `channels`, no smaller than `by` nor than nine tenths of them."""
+    nearest = max(by, int(channels + by / 2) // by * by)
+    return nearest + by if nearest < 0.9 * channels else nearest

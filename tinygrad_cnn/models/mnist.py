@@ -1,4 +1,4 @@
-"""Networks for 28×28 images of one channel: the lecture notes' CNN, a perceptron, LeNet-5."""
+"""Networks for 28×28 images of one channel: the lecture notes' CNN, a perceptron, LeNet-1, 4 and 5."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from tinygrad_cnn import nn
 
-__all__ = ["MLP", "LeNet5", "MnistCNN"]
+__all__ = ["MLP", "LeNet1", "LeNet4", "LeNet5", "MnistCNN"]
 
 
 class MnistCNN(nn.Module):
@@ -41,6 +41,53 @@ class MLP(nn.Sequential):
 
     def __init__(self, num_classes: int = 10, hidden: int = 128, inputs: int = 784) -> None:
         super().__init__(nn.Flatten(), nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, num_classes))
+
+
+class LeNet1(nn.Module):
+    """(N, 1, 28, 28) → (N, 10), 3,246 parameters (LeCun et al., NIPS 1990).
+
+    28 → conv 5×5 → 24 → pool → 12 → conv 5×5 → 8 → pool → 4, with 4 and 12 maps. As in `LeNet5`, every map of S2 feeds
+    every map of C3, where the paper leaves some out, and pooling has no weights.
+    """
+
+    def __init__(self, num_classes: int = 10, in_channels: int = 1) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(in_channels, 4, 5),
+            nn.Tanh(),
+            nn.AvgPool2d(2),
+            nn.Conv2d(4, 12, 5),
+            nn.Tanh(),
+            nn.AvgPool2d(2),
+        )
+        self.classifier = nn.Sequential(nn.Flatten(), nn.Linear(12 * 4 * 4, num_classes))
+
+    def forward(self, x: Any) -> Any:
+        return self.classifier(self.features(x))
+
+
+class LeNet4(nn.Module):
+    """(N, 1, 28, 28) → (N, 10), 51,050 parameters (LeCun et al., Comparison of learning algorithms, 1995).
+
+    As `LeNet5`, with 4 maps in the first layer and one dense layer of 120 before the output; `padding` is the frame.
+    """
+
+    def __init__(self, num_classes: int = 10, in_channels: int = 1, padding: int = 2) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(in_channels, 4, 5, padding=padding),
+            nn.Tanh(),
+            nn.AvgPool2d(2),
+            nn.Conv2d(4, 16, 5),
+            nn.Tanh(),
+            nn.AvgPool2d(2),
+        )
+        self.classifier = nn.Sequential(
+            nn.Flatten(), nn.Linear(16 * 5 * 5, 120), nn.Tanh(), nn.Linear(120, num_classes)
+        )
+
+    def forward(self, x: Any) -> Any:
+        return self.classifier(self.features(x))
 
 
 class LeNet5(nn.Module):
