@@ -181,7 +181,8 @@ def test_to_changes_dtype_and_refuses_a_gpu() -> None:
     y.sum().backward()
     assert x.grad.dtype == tg.float32
     assert not tg.cuda.is_available()
-    for fails in (x.cuda, lambda: x.to("cuda:0"), lambda: tg.zeros(1, device="mps")):
+    for fails in (x.cuda, lambda: x.to("cuda:0"), lambda: tg.zeros(1, device="mps"), lambda: x.to(tg.device("cuda", 1)),
+                  tg.device("xpu").__enter__):
         with pytest.raises(RuntimeError, match="computes on the CPU only"):
             fails()
 

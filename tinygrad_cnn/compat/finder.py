@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from tinygrad_cnn.compat.installed import installed_spec
 from tinygrad_cnn.compat.missing import Missing, importing_frame, is_guarded
 from tinygrad_cnn.compat.served import ROOTS, Served, sources_of
 from tinygrad_cnn.support import imported_as
@@ -36,6 +37,8 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         if name.partition(".")[0] not in ROOTS:
             return None
         sources = sources_of(name)
+        if not sources and (found := installed_spec(name)) is not None:
+            return found
         if not sources and is_guarded(importing_frame()):
             if name in ROOTS:  # other finders would find what stands in `_PATH`
                 raise ModuleNotFoundError(f"No module named {name!r}", name=name)

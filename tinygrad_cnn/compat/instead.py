@@ -35,7 +35,7 @@ _INSTEAD = {
     "torch.view_as_real": "tensors are real here: keep the real and the imaginary part as two tensors",
     "torch.nested": "pad the sequences: torch.nn.utils.rnn.pad_sequence",
     "torchvision.io": "read images with torchvision.datasets or Pillow",
-    "torchvision.models": "models that are not here run from their own file: copy it beside the script",
+    "torchvision.models": "install torchvision, whose own file then runs on this engine, or copy that file",
     "torchvision": "only the parts that networks of this package need are here, see docs/pytorch_surface.md",
     "torch": "leave it out, or write it with the operations of docs/pytorch_surface.md",
 }  # fmt: skip

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
+from tinygrad_cnn.compat.installed import TWIN, installed_module, installed_spec
 from tinygrad_cnn.compat.missing import Missing, refuse
 
 __all__ = ["ROOTS", "Served", "served_name"]
@@ -47,6 +48,13 @@ class Served(ModuleType):
         path = f"{self.__name__}.{name}"
         if not isinstance(sys.modules.get(path), Missing) and sources_of(path):
             return importlib.import_module(path)
+        if installed_spec(path) is not None and not isinstance(sys.modules.get(path), Missing):
+            return importlib.import_module(path)
+        if (module := installed_module(self.__name__, name)) is not None:
+            if sources_of(module):
+                package, _, file = module.rpartition(".")
+                module = f"{package}.{TWIN}{file}"
+            return getattr(importlib.import_module(module), name)
         return refuse(path)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -63,9 +71,7 @@ class Served(ModuleType):
             super().__setattr__(name, value)
 
     def __dir__(self) -> list[str]:
-        return sorted(
-            {name for source in (*self._sources, self) for name in dir(source) if name != "_sources"}
-        )
+        return sorted({*self.__dict__, *(name for source in self._sources for name in dir(source))} - {"_sources"})
 
     @property
     def __all__(self) -> list[str]:

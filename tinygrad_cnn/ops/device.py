@@ -33,18 +33,23 @@ DTYPES = (
 )  # fmt: skip
 
 
+#: Kinds of devices that PyTorch has. All can be named; `check_device` refuses all but the first where one is used.
+_KINDS = ("cpu", "cuda", "mps", "xpu", "hpu", "xla", "ipu", "meta", "vulkan", "mtia")
+
+
 class device:
-    """``device("cpu")``; compares equal to others of its kind and to its name."""
+    """``device("cpu")``; compares equal to others of its kind and to its name.
+
+    Others can be named, as in PyTorch's build for the CPU, and raise where a tensor is to be made or moved there.
+    """
 
     __slots__ = ("index", "type")
 
     def __init__(self, type: Device = "cpu", index: builtins.int | None = None) -> None:
         name, _, number = str(type).partition(":")
-        if name != "cpu":
-            raise RuntimeError(
-                f"tinygrad_cnn computes on the CPU only, got device {str(type)!r}. "
-                "Write device = 'cuda' if tg.cuda.is_available() else 'cpu', as PyTorch programs do: here it is 'cpu'."
-            )
+        if name not in _KINDS or (number and not number.isdecimal()):
+            known = ", ".join(_KINDS)
+            raise RuntimeError(f"device expected one of {known}, with or without an index, got {str(type)!r}")
         self.type = name
         self.index = np.int64(number).item() if number else index
 
@@ -63,7 +68,7 @@ class device:
         return hash(self.type)
 
     def __enter__(self) -> device:
-        return self
+        return check_device(self)
 
     def __exit__(self, *_exc: object) -> None:
         return None
@@ -76,7 +81,13 @@ def check_device(wanted: Device) -> device:
     """The device itself, the CPU where none is named, or RuntimeError for one that does not exist here."""
     if wanted is None:
         return CPU
-    return wanted if isinstance(wanted, device) else device(wanted)
+    found = wanted if isinstance(wanted, device) else device(wanted)
+    if found.type != "cpu":
+        raise RuntimeError(
+            f"tinygrad_cnn computes on the CPU only, got device {str(wanted)!r}. "
+            "Write device = 'cuda' if tg.cuda.is_available() else 'cpu', as PyTorch programs do: here it is 'cpu'."
+        )
+    return found
 
 
 def get_default_dtype() -> dtype:

@@ -16,6 +16,7 @@ def test_scripts_find_networks_by_their_paths(run: Run) -> None:
         from torchvision.models.segmentation import fcn_resnet50
         from torchvision.ops.misc import Conv2dNormActivation
         import tinygrad_cnn
+        assert {"resnet18", "list_models"} <= set(dir(models)) and "relu" in dir(torch.nn.functional)
         assert models.resnet.ResNet is ResNet is tinygrad_cnn.models.ResNet and callable(models.googlenet)
         assert Conv2dNormActivation is tinygrad_cnn.models.blocks.Conv2dNormActivation
         net = models.get_model("squeezenet1_1", num_classes=3)
@@ -31,4 +32,4 @@ def test_weights_and_networks_that_are_not_here_are_refused(run: Run) -> None:
     )
     assert done.status == 1 and "this package downloads none: get the .pth file yourself" in done.err
     done = run("from torchvision.models import vit_b_16\nvit_b_16()")
-    assert done.status == 1 and "models that are not here run from their own file" in done.err
+    assert done.status == 1 and "whose own file then runs on this engine" in done.err

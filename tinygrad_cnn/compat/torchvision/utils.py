@@ -185,6 +185,15 @@ def draw_segmentation_masks(
     return tg.from_numpy(mixed.astype(plain.dtype))
 
 
+def _log_api_usage_once(_object: object) -> None:
+    """What torchvision's own files call when they begin; nothing is counted here."""
+
+
+def _make_ntuple(x: Any, n: int) -> tuple[Any, ...]:
+    """A sequence as a tuple, anything else `n` times."""
+    return tuple(x) if isinstance(x, Sequence) else (x,) * n
+
+
 def _check_image(name: str, image: Tensor, channels: tuple[int, ...]) -> None:
     if not isinstance(image, tg.Tensor):
         raise TypeError(f"{name} expected a tensor, got {type(image).__name__}")
