@@ -27,6 +27,7 @@ from tinygrad_cnn.autograd.modes import (
     set_default_dtype,
     set_grad_enabled,
 )
+from tinygrad_cnn.ops import layout as _layout
 from tinygrad_cnn.ops.declare import PUBLIC as _PUBLIC
 from tinygrad_cnn.ops.device import (
     bfloat16,
@@ -88,8 +89,8 @@ from tinygrad_cnn.tensors.typed import (
 
 inf, nan, pi, e = _math.inf, _math.nan, _math.pi, _math.e
 newaxis = None
-strided = "strided"
-contiguous_format, preserve_format, channels_last = "contiguous_format", "preserve_format", "channels_last"
+strided, contiguous_format, preserve_format = _layout.strided, _layout.contiguous_format, _layout.preserve_format
+channels_last, channels_last_3d = _layout.channels_last, _layout.channels_last_3d
 
 for _name, _entry in _PUBLIC.items():
     if _entry.top_level:

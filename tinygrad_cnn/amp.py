@@ -35,7 +35,10 @@ class autocast:
 class GradScaler:
     """A scaler that is off: `scale` gives the loss itself, `step` steps. PyTorch's is off without a GPU as well."""
 
-    def __init__(self, device: Any = "cuda", *_args: Any, **_kwargs: Any) -> None:
+    def __init__(
+        self, device: Any = "cuda", init_scale: float = 2.0**16, growth_factor: float = 2.0,
+        backoff_factor: float = 0.5, growth_interval: int = 2000, enabled: bool = True,
+    ) -> None:  # fmt: skip
         pass
 
     def is_enabled(self) -> bool:
@@ -68,11 +71,11 @@ class GradScaler:
         """Nothing to load."""
 
 
-def custom_fwd(fwd: Any = None, **_kwargs: Any) -> Any:
-    """A mark on a Function's forward; gives it back."""
+def custom_fwd(fwd: Any = None, *, device_type: str = "cuda", cast_inputs: Any = None) -> Any:
+    """A mark on a Function's forward; gives it back. Both options concern `autocast`, which changes nothing here."""
     return fwd if fwd is not None else (lambda fn: fn)
 
 
-def custom_bwd(bwd: Any = None, **_kwargs: Any) -> Any:
+def custom_bwd(bwd: Any = None, *, device_type: str = "cuda") -> Any:
     """A mark on a Function's backward; gives it back."""
     return bwd if bwd is not None else (lambda fn: fn)

@@ -36,7 +36,10 @@ ROOMS: dict[str, tuple[tuple[str, ...], str]] = {
     "distributions": (("autograd", "ops", "nn"), "probability distributions out of ops and random numbers"),
     "utils": (("autograd", "ops", "paths"), "data loading and checkpointed regions, at PyTorch's path"),
     "paths": (("support", "autograd", "ops", "nn"), "PyTorch's other public paths, short re-exports and switches"),
-    "io": (("support", "autograd"), "files of arrays: written whole or not at all, and read without running code"),
+    "io": (
+        ("support", "autograd", "ops"),
+        "files of arrays: written whole or not at all, and read without running code, to the device there is",
+    ),
     "datasets": (
         ("support", "utils"), "readers of data sets and pictures, which give arrays, and augmentation in data loaders",
     ),

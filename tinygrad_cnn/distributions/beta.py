@@ -16,10 +16,10 @@ from tinygrad_cnn.ops.special import lgamma
 class Beta(Distribution):
     """Density x^(a−1)·(1−x)^(b−1) / B(a, b). Samples have no gradient."""
 
-    def __init__(self, concentration1: Operand, concentration0: Operand, validate_args: object = None) -> None:
+    def __init__(self, concentration1: Operand, concentration0: Operand, validate_args: bool | None = None) -> None:
         self.concentration1, self.concentration0 = parameters(concentration1, concentration0)
-        if not ((self.concentration1.array > 0) & (self.concentration0.array > 0)).all():
-            raise ValueError(f"Beta expected positive numbers, got {concentration1} and {concentration0}")
+        fine = (self.concentration1.array > 0) & (self.concentration0.array > 0)
+        self._check(validate_args, fine, f"positive numbers, got {concentration1} and {concentration0}")
         self.batch_shape = self.concentration1.shape
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
@@ -31,6 +31,7 @@ class Beta(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         a, b = self.concentration1, self.concentration0
         value = parameters(value)[0]
+        self._check_value((value.array >= 0) & (value.array <= 1), f"numbers between 0 and 1, got {value}")
         return (a - 1) * value.log() + (b - 1) * (1 - value).log() + lgamma(a + b) - lgamma(a) - lgamma(b)
 
     @property

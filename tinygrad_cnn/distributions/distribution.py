@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.annotations import Tensor
-from tinygrad_cnn.autograd.handle import Handle, wrap
+from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.ops.shape import broadcast_tensors
 
 
@@ -16,6 +16,21 @@ class Distribution:
     """A random variable for each entry of its parameters; `batch_shape` is their common shape."""
 
     batch_shape: tuple[int, ...] = ()
+    _validates = True
+
+    def _check(self, validate_args: bool | None, fine: object, wanted: str) -> None:
+        """Note whether arguments are to be checked (they are unless it is False), and check the parameters.
+
+        Raises ValueError unless all of `fine` holds.
+        """
+        self._validates = validate_args is not False
+        if self._validates and not np.all(unwrap(fine)):
+            raise ValueError(f"{type(self).__name__} expected {wanted}; validate_args=False takes any numbers")
+
+    def _check_value(self, fine: object, wanted: str) -> None:
+        """Raises ValueError unless all entries of a value are possible, or nothing is to be checked."""
+        if self._validates and not np.all(unwrap(fine)):
+            raise ValueError(f"{type(self).__name__}.log_prob expected {wanted}; validate_args=False takes any numbers")
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Values of shape (*sample_shape, *batch_shape) through which gradients reach the parameters."""

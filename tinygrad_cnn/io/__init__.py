@@ -17,6 +17,7 @@ from tinygrad_cnn.io.atomic import read_bytes, write_atomically
 from tinygrad_cnn.io.npz import from_bytes, load_npz, save_npz, to_bytes
 from tinygrad_cnn.io.pt import ENDINGS, is_pt, pt_from_bytes, pt_to_bytes
 from tinygrad_cnn.io.safetensors import load_safetensors, save_safetensors
+from tinygrad_cnn.ops.device import check_device
 
 __all__ = [
     "load",
@@ -55,11 +56,14 @@ def load(path: PathLike | BinaryIO, map_location: Any = None, *, weights_only: b
 
     Which of them it is, is read from the file; `path` may be an open binary file (then no `.safetensors`). PyTorch's
     `map_location` and `weights_only` may be given and change nothing: all tensors are on the CPU, and nothing but
-    tensors, plain values and containers is ever read.
+    tensors, plain values and containers is ever read. RuntimeError for a `map_location` that is another device.
 
     Raises CheckpointError for a file that is missing, truncated, damaged, or none of these, and for a pickle that asks
     for more than weights, which it names.
     """
+    for place in map_location.values() if isinstance(map_location, dict) else (map_location,):
+        if not callable(place):
+            check_device(place)
     named = isinstance(path, (str, os.PathLike))
     data = read_bytes(path) if isinstance(path, (str, os.PathLike)) else path.read()
     name = str(path) if named else "the stream"

@@ -15,6 +15,7 @@ from tinygrad_cnn.autograd.handle import Handle, make_leaf, unwrap, wrap
 from tinygrad_cnn.ops.common import sizes
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.device import Device, check_device
+from tinygrad_cnn.ops.layout import check_options, in_format
 from tinygrad_cnn.ops.shape import meshgrid, reshape, stack
 from tinygrad_cnn.ops.views import keep_layout
 
@@ -22,8 +23,7 @@ ndarray = np.ndarray
 
 
 def finish(array: ndarray, device: Device, requires_grad: bool) -> Tensor:
-    if device is not None:
-        check_device(device)
+    check_device(device)
     t = wrap(native(array))
     if requires_grad:
         if array.dtype.kind != "f":
@@ -103,8 +103,7 @@ def tensor(
 @public(aliases=["asarray"])
 def as_tensor(data: object, dtype: DType = None, device: Device = None) -> Tensor:
     """`data` as a tensor, sharing memory where it can; a tensor of the right dtype comes back as it is."""
-    if device is not None:
-        check_device(device)
+    check_device(device)
     if isinstance(data, Handle):
         return data if dtype is None or data.array.dtype == dtype else data.to(dtype)  # type: ignore[attr-defined]
     return wrap(array_of(data, dtype, None))
@@ -136,8 +135,11 @@ def frombuffer(buffer: bytes | bytearray | memoryview, *, dtype: DType, count: i
 
 
 @public
-def scalar_tensor(s: float, *, dtype: DType = None, device: Device = None, requires_grad: bool = False) -> Tensor:
+def scalar_tensor(
+    s: float, *, dtype: DType = None, device: Device = None, requires_grad: bool = False, **options: object
+) -> Tensor:
     """A 0-d tensor of the default dtype."""
+    check_options("scalar_tensor", options)
     return finish(np.asarray(s, dtype=dtype or modes.get_default_dtype()), device, requires_grad)
 
 
@@ -146,45 +148,57 @@ def scalar_tensor(s: float, *, dtype: DType = None, device: Device = None, requi
 
 @public
 def zeros(
-    *size: Sizes, dtype: DType = None, device: Device = None, requires_grad: bool = False, **_layout: object
+    *size: Sizes, dtype: DType = None, device: Device = None, requires_grad: bool = False, **options: object
 ) -> Tensor:
     """Zeros, float32 by default."""
-    return finish(np.zeros(shape_from(size, _layout), dtype or modes.get_default_dtype()), device, requires_grad)
+    shape = shape_from("zeros", size, options)
+    return finish(np.zeros(shape, dtype or modes.get_default_dtype()), device, requires_grad)
 
 
 @public
 def ones(
-    *size: Sizes, dtype: DType = None, device: Device = None, requires_grad: bool = False, **_layout: object
+    *size: Sizes, dtype: DType = None, device: Device = None, requires_grad: bool = False, **options: object
 ) -> Tensor:
     """Ones, float32 by default."""
-    return finish(np.ones(shape_from(size, _layout), dtype or modes.get_default_dtype()), device, requires_grad)
+    shape = shape_from("ones", size, options)
+    return finish(np.ones(shape, dtype or modes.get_default_dtype()), device, requires_grad)
 
 
 @public
 def empty(
-    *size: Sizes, dtype: DType = None, device: Device = None, requires_grad: bool = False, **_layout: object
+    *size: Sizes, dtype: DType = None, device: Device = None, requires_grad: bool = False, **options: object
 ) -> Tensor:
-    """Uninitialised memory, float32 by default."""
-    return finish(np.empty(shape_from(size, _layout), dtype or modes.get_default_dtype()), device, requires_grad)
+    """Uninitialised memory, float32 by default; in row-major order, or in a `memory_format`."""
+    memory_format = options.pop("memory_format", None)
+    array = np.empty(shape_from("empty", size, options), dtype or modes.get_default_dtype())
+    return finish(array if memory_format is None else in_format(array, memory_format), device, requires_grad)
 
 
-def shape_from(size: tuple[Sizes, ...], named: Params) -> tuple[int, ...]:
-    if not size and "size" in named:
-        size = (named["size"],)
-    unknown = set(named) - {"size", "layout", "pin_memory", "memory_format"}
-    if unknown:
-        raise TypeError(f"unexpected keyword argument(s) {', '.join(sorted(unknown))}")
+def shape_from(function: str, size: tuple[Sizes, ...], options: Params) -> tuple[int, ...]:
+    """The shape that a function's sizes state, or its keyword `size`; its other keywords are checked."""
+    check_options(function, options, () if size else ("size",))
+    if not size and "size" in options:
+        size = (options["size"],)
     shape = sizes(size) if size else ()
     if any(n < 0 for n in shape):
         raise ValueError(f"a shape has no negative sizes, got {shape}")
     return shape
 
 
+def model_of(function: str, input: Array, options: Params) -> ndarray:
+    """An array of the shape, dtype and memory format that the result of a function such as `zeros_like` has."""
+    check_options(function, options, ("memory_format",))
+    array, memory_format = unwrap(input), options.get("memory_format")
+    return array if memory_format is None else in_format(np.broadcast_to(array, np.shape(array)), memory_format)
+
+
 @public
 def full(
-    size: Sizes, fill_value: Operand, *, dtype: DType = None, device: Device = None, requires_grad: bool = False
-) -> Tensor:
+    size: Sizes, fill_value: Operand, *, dtype: DType = None, device: Device = None, requires_grad: bool = False,
+    **options: object,
+) -> Tensor:  # fmt: skip
     """`fill_value` everywhere; its kind decides the dtype (float32, int64 or bool)."""
+    check_options("full", options)
     fill_value = unwrap(fill_value)
     if dtype is None and not isinstance(fill_value, (ndarray, np.generic)):
         dtype = _dtype_of_number(fill_value)
@@ -199,34 +213,36 @@ def _dtype_of_number(value: object) -> DType:
 
 @public
 def eye(
-    n: int, m: int | None = None, *, dtype: DType = None, device: Device = None, requires_grad: bool = False
-) -> Tensor:
+    n: int, m: int | None = None, *, dtype: DType = None, device: Device = None, requires_grad: bool = False,
+    **options: object,
+) -> Tensor:  # fmt: skip
     """Ones on the diagonal, zeros elsewhere."""
+    check_options("eye", options)
     return finish(np.eye(n, m, dtype=dtype or modes.get_default_dtype()), device, requires_grad)
 
 
 @public
 def zeros_like(
-    input: Array, *, dtype: DType = None, device: Device = None, requires_grad: bool = False, **_layout: object
+    input: Array, *, dtype: DType = None, device: Device = None, requires_grad: bool = False, **options: object
 ) -> Tensor:
     """Zeros of the same shape and dtype."""
-    return finish(np.zeros_like(unwrap(input), dtype=dtype), device, requires_grad)
+    return finish(np.zeros_like(model_of("zeros_like", input, options), dtype=dtype), device, requires_grad)
 
 
 @public
 def ones_like(
-    input: Array, *, dtype: DType = None, device: Device = None, requires_grad: bool = False, **_layout: object
+    input: Array, *, dtype: DType = None, device: Device = None, requires_grad: bool = False, **options: object
 ) -> Tensor:
     """Ones of the same shape and dtype."""
-    return finish(np.ones_like(unwrap(input), dtype=dtype), device, requires_grad)
+    return finish(np.ones_like(model_of("ones_like", input, options), dtype=dtype), device, requires_grad)
 
 
 @public
 def empty_like(
-    input: Array, *, dtype: DType = None, device: Device = None, requires_grad: bool = False, **_layout: object
+    input: Array, *, dtype: DType = None, device: Device = None, requires_grad: bool = False, **options: object
 ) -> Tensor:
     """Uninitialised memory of the same shape and dtype."""
-    return finish(np.empty_like(unwrap(input), dtype=dtype), device, requires_grad)
+    return finish(np.empty_like(model_of("empty_like", input, options), dtype=dtype), device, requires_grad)
 
 
 @public
@@ -237,10 +253,11 @@ def full_like(
     dtype: DType = None,
     device: Device = None,
     requires_grad: bool = False,
-    **_layout: object,
+    **options: object,
 ) -> Tensor:
     """`fill_value` in the same shape and dtype."""
-    return finish(np.full_like(unwrap(input), unwrap(fill_value), dtype=dtype), device, requires_grad)
+    model = model_of("full_like", input, options)
+    return finish(np.full_like(model, unwrap(fill_value), dtype=dtype), device, requires_grad)
 
 
 # --- ranges ----------------------------------------------------------------------------------------
@@ -255,9 +272,10 @@ def _number(value: Operand | None) -> Any:
 @public
 def arange(
     start: Operand = 0, end: Operand | None = None, step: Operand = 1, *, dtype: DType = None, device: Device = None,
-    requires_grad: bool = False,
+    requires_grad: bool = False, **options: object,
 ) -> Tensor:  # fmt: skip
     """start, start + step, … below `end`; ``arange(n)`` counts from 0. Integers give int64."""
+    check_options("arange", options)
     first, last, by = _number(start), _number(end), _number(step)
     if last is None:
         first, last = 0, first
@@ -279,9 +297,11 @@ def arange(
 
 @public
 def linspace(
-    start: Operand, end: Operand, steps: int, *, dtype: DType = None, device: Device = None, requires_grad: bool = False
-) -> Tensor:
+    start: Operand, end: Operand, steps: int, *, dtype: DType = None, device: Device = None,
+    requires_grad: bool = False, **options: object,
+) -> Tensor:  # fmt: skip
     """`steps` numbers at equal distances from `start` to `end`, both included."""
+    check_options("linspace", options)
     array = np.linspace(_number(start), _number(end), int(steps), dtype=np.float64)
     return finish(array.astype(dtype or modes.get_default_dtype(), copy=False), device, requires_grad)
 
@@ -289,23 +309,37 @@ def linspace(
 @public
 def logspace(
     start: Operand, end: Operand, steps: int, base: float = 10.0, *, dtype: DType = None, device: Device = None,
-    requires_grad: bool = False,
+    requires_grad: bool = False, **options: object,
 ) -> Tensor:  # fmt: skip
     """`steps` powers of `base`, the exponents at equal distances from `start` to `end`."""
+    check_options("logspace", options)
     array = np.power(float(_number(base)), np.linspace(_number(start), _number(end), int(steps), dtype=np.float64))
     return finish(array.astype(dtype or modes.get_default_dtype(), copy=False), device, requires_grad)
 
 
 @public
-def tril_indices(row: int, col: int, offset: int = 0) -> Tensor:
+def tril_indices(
+    row: int, col: int, offset: int = 0, *, dtype: DType = None, device: Device = None, **options: object
+) -> Tensor:
     """(2, n) row and column numbers of the lower triangle."""
-    return wrap(np.stack(np.tril_indices(row, offset, col)).astype(np.int64))
+    check_options("tril_indices", options)
+    return _places(np.tril_indices(row, offset, col), dtype, device)
 
 
 @public
-def triu_indices(row: int, col: int, offset: int = 0) -> Tensor:
+def triu_indices(
+    row: int, col: int, offset: int = 0, *, dtype: DType = None, device: Device = None, **options: object
+) -> Tensor:
     """(2, n) row and column numbers of the upper triangle."""
-    return wrap(np.stack(np.triu_indices(row, offset, col)).astype(np.int64))
+    check_options("triu_indices", options)
+    return _places(np.triu_indices(row, offset, col), dtype, device)
+
+
+def _places(rows_and_columns: tuple[ndarray, ...], dtype: DType, device: Device) -> Tensor:
+    wanted = np.dtype(dtype or np.int64)
+    if wanted not in (np.int32, np.int64):
+        raise TypeError(f"tril_indices and triu_indices expected dtype int32 or int64, got {wanted}")
+    return finish(np.stack(rows_and_columns).astype(wanted), device, False)
 
 
 @public

@@ -562,11 +562,17 @@ def unravel_index(indices: ArrayT, shape: Sequence[int]) -> tuple[ArrayT, ...]:
 def repeat_interleave(
     input: ArrayT, repeats: int | Array, dim: int | None = None, *, output_size: int | None = None
 ) -> ArrayT:
-    """Each entry along `dim` repeated in place; `repeats` is one number or one per entry."""
+    """Each entry along `dim` repeated in place; `repeats` is one number or one per entry.
+
+    Raises ShapeError when the result does not have `output_size` entries along `dim`.
+    """
     if dim is None:
         input, dim = ravel(input), 0
     count = np.shape(unwrap(input))[axis_of(dim, np.ndim(unwrap(input)))]
-    return index_select(input, dim, np.repeat(np.arange(count), unwrap(repeats)))
+    places = np.repeat(np.arange(count), unwrap(repeats))
+    if output_size is not None and output_size != len(places):
+        raise ShapeError(f"repeat_interleave expected output_size={len(places)}, got {output_size}")
+    return index_select(input, dim, places)
 
 
 implements(np.repeat)(lambda a, repeats, axis=None: repeat_interleave(a, repeats, axis))

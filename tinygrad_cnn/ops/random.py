@@ -10,17 +10,19 @@ import json
 import math
 import os
 import threading
+from collections.abc import Callable
 
 import numpy as np
 
 from tinygrad_cnn.autograd import modes
-from tinygrad_cnn.autograd.annotations import Array, DType, Operand, Sizes, Tensor
+from tinygrad_cnn.autograd.annotations import Array, DType, Operand, Params, Sizes, Tensor
 from tinygrad_cnn.autograd.handle import Handle, unwrap, wrap
 from tinygrad_cnn.ops.common import sizes
-from tinygrad_cnn.ops.creation import finish, shape_from
+from tinygrad_cnn.ops.creation import finish, model_of, shape_from
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.device import Device, check_device
 from tinygrad_cnn.ops.inplace import replace_by
+from tinygrad_cnn.ops.layout import check_options
 from tinygrad_cnn.ops.special import erfinv_array
 
 ndarray = np.ndarray
@@ -229,27 +231,28 @@ def permutation_array(n: int, generator: Generator | None = None) -> ndarray:
 @public
 def rand(
     *size: Sizes, generator: Generator | None = None, dtype: DType = None, device: Device = None,
-    requires_grad: bool = False, **_layout: object,
+    requires_grad: bool = False, **options: object,
 ) -> Tensor:  # fmt: skip
     """Uniform numbers of [0, 1)."""
-    return finish(uniform_array(shape_from(size, _layout), dtype, generator=generator), device, requires_grad)
+    return finish(uniform_array(shape_from("rand", size, options), dtype, generator=generator), device, requires_grad)
 
 
 @public
 def randn(
     *size: Sizes, generator: Generator | None = None, dtype: DType = None, device: Device = None,
-    requires_grad: bool = False, **_layout: object,
+    requires_grad: bool = False, **options: object,
 ) -> Tensor:  # fmt: skip
     """Standard normal numbers."""
-    return finish(normal_array(shape_from(size, _layout), dtype, generator=generator), device, requires_grad)
+    return finish(normal_array(shape_from("randn", size, options), dtype, generator=generator), device, requires_grad)
 
 
 @public
 def randint(
     low: int = 0, high: int | Sizes | None = None, size: Sizes | None = None, *, generator: Generator | None = None,
-    dtype: DType = None, device: Device = None, requires_grad: bool = False,
+    dtype: DType = None, device: Device = None, requires_grad: bool = False, **options: object,
 ) -> Tensor:  # fmt: skip
     """Integers of [low, high), or of [0, high) as ``randint(high, size)`` or ``randint(high=…, size=…)``."""
+    check_options("randint", options)
     if size is None:
         low, high, size = 0, low, high
     elif high is None:
@@ -265,48 +268,56 @@ def randint(
 
 
 @public
-def randperm(n: int, *, generator: Generator | None = None, dtype: DType = None, device: Device = None) -> Tensor:
+def randperm(
+    n: int, *, generator: Generator | None = None, dtype: DType = None, device: Device = None,
+    requires_grad: bool = False, **options: object,
+) -> Tensor:  # fmt: skip
     """0 to n - 1 in random order."""
-    return finish(permutation_array(int(n), generator).astype(dtype or np.int64, copy=False), device, False)
+    check_options("randperm", options)
+    return finish(permutation_array(int(n), generator).astype(dtype or np.int64, copy=False), device, requires_grad)
 
 
 @public
 def rand_like(
-    input: Array,
-    *,
-    generator: Generator | None = None,
-    dtype: DType = None,
-    requires_grad: bool = False,
-    **_: object,
-) -> Tensor:
+    input: Array, *, generator: Generator | None = None, dtype: DType = None, device: Device = None,
+    requires_grad: bool = False, **options: object,
+) -> Tensor:  # fmt: skip
     """Uniform numbers of [0, 1) in the same shape and dtype."""
-    array = unwrap(input)
-    return finish(uniform_array(array.shape, dtype or array.dtype, generator=generator), None, requires_grad)
+    return _in_place_of("rand_like", input, options, uniform_array, dtype, device, requires_grad, generator)
 
 
 @public
 def randn_like(
-    input: Array,
-    *,
-    generator: Generator | None = None,
-    dtype: DType = None,
-    requires_grad: bool = False,
-    **_: object,
-) -> Tensor:
+    input: Array, *, generator: Generator | None = None, dtype: DType = None, device: Device = None,
+    requires_grad: bool = False, **options: object,
+) -> Tensor:  # fmt: skip
     """Standard normal numbers in the same shape and dtype."""
-    array = unwrap(input)
-    return finish(normal_array(array.shape, dtype or array.dtype, generator=generator), None, requires_grad)
+    return _in_place_of("randn_like", input, options, normal_array, dtype, device, requires_grad, generator)
 
 
 @public
 def randint_like(
-    input: Array, low: int, high: int | None = None, *, generator: Generator | None = None, dtype: DType = None
-) -> Tensor:
-    """Integers of [low, high) in the same shape and dtype."""
-    array = unwrap(input)
+    input: Array, low: int, high: int | None = None, *, generator: Generator | None = None, dtype: DType = None,
+    device: Device = None, requires_grad: bool = False, **options: object,
+) -> Tensor:  # fmt: skip
+    """Integers of [low, high), or of [0, low), in the same shape and dtype."""
     if high is None:
         low, high = 0, low
-    return randint(low, high, array.shape, generator=generator, dtype=dtype or array.dtype)
+    drawn = lambda shape, dtype, generator: randint(low, high, shape, generator=generator, dtype=dtype).array
+    return _in_place_of("randint_like", input, options, drawn, dtype, device, requires_grad, generator)
+
+
+def _in_place_of(
+    function: str, input: Array, options: Params, draw: Callable[..., ndarray], dtype: DType, device: Device,
+    requires_grad: bool, generator: Generator | None,
+) -> Tensor:  # fmt: skip
+    """What `draw` gives in the shape, dtype and memory format of `input`."""
+    model = model_of(function, input, options)
+    drawn = np.empty_like(model, dtype=dtype)
+    if function != "randint_like" and drawn.dtype.kind != "f":
+        raise TypeError(f"{function} expected a floating dtype, got {drawn.dtype}: give dtype=")
+    drawn[...] = draw(model.shape, drawn.dtype, generator=generator)
+    return finish(drawn, device, requires_grad)
 
 
 @public
@@ -317,8 +328,12 @@ def normal(
     *,
     generator: Generator | None = None,
     dtype: DType = None,
+    device: Device = None,
+    requires_grad: bool = False,
+    **options: object,
 ) -> Tensor:
     """Normal numbers; mean and std are numbers (with `size`) or tensors that broadcast."""
+    check_options("normal", options)
     m, s = unwrap(mean), unwrap(std)
     if np.any(np.less(s, 0)):
         raise ValueError(f"normal expected std >= 0, got {s}")
@@ -326,7 +341,7 @@ def normal(
     if dtype is None:
         dtype = next((v.dtype for v in (m, s) if isinstance(v, ndarray) and v.dtype.kind == "f"), None)
     z = normal_array(shape, dtype, generator=generator)
-    return wrap(np.asarray(z * s + m, dtype=z.dtype))
+    return finish(np.asarray(z * s + m, dtype=z.dtype), device, requires_grad)
 
 
 @public(method=True)

@@ -20,7 +20,8 @@ from tinygrad_cnn.ops.common import axes_of, axis_of, sizes
 from tinygrad_cnn.ops.declare import public
 from tinygrad_cnn.ops.elementwise import cast
 from tinygrad_cnn.ops.expect import ShapeError
-from tinygrad_cnn.ops.views import PUT_BACK, can_view, view_of
+from tinygrad_cnn.ops.layout import check_format, contiguous_format, has_format, in_format, preserve_format
+from tinygrad_cnn.ops.views import PUT_BACK, can_view, keep_layout, view_of
 from tinygrad_cnn.support.dtypes import dtype as Dtype
 
 # --- views -----------------------------------------------------------------------------------------
@@ -485,23 +486,39 @@ def triu(input: ArrayT, diagonal: int = 0) -> ArrayT:
 
 
 clone_op = Multilinear(
-    "clone", lambda x: np.array(x, order="K"), lambda g, _x: g, joint=True, formula="x", local=("1",)
-)
+    "clone", lambda x, memory_format=None: in_format(x, memory_format), lambda g, _x, **_format: g, joint=True,
+    formula="x", local=("1",),
+)  # fmt: skip
 contiguous_op = Multilinear(
-    "contiguous", lambda x: np.array(x, order="C"), lambda g, _x: g, joint=True, formula="x", local=("1",)
-)
+    "contiguous", lambda x, memory_format=contiguous_format: in_format(x, memory_format), lambda g, _x, **_format: g,
+    joint=True, formula="x", local=("1",),
+)  # fmt: skip
 
 
 @public(method=True)
 def clone(input: ArrayT, *, memory_format: object | None = None) -> ArrayT:
-    """A copy of the values; gradients flow through."""
-    return clone_op(input)
+    """A copy of the values, laid out as they are or in a `memory_format`; gradients flow through."""
+    if memory_format in (None, preserve_format):
+        return clone_op(input)
+    return _laid_out(clone_op(input, memory_format=memory_format))
 
 
 @public(top_level=False, method=True)
 def contiguous(input: ArrayT, *, memory_format: object | None = None) -> ArrayT:
-    """The same values in row-major memory: itself when they are already, else a copy."""
-    return input if unwrap(input).flags.c_contiguous else contiguous_op(input)
+    """The same values in row-major memory, or in a `memory_format`: itself when they are already, else a copy."""
+    check_format(memory_format, unwrap(input).ndim)
+    if memory_format == preserve_format or has_format(unwrap(input), memory_format):
+        return input
+    if memory_format in (None, contiguous_format):
+        return contiguous_op(input)
+    return _laid_out(contiguous_op(input, memory_format=memory_format))
+
+
+def _laid_out(copy: ArrayT) -> ArrayT:
+    """The layout was asked for, so that nothing here may lay it out anew."""
+    if isinstance(copy, Handle):
+        keep_layout(copy)
+    return copy
 
 
 @public

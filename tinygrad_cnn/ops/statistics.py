@@ -8,14 +8,17 @@ import numpy as np
 
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.annotations import Array, ArrayT, DType, Operand
-from tinygrad_cnn.autograd.handle import unwrap, wrap
+from tinygrad_cnn.autograd.handle import unwrap
 from tinygrad_cnn.ops.arithmetic import logaddexp
 from tinygrad_cnn.ops.common import as_float, axis_of, like
+from tinygrad_cnn.ops.creation import finish
 from tinygrad_cnn.ops.declare import public
+from tinygrad_cnn.ops.device import Device
 from tinygrad_cnn.ops.elementwise import cast, clamp_min, in_float32
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.extreme import values_indices
 from tinygrad_cnn.ops.index import diag, gather
+from tinygrad_cnn.ops.layout import check_options
 from tinygrad_cnn.ops.linalg import matmul
 from tinygrad_cnn.ops.order import median
 from tinygrad_cnn.ops.reduce import sum, vector_norm
@@ -189,31 +192,45 @@ def lcm(input: ArrayT, other: Operand) -> ArrayT:
 
 
 @public
-def hann_window(window_length: int, periodic: bool = True, *, dtype: DType = None, **_options: object) -> Array:
+def hann_window(
+    window_length: int, periodic: bool = True, *, dtype: DType = None, device: Device = None,
+    requires_grad: bool = False, **options: object,
+) -> Array:  # fmt: skip
     """½ − ½ cos(2πk/n) for k below `window_length`; n is that, or one less when not `periodic`."""
-    return _cosines(window_length, periodic, (0.5, 0.5), dtype)
+    check_options("hann_window", options)
+    return _cosines(window_length, periodic, (0.5, 0.5), dtype, device, requires_grad)
 
 
 @public
 def hamming_window(
     window_length: int, periodic: bool = True, alpha: float = 0.54, beta: float = 0.46, *, dtype: DType = None,
-    **_options: object,
+    device: Device = None, requires_grad: bool = False, **options: object,
 ) -> Array:  # fmt: skip
     """α − β cos(2πk/n)."""
-    return _cosines(window_length, periodic, (alpha, beta), dtype)
+    check_options("hamming_window", options)
+    return _cosines(window_length, periodic, (alpha, beta), dtype, device, requires_grad)
 
 
 @public
-def blackman_window(window_length: int, periodic: bool = True, *, dtype: DType = None, **_options: object) -> Array:
+def blackman_window(
+    window_length: int, periodic: bool = True, *, dtype: DType = None, device: Device = None,
+    requires_grad: bool = False, **options: object,
+) -> Array:  # fmt: skip
     """0.42 − 0.5 cos(2πk/n) + 0.08 cos(4πk/n)."""
-    return _cosines(window_length, periodic, (0.42, 0.5, 0.08), dtype)
+    check_options("blackman_window", options)
+    return _cosines(window_length, periodic, (0.42, 0.5, 0.08), dtype, device, requires_grad)
 
 
-def _cosines(length: int, periodic: bool, weights: tuple[float, ...], dtype: DType) -> Array:
+def _cosines(
+    length: int, periodic: bool, weights: tuple[float, ...], dtype: DType, device: Device, requires_grad: bool
+) -> Array:
+    wanted = np.dtype(dtype or modes.get_default_dtype())
+    if wanted.kind != "f":
+        raise TypeError(f"a window expected a floating dtype, got {wanted}")
     angle = 2 * np.pi * np.arange(length) / max(length - (not periodic), 1)
     values = np.asarray(np.sum([(-1) ** k * w * np.cos(k * angle) for k, w in enumerate(weights)], axis=0))
     if length == 1:
         values = np.ones(1)
-    return wrap(values.astype(dtype or modes.get_default_dtype()))
+    return finish(values.astype(wanted), device, requires_grad)
 
 

@@ -32,26 +32,33 @@ class TensorMethods(DeclaredMethods):
     # --- dtype and device ------------------------------------------------------------------------
 
     def to(
-        self, *args: Any, dtype: DType = None, device: Device | None = None, copy: bool = False, **_ignored: object
-    ) -> Self:
+        self, *args: Any, dtype: DType = None, device: Device = None, other: Any = None, non_blocking: bool = False,
+        copy: bool = False, memory_format: str | None = None,
+    ) -> Self:  # fmt: skip
         """Another dtype, or the dtype of another tensor: ``t.to(tg.float64)``, ``t.to(other)``, ``t.to("cpu")``.
 
-        Comes back as itself when nothing changes. Raises RuntimeError for a device other than the CPU.
+        The forms are PyTorch's: a dtype, a device, a device and a dtype, or a tensor, then `non_blocking` (it changes
+        nothing: there is no other device) and `copy`. Comes back as itself when nothing changes and no `copy` is asked
+        for. Raises RuntimeError for a device other than the CPU, TypeError for other arguments.
         """
-        for arg in args:
-            if isinstance(arg, Handle):
-                dtype = arg.array.dtype
-            elif isinstance(arg, (Dtype, np.dtype, type)):
-                dtype = arg
-            elif isinstance(arg, bool):
-                pass  # non_blocking
-            elif arg is not None:
-                device = arg
-        if device is not None:
-            check_device(device)
-        if dtype is None or self.array.dtype == dtype:
-            return _shp.clone(self) if copy else self
-        return _ele.cast_op(self, dtype=np.dtype(dtype))
+        rest = list(args)
+        if rest and isinstance(rest[0], Handle):
+            other = rest.pop(0)
+        else:
+            if rest and not isinstance(rest[0], (Dtype, np.dtype, type, bool)):
+                device = rest.pop(0)
+            if rest and isinstance(rest[0], (Dtype, np.dtype, type)):
+                dtype = rest.pop(0)
+        if len(rest) > 2 or not all(isinstance(arg, bool) for arg in rest):
+            raise TypeError(f"to() expected (device, dtype, non_blocking, copy), each at most once, got {args}")
+        copy = copy or len(rest) == 2 and rest[1]
+        check_device(device)
+        if other is not None:
+            dtype = other.array.dtype
+        changed = self if dtype is None or self.array.dtype == dtype else _ele.cast_op(self, dtype=np.dtype(dtype))
+        if memory_format is not None:
+            changed = _shp.contiguous(changed, memory_format=memory_format)
+        return _shp.clone(self) if copy and changed is self else changed
 
     def type(self, dtype: DType = None) -> Any:
         """In another dtype (``tg.LongTensor`` and ``"torch.LongTensor"`` name one too); alone, the type's name."""

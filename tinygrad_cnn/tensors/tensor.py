@@ -29,6 +29,7 @@ from tinygrad_cnn.ops.creation import sizes_or_data
 from tinygrad_cnn.ops.device import CPU
 from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.inplace import in_place, operator_in_place, set_item
+from tinygrad_cnn.ops.layout import has_format
 from tinygrad_cnn.support.dtypes import OF
 from tinygrad_cnn.support.size import Size
 from tinygrad_cnn.tensors.declared import attach
@@ -135,8 +136,8 @@ class Tensor(TensorMethods):
         return self.array.ctypes.data
 
     def is_contiguous(self, memory_format: object | None = None) -> bool:
-        """Whether the memory is in row-major order."""
-        return bool(self.array.flags.c_contiguous)
+        """Whether the memory is in row-major order, or in a `memory_format`."""
+        return has_format(self.array, memory_format)
 
     def is_floating_point(self) -> bool:
         """Whether the dtype is a floating one."""

@@ -12,12 +12,14 @@ import numpy as np
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.handle import Handle, wrap
 from tinygrad_cnn.ops.creation import tensor
+from tinygrad_cnn.ops.device import Device, check_device
 
 
 class _Typed(type):
     dtype: np.dtype
 
-    def __call__(cls, *data: Any, **_device: object) -> Any:
+    def __call__(cls, *data: Any, device: Device = None) -> Any:
+        check_device(device)
         if data and all(type(n) is int for n in data):
             return wrap(np.zeros(data, cls.dtype))
         if len(data) == 1 and isinstance(data[0], tuple) and not data[0]:

@@ -17,7 +17,6 @@ globals().update(_foreach.functions())
 
 #: Types of annotations; here the values are names.
 layout = memory_format = str
-channels_last_3d = "channels_last_3d"
 #: Named in tables of dtypes; no tensor has them.
 complex32, complex64, complex128 = "complex32", "complex64", "complex128"
 cfloat, cdouble = complex64, complex128

@@ -24,6 +24,7 @@ from tinygrad_cnn.io.atomic import read_bytes, write_atomically
 from tinygrad_cnn.io.pt import Storing, is_pt, pt_from_bytes, pt_to_bytes
 from tinygrad_cnn.io.weights_pickle import Function, Trusted
 from tinygrad_cnn.nn import Parameter
+from tinygrad_cnn.ops.device import check_device
 from tinygrad_cnn.support.errors import CheckpointError
 
 __all__ = ["add_safe_globals", "clear_safe_globals", "get_safe_globals", "load", "safe_globals", "save"]
@@ -55,6 +56,9 @@ def load(
 
     Only with ``weights_only=False`` may a file bring more than weights; it then may run any code.
     """
+    for place in map_location.values() if isinstance(map_location, dict) else (map_location,):
+        if not callable(place):
+            check_device(place)
     if weights_only is not False:
         data = read_bytes(f) if isinstance(f, (str, os.PathLike)) else f.read()
         if not is_pt(data):

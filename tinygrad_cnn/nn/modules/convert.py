@@ -36,12 +36,22 @@ class ConvertMixin:
                     module._buffers[name] = fn(buffer)
         return self
 
-    def to(self: Self, *args: Any, **kwargs: Any) -> Self:
-        """Change the floating dtype of parameters and buffers: ``to(tg.float64)``; ``to("cpu")`` is accepted."""
+    def to(self: Self, *args: Any, memory_format: Any = None, **kwargs: Any) -> Self:
+        """Change the floating dtype of parameters and buffers: ``to(tg.float64)``; ``to("cpu")`` is accepted.
+
+        A `memory_format` is given to those with 4 dimensions ("channels_last") or 5 ("channels_last_3d"). Raises
+        TypeError for a dtype that is no floating one.
+        """
 
         def convert(t: Any) -> Any:
+            if t.array.dtype.kind not in "fc":
+                return t
             moved = t.to(*args, **kwargs)
-            return moved if t.array.dtype.kind in "fc" else t
+            if not moved.is_floating_point():
+                raise TypeError(f"{type(self).__name__}.to expected a floating dtype, got {moved.array.dtype}")
+            if memory_format is not None and t.ndim in (4, 5):
+                moved = moved.to(memory_format=memory_format)
+            return moved
 
         return self._apply(convert)
 
