@@ -227,6 +227,19 @@ def checkpointed_block():
 
 
 @program
+def reentrant_checkpoint():
+    import torch
+    from torch import nn
+    from torch.utils.checkpoint import checkpoint
+
+    block, head = nn.Sequential(nn.Linear(4, 4), nn.Tanh()), nn.Linear(4, 2)
+    x = torch.randn(6, 4, requires_grad=True)
+    return lambda: head(checkpoint(block, x, use_reentrant=True)).square().sum(), [
+        x, *block.parameters(), *head.parameters(),
+    ], {}  # fmt: skip
+
+
+@program
 def several_outputs():
     import torch
 

@@ -18,6 +18,7 @@ from tinygrad_cnn.autograd.inspect import Scope, Site
 from tinygrad_cnn.autograd.linear_map import LinearMap
 from tinygrad_cnn.bridge.node import Node, Op
 from tinygrad_cnn.bridge.torch_ops import Text, text_of
+from tinygrad_cnn.support.errors import UsageError
 
 ndarray = np.ndarray
 #: PyTorch's own object of a node: what `Tensor.grad_fn` is.
@@ -257,11 +258,22 @@ class TorchNode(Node):
             parts[index], start = one, start + size
         return parts
 
+    @property
+    def runs_a_pass(self) -> bool:
+        """Whether its rule is a backward pass of its own, which writes `.grad`: a reentrant checkpoint's is."""
+        return str(self.fn.name()) == "CheckpointFunctionBackward"
+
     def pull(self, gradient: torch.Tensor, *, reduce: bool = True) -> list[torch.Tensor | None]:
         """What the node hands to each input for an upstream gradient, without any hook.
 
-        With `reduce`, summed over what broadcasting repeated, as PyTorch's engine does.
+        With `reduce`, summed over what broadcasting repeated, as PyTorch's engine does. Raises UsageError for a node
+        whose rule cannot be tried without consequences.
         """
+        if self.runs_a_pass:
+            raise UsageError(
+                "a reentrant checkpoint runs a backward pass of its own, which writes .grad: step it to see what it "
+                "hands on, or use checkpoint(…, use_reentrant=False)"
+            )
         parts = self.upstream_of(gradient)
         fn = self.fn
         if callable(fn):

@@ -38,8 +38,8 @@ _MISSING: Any = object()
 
 #: Whether this thread is inside a step: what asks PyTorch for gradients then is the pass itself.
 inside = threading.local()
-#: The numbers of nodes that a pass without `retain_graph` has used; a second one raises, as PyTorch does.
-_used_up: set[int] = set()
+#: In the `metadata` of nodes that a pass without `retain_graph` has used; a second one raises, as PyTorch does.
+_USED_UP = "tinygrad_cnn: used up"
 
 
 #: Puts a state back as it was; gives what puts it forward again.
@@ -200,14 +200,18 @@ class TorchPass(Pass):
         if isinstance(node, OutputNode):
             return gradient, [_into_row(node, gradient)]
         if self.silent:
+            if isinstance(node, LeafNode) or node.runs_a_pass:
+                return gradient, [None] * len(node.parents)
             with torch.no_grad():
-                return gradient, [] if isinstance(node, LeafNode) else node.pull(gradient)
+                return gradient, node.pull(gradient)
         if isinstance(node, LeafNode):
             restore.append(_keeping(node.variable))
             self._run(node, [gradient])
             return gradient, []
         if self._buffers is not None:
             restore.append(self._buffers.keeping())
+        if node.runs_a_pass:
+            restore += [_keeping(p) for module in self.modules for p in module.parameters()]
         taken: list[Any] = []
 
         def take(downstream: Any, upstream: Any) -> None:
@@ -289,13 +293,13 @@ class TorchPass(Pass):
 
     def release(self) -> None:
         if not self.retain_graph and not self.silent:
-            _used_up.update(
-                node.fn._sequence_nr() for node in self.nodes if isinstance(node, TorchNode) and _saves(node.fn)
-            )
+            for node in self.nodes:
+                if isinstance(node, TorchNode) and _saves(node.fn):
+                    node.fn.metadata[_USED_UP] = True
 
     def _refuse_second_pass(self) -> None:
         for node in self.nodes:
-            if isinstance(node, TorchNode) and node.fn._sequence_nr() in _used_up and _saves(node.fn):
+            if isinstance(node, TorchNode) and _USED_UP in node.fn.metadata:
                 raise RuntimeError(
                     "Trying to backward through the graph a second time: the first backward() was stepped through "
                     f"without retain_graph=True (at {node.op.name})"
