@@ -36,7 +36,28 @@ def models() -> Iterator[tuple[str, Callable[[], Any], tuple[int, ...]]]:
         for name in ("nms", "qnms"):
             library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         import torchvision
-    names = ["alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "efficientnet_v2_s", "googlenet", "inception_v3", "mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small", "regnet_x_400mf", "regnet_y_400mf", "resnet18", "resnet50", "resnext50_32x4d", "shufflenet_v2_x0_5", "squeezenet1_0", "vgg11", "vgg11_bn", "wide_resnet50_2"]
+    names = [
+        "alexnet",
+        "convnext_tiny",
+        "densenet121",
+        "efficientnet_b0",
+        "efficientnet_v2_s",
+        "googlenet",
+        "inception_v3",
+        "mnasnet0_5",
+        "mobilenet_v2",
+        "mobilenet_v3_small",
+        "regnet_x_400mf",
+        "regnet_y_400mf",
+        "resnet18",
+        "resnet50",
+        "resnext50_32x4d",
+        "shufflenet_v2_x0_5",
+        "squeezenet1_0",
+        "vgg11",
+        "vgg11_bn",
+        "wide_resnet50_2",
+    ]
     for name in names:
         build = getattr(torchvision.models, name)
         size = SIZES.get(name, 64)
@@ -57,7 +78,69 @@ def models() -> Iterator[tuple[str, Callable[[], Any], tuple[int, ...]]]:
     except ImportError as error:
         print(f"timm is left out: {error}", file=sys.stderr)
         return
-    for name in ["resnetv2_50", "seresnet18", "skresnet18", "resnest14d", "res2net50_26w_4s", "ecaresnet26t", "dla34", "dpn48b", "hrnet_w18_small", "xception41", "selecsls42", "vovnet39a", "cspresnet50", "darknet53", "gernet_s", "repvgg_a0", "nf_resnet26", "dm_nfnet_f0", "ghostnet_050", "mixnet_s", "tf_efficientnet_lite0", "mobilenetv3_small_050", "mobilenetv4_conv_small", "fbnetc_100", "lcnet_035", "tinynet_e", "convnext_atto", "convnextv2_atto", "convmixer_768_32", "mixer_s32_224", "gmlp_ti16_224", "resmlp_12_224", "poolformer_s12", "metaformer_s12", "edgenext_xx_small", "mobilevit_xxs", "mobilevitv2_050", "levit_128s", "efficientformer_l1", "fastvit_t8", "repvit_m1", "starnet_s1", "pvt_v2_b0", "twins_svt_small", "cait_xxs24_224", "deit_tiny_patch16_224", "beit_base_patch16_224", "vit_tiny_patch16_224", "xcit_nano_12_p16_224", "coat_tiny", "convit_tiny", "crossvit_tiny_240", "pit_ti_224", "tnt_s_patch16_224", "visformer_tiny", "volo_d1_224", "swin_tiny_patch4_window7_224", "focalnet_tiny_srf", "nest_tiny", "hgnet_tiny", "inception_next_tiny"]:
+    for name in [
+        "resnetv2_50",
+        "seresnet18",
+        "skresnet18",
+        "resnest14d",
+        "res2net50_26w_4s",
+        "ecaresnet26t",
+        "dla34",
+        "dpn48b",
+        "hrnet_w18_small",
+        "xception41",
+        "selecsls42",
+        "vovnet39a",
+        "cspresnet50",
+        "darknet53",
+        "gernet_s",
+        "repvgg_a0",
+        "nf_resnet26",
+        "dm_nfnet_f0",
+        "ghostnet_050",
+        "mixnet_s",
+        "tf_efficientnet_lite0",
+        "mobilenetv3_small_050",
+        "mobilenetv4_conv_small",
+        "fbnetc_100",
+        "lcnet_035",
+        "tinynet_e",
+        "convnext_atto",
+        "convnextv2_atto",
+        "convmixer_768_32",
+        "mixer_s32_224",
+        "gmlp_ti16_224",
+        "resmlp_12_224",
+        "poolformer_s12",
+        "metaformer_s12",
+        "edgenext_xx_small",
+        "mobilevit_xxs",
+        "mobilevitv2_050",
+        "levit_128s",
+        "efficientformer_l1",
+        "fastvit_t8",
+        "repvit_m1",
+        "starnet_s1",
+        "pvt_v2_b0",
+        "twins_svt_small",
+        "cait_xxs24_224",
+        "deit_tiny_patch16_224",
+        "beit_base_patch16_224",
+        "vit_tiny_patch16_224",
+        "xcit_nano_12_p16_224",
+        "coat_tiny",
+        "convit_tiny",
+        "crossvit_tiny_240",
+        "pit_ti_224",
+        "tnt_s_patch16_224",
+        "visformer_tiny",
+        "volo_d1_224",
+        "swin_tiny_patch4_window7_224",
+        "focalnet_tiny_srf",
+        "nest_tiny",
+        "hgnet_tiny",
+        "inception_next_tiny",
+    ]:
         if timm.is_model(name):
             config = timm.get_pretrained_cfg(name)
             channels, height, width = config.input_size
@@ -124,7 +207,9 @@ def main() -> int:
             print(f"| {name} | | {type(error).__name__}: {str(error).splitlines()[0][:90]} | |", flush=True)
             continue
         equal += not found["wrong"]
-        verdict = "bit-equal" if not found["wrong"] else f"differ in {len(found['wrong'])}: {found['wrong'][0]}"
+        verdict = (
+            "bit-equal" if not found["wrong"] else f"differ in {len(found['wrong'])}: {found['wrong'][0]}"
+        )
         print(f"| {name} | {found['nodes']} | {verdict} | {found['drawn']} boxes |", flush=True)
     print(f"\n{equal} of {tried} models: all gradients bit-equal to backward().")
     return 0 if equal == tried else 1
