@@ -16,7 +16,6 @@ from typing import Any as _Any
 
 from tinygrad_cnn import autograd, cuda
 from tinygrad_cnn.autograd.anomaly import register_detector as _register_detector
-from tinygrad_cnn.autograd.batched import vmap
 from tinygrad_cnn.autograd.fast.deferred import is_fusion_enabled, set_fusion
 from tinygrad_cnn.autograd.modes import (
     enable_grad,
@@ -28,6 +27,7 @@ from tinygrad_cnn.autograd.modes import (
     set_grad_enabled,
 )
 from tinygrad_cnn.ops import layout as _layout
+from tinygrad_cnn.ops.batched import vmap
 from tinygrad_cnn.ops.declare import PUBLIC as _PUBLIC
 from tinygrad_cnn.ops.device import (
     bfloat16,

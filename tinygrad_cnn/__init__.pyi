@@ -12,7 +12,7 @@ from tinygrad_cnn.ops.device import Device
 
 from tinygrad_cnn import autograd as autograd
 from tinygrad_cnn import cuda as cuda
-from tinygrad_cnn.autograd.batched import vmap as vmap
+from tinygrad_cnn.ops.batched import vmap as vmap
 from tinygrad_cnn.autograd.fast.deferred import is_fusion_enabled as is_fusion_enabled
 from tinygrad_cnn.autograd.fast.deferred import set_fusion as set_fusion
 from tinygrad_cnn.autograd.modes import enable_grad as enable_grad

@@ -1,6 +1,5 @@
 """``tg.func``: functions of functions, by PyTorch's names."""
 
-from tinygrad_cnn.autograd.batched import vmap
 from tinygrad_cnn.autograd.transforms import (
     grad,
     grad_and_value,
@@ -13,6 +12,7 @@ from tinygrad_cnn.autograd.transforms import (
     vjp,
 )
 from tinygrad_cnn.nn.utils.stateless import functional_call, stack_module_state
+from tinygrad_cnn.ops.batched import vmap
 
 __all__ = [
     "functional_call", "grad", "grad_and_value", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "linearize",

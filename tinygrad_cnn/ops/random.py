@@ -34,6 +34,8 @@ class Generator:
     `numpy` is the underlying np.random.Generator; hold `lock` while drawing from it directly.
     """
 
+    _source: np.random.Generator
+
     def __init__(self, device: Device = "cpu") -> None:
         check_device(device)
         self.device = check_device(device)
@@ -44,8 +46,16 @@ class Generator:
         """Start again from `seed`; returns itself."""
         self._seed = int(seed)
         with self.lock:
-            self.numpy = np.random.Generator(np.random.PCG64(self._seed % 2**64))
+            self._source = np.random.Generator(np.random.PCG64(self._seed % 2**64))
         return self
+
+    @property
+    def numpy(self) -> np.random.Generator:
+        """NumPy's generator, to draw from: `vmap` has a say in what it gives."""
+        source = self._source
+        for rule in getattr(_own, "rules", ()):
+            rule(source)
+        return source
 
     def seed(self) -> int:
         """Start from a seed of the operating system's; returns it."""
@@ -59,7 +69,7 @@ class Generator:
     def get_state(self) -> Tensor:
         """The state as a uint8 tensor, for `set_state`."""
         with self.lock:
-            text = json.dumps({"seed": self._seed, "state": self.numpy.bit_generator.state})
+            text = json.dumps({"seed": self._seed, "state": self._source.bit_generator.state})
         return wrap(np.frombuffer(text.encode(), dtype=np.uint8).copy())
 
     def set_state(self, new_state: Array) -> Generator:
@@ -71,7 +81,7 @@ class Generator:
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"set_state expected what get_state gave: {error}") from None
         with self.lock:
-            self._seed, self.numpy = int(found["seed"]), generator
+            self._seed, self._source = int(found["seed"]), generator
         return self
 
     def clone_state(self) -> Generator:
@@ -120,16 +130,30 @@ class drawing_from:
         self._numpy = value
 
 
+class drawing_by:
+    """Inside, whoever in this thread is about to draw from a generator calls `rule` with NumPy's generator first."""
+
+    def __init__(self, rule: Callable[[np.random.Generator], None]) -> None:
+        self.rule = rule
+
+    def __enter__(self) -> None:
+        self._before = getattr(_own, "rules", ())
+        _own.rules = (*self._before, self.rule)
+
+    def __exit__(self, *_exc: object) -> None:
+        _own.rules = self._before
+
+
 class _Default(Generator):
     """The default generator: one for all threads, but for those inside `drawing_from`."""
 
     @property
-    def numpy(self) -> np.random.Generator:
+    def _source(self) -> np.random.Generator:
         own = getattr(_own, "source", None)
         return self._shared if own is None else own.numpy
 
-    @numpy.setter
-    def numpy(self, value: np.random.Generator) -> None:
+    @_source.setter
+    def _source(self, value: np.random.Generator) -> None:
         own = getattr(_own, "source", None)
         if own is None:
             self._shared = value

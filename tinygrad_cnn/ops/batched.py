@@ -7,6 +7,7 @@ gives the gradients of every sample.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -14,20 +15,25 @@ import numpy as np
 from tinygrad_cnn.autograd.annotations import AnyFunction, Tensor
 from tinygrad_cnn.autograd.handle import Handle
 from tinygrad_cnn.autograd.tree import flatten
+from tinygrad_cnn.ops.random import drawing_by
 
 
 def vmap(
-    func: AnyFunction, in_dims: Any = 0, out_dims: Any = 0, randomness: str = "different", *,
+    func: AnyFunction, in_dims: Any = 0, out_dims: Any = 0, randomness: str = "error", *,
     chunk_size: int | None = None,
 ) -> AnyFunction:  # fmt: skip
     """`func` over the dimension `in_dims` of its arguments, its results stacked along `out_dims`.
 
     `in_dims` is a number for all arguments, or a tuple with a number per argument (None: the same for every
-    sample); keyword arguments are mapped over dimension 0. An argument may be a nested structure of tensors. Random
-    numbers are drawn anew for each sample; `chunk_size` changes nothing.
+    sample); keyword arguments are mapped over dimension 0. An argument may be a nested structure of tensors. `randomness`
+    says what random numbers the samples draw: "different" ones, the "same", or none, since drawing is an "error" unless
+    one of the two was chosen. `chunk_size` changes nothing.
 
-    Raises ValueError when nothing is mapped, or sizes differ.
+    Raises ValueError when nothing is mapped, sizes differ, or `randomness` is none of the three; RuntimeError when
+    `func` draws random numbers and that is an error.
     """
+    if randomness not in ("error", "different", "same"):
+        raise ValueError(f"vmap expected randomness 'error', 'different' or 'same', got {randomness!r}")
 
     def mapped(*args: Any, **kwargs: Any) -> Any:
         dims = tuple(in_dims) if isinstance(in_dims, (tuple, list)) else (in_dims,) * len(args)
@@ -39,12 +45,45 @@ def vmap(
             found = f"got {sorted(sizes)}" if sizes else "none is mapped: every in_dims is None"
             raise ValueError(f"vmap expected mapped dimensions of one size, {found}")
         results = []
-        for k in range(sizes.pop()):
-            own = [_sample(value, dim, k) for value, dim in given]
-            results.append(func(*own[: len(args)], **dict(zip(kwargs, own[len(args) :]))))
+        same = _Same()
+        rule = {"error": _refuse, "same": same.rewind, "different": None}[randomness]
+        with nullcontext() if rule is None else drawing_by(rule):
+            for k in range(sizes.pop()):
+                same.begin()
+                own = [_sample(value, dim, k) for value, dim in given]
+                results.append(func(*own[: len(args)], **dict(zip(kwargs, own[len(args) :]))))
         return _stacked(results, out_dims)
 
     return mapped
+
+
+def _refuse(_source: np.random.Generator) -> None:
+    raise RuntimeError(
+        "vmap: the function draws random numbers; say with randomness='different' or 'same' what each sample gets"
+    )
+
+
+class _Same:
+    """Lets every sample find each generator as the first one found it."""
+
+    def __init__(self) -> None:
+        self.starts: list[tuple[np.random.Generator, Any]] = []
+        self.seen: list[np.random.Generator] = []
+
+    def begin(self) -> None:
+        """Another sample follows."""
+        self.seen = []
+
+    def rewind(self, source: np.random.Generator) -> None:
+        """Before a sample draws from a generator for the first time: as it was for the first sample."""
+        if any(source is one for one in self.seen):
+            return
+        self.seen.append(source)
+        for one, state in self.starts:
+            if one is source:
+                source.bit_generator.state = state
+                return
+        self.starts.append((source, source.bit_generator.state))
 
 
 def _sizes(value: Tensor, dim: int | None) -> list[int]:
