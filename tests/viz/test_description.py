@@ -249,3 +249,45 @@ def test_a_file_of_version_1_is_read_for_ever():
     nodes = by_name(graph)
     assert (nodes["x"].gradient.scalar, nodes["y"].gradient.scalar, nodes["z"].value.scalar) == (3, 2, 6)
     assert "z = x · y  6" in graph.text()
+
+
+def test_a_saved_graph_with_nan_and_infinity_in_a_small_vector_can_be_drawn(tmp_path):
+    x = tg.tensor([1.0, math.nan, math.inf, -math.inf], requires_grad=True)
+    graph = viz.graph((x * 2).sum())
+    back = Description.load(graph.description.save(tmp_path / "graph.json"))
+    assert back.to_json() == graph.description.to_json()
+    shown = next(node for node in back.nodes if node.leaf).value.data
+    assert shown[0] == 1 and math.isnan(shown[1]) and shown[2:] == [math.inf, -math.inf]
+    assert viz.Graph(back).dot().source == graph.dot().source and "nan" in graph.dot().source
+
+
+def test_a_saved_forward_pass_that_failed_can_be_read(xyz):
+    data = viz.graph(xyz[2]).description.to_dict()
+    data["nodes"][-1].update(alarm="error", op="failed", formula="ValueError: no")
+    assert viz.Graph(Description.from_dict(data)).dot().source
+
+
+SUMMARIES = {
+    "too few entries": {"n": 3, "shape": [3], "data": [1, 2]},
+    "too deep": {"n": 2, "shape": [2], "data": [[1], [2]]},
+    "not deep enough": {"n": 2, "shape": [2, 1], "data": [1, 2]},
+    "a word": {"n": 1, "shape": [1], "data": ["one"]},
+    "an object": {"n": 1, "shape": [1], "data": [{}]},
+    "a count that is not the shape's": {"n": 4, "shape": [3]},
+    "a negative size": {"n": -3, "shape": [-3]},
+    "a number in words": {"n": 1, "shape": [], "scalar": "1"},
+    "a negative count": {"n": 3, "shape": [3], "histogram": {"lo": 0, "hi": 1, "counts": [-1]}},
+    "a picture without its data": {"n": 4, "shape": [2, 2],
+                                   "image": {"rows": 2, "cols": 2, "tiles": 1, "lo": 0, "hi": 1, "data": ""}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", ["value", "gradient"])
+@pytest.mark.parametrize("damage", SUMMARIES)
+def test_a_summary_that_does_not_fill_its_shape_is_refused(xyz, damage, place):
+    data = viz.graph(xyz[2]).description.to_dict()
+    data["nodes"][0][place] = SUMMARIES[damage]
+    with pytest.raises(DataError, match="damaged"):
+        Description.from_dict(data)
+    data["nodes"][0][place] = {"n": 3, "shape": [3], "data": [1, "nan", "-inf"]}
+    Description.from_dict(data)

@@ -25,9 +25,9 @@ def vmap(
     """`func` over the dimension `in_dims` of its arguments, its results stacked along `out_dims`.
 
     `in_dims` is a number for all arguments, or a tuple with a number per argument (None: the same for every
-    sample); keyword arguments are mapped over dimension 0. An argument may be a nested structure of tensors. `randomness`
-    says what random numbers the samples draw: "different" ones, the "same", or none, since drawing is an "error" unless
-    one of the two was chosen. `chunk_size` changes nothing.
+    sample); keyword arguments are mapped over dimension 0. An argument may be a nested structure of tensors.
+    `randomness` says what random numbers the samples draw: "different" ones, the "same", or none, since drawing is an
+    "error" unless one of the two was chosen. `chunk_size` changes nothing.
 
     Raises ValueError when nothing is mapped, sizes differ, or `randomness` is none of the three; RuntimeError when
     `func` draws random numbers and that is an error.

@@ -369,7 +369,7 @@ DIRECTIONS = ("TB", "LR", "BT", "RL")
 THEMES = ("auto", "light", "dark")
 _CHOICES = {
     "kind": ("graph", "compare"), "direction": DIRECTIONS, "theme": THEMES,
-    "gradients": ("run", "left", "given", "none"), "alarm": ("", "nan", "inf"),
+    "gradients": ("run", "left", "given", "none"), "alarm": ("", "nan", "inf", "error"),
     "structure": ("identity", "diagonal", "selection", "linear", "general"),
     "change": ("", "added", "removed", "changed", "same"),
 }  # fmt: skip
@@ -387,16 +387,12 @@ def _check(description: Description) -> None:
         _check_choice("alarm", node.alarm)
         _check_choice("change", node.change)
         _check_known("the module of a node", node.module, modules)
-        for summary in (node.value, node.gradient):
-            _check_image(summary)
     for edge in description.edges:
         _check_choice("change", edge.change)
         _check_known("the start of an edge", edge.from_, nodes)
         _check_known("the end of an edge", edge.to, nodes)
         if edge.local is not None:
             _check_choice("structure", edge.local.structure)
-            _check_image(edge.local.factor)
-        _check_image(edge.contribution)
     for module in description.modules:
         _check_known("the parent of a module", module.parent, modules)
         for path in module.children:
@@ -452,10 +448,28 @@ def _check_acyclic(what: str, names: Iterable[str], pairs: Iterable[tuple[str, s
         raise ValueError(f"its {what} form a cycle")
 
 
-def _check_image(summary: Summary | None) -> None:
-    image = summary.image if summary is not None else None
-    if image is None:
-        return
+def _check_summary(summary: Summary) -> None:
+    """Raise ValueError unless its entries fill its shape; make numbers of their texts for nan and infinities."""
+    if summary.n < 0 or any(size < 0 for size in summary.shape) or summary.n != math.prod(summary.shape):
+        raise ValueError(f"a summary of {summary.n} entries and shape {_short(summary.shape)}")
+    if summary.data is not None:
+        summary.data = _filling(summary.data, summary.shape)
+    if summary.histogram is not None and any(count < 0 for count in summary.histogram.counts):
+        raise ValueError("a histogram with a negative count")
+    if summary.image is not None:
+        _check_image(summary.image)
+
+
+def _filling(data: Any, shape: list[int]) -> Any:
+    """Nested lists of this shape, with the numbers that texts stand for."""
+    if not shape:
+        return _number(data)
+    if not isinstance(data, list) or len(data) != shape[0]:
+        raise ValueError(f"a summary whose data do not fill its shape: {_short(data)}")
+    return [_filling(part, shape[1:]) for part in data]
+
+
+def _check_image(image: Image) -> None:
     if min(image.rows, image.cols, image.tiles) < 0 or image.channels not in (1, 3):
         raise ValueError("a picture of negative size")
     if len(base64.b64decode(image.data, validate=True)) != image.tiles * image.rows * image.cols:
@@ -498,7 +512,10 @@ def _read(kind: Any, data: Any) -> Any:
     for name, key, hint in _hints(kind):
         if key in data:
             known[name] = _as(hint, data[key])
-    return kind(**known)
+    record = kind(**known)
+    if isinstance(record, Summary):
+        _check_summary(record)
+    return record
 
 
 @cache
@@ -533,9 +550,9 @@ def _as(hint: Any, value: Any) -> Any:
         inner = typing.get_args(hint)[1]
         return dict(value) if inner is Any else {key: _as(inner, v) for key, v in value.items()}
     if hint is float:
-        if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        if isinstance(value, bool):
             raise TypeError(f"expected a number, got {_short(value)}")
-        return float(value)
+        return float(_number(value))
     if hint in (int, str, bool):
         if type(value) is not hint:
             raise TypeError(f"expected {hint.__name__}, got {_short(value)}")
@@ -543,6 +560,13 @@ def _as(hint: Any, value: Any) -> Any:
     if not isinstance(value, dict):
         raise TypeError(f"expected an object, got {_short(value)}")
     return _read(hint, value)
+
+
+def _number(value: Any) -> Any:
+    """A number of JSON's, or one of the texts that stand for the others."""
+    if isinstance(value, (int, float)) or value in ("nan", "inf", "-inf"):
+        return float(value) if isinstance(value, str) else value
+    raise TypeError(f"expected a number, got {_short(value)}")
 
 
 def _short(value: Any) -> str:
