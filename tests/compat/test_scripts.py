@@ -40,7 +40,8 @@ def test_the_debugger_breaks_in_its_second_convolution_explains_steps_back_and_g
 ) -> None:
     monkeypatch.chdir(tmp_path)
     commands = ["n", "n", "explain 0,0,1,1 of w", "back", "clear", "c"]
-    assert main(["debug", "--break", "conv2", *(f"--command={one}" for one in commands), WITH_CONVOLUTIONS]) == 0
+    ours = ["debug", "--engine", "tinygrad_cnn"]  # whether PyTorch is installed here or not
+    assert main([*ours, "--break", "conv2", *(f"--command={one}" for one in commands), WITH_CONVOLUTIONS]) == 0
     shown = capsys.readouterr().out
     stops = [line for line in shown.splitlines() if line.startswith("backward · step")]
     assert [" ".join(line.split()[3:6]) for line in stops] == ["12 of 20", "13 of 20", "14 of 20", "13 of 20"]
@@ -66,7 +67,7 @@ def test_an_editor_steps_it(tmp_path: Path) -> None:
     try:
         assert adapter.stdin is not None and adapter.stdout is not None
         client = Client(adapter.stdout, adapter.stdin, adapter.stdin.close)
-        client.launch(WITH_CONVOLUTIONS, breakOn=["conv2"], cwd=str(tmp_path))
+        client.launch(WITH_CONVOLUTIONS, breakOn=["conv2"], cwd=str(tmp_path), engine="tinygrad_cnn")
         _, first = client.stopped()
         assert "bias_add" in first["name"] and first["line"] == 24
         _, leaf = client.go("next")
