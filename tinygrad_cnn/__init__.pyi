@@ -12,7 +12,6 @@ from tinygrad_cnn.ops.device import Device
 
 from tinygrad_cnn import autograd as autograd
 from tinygrad_cnn import cuda as cuda
-from tinygrad_cnn.ops.batched import vmap as vmap
 from tinygrad_cnn.autograd.fast.deferred import is_fusion_enabled as is_fusion_enabled
 from tinygrad_cnn.autograd.fast.deferred import set_fusion as set_fusion
 from tinygrad_cnn.autograd.modes import enable_grad as enable_grad
@@ -22,6 +21,7 @@ from tinygrad_cnn.autograd.modes import is_inference_mode_enabled as is_inferenc
 from tinygrad_cnn.autograd.modes import no_grad as no_grad
 from tinygrad_cnn.autograd.modes import set_default_dtype as set_default_dtype
 from tinygrad_cnn.autograd.modes import set_grad_enabled as set_grad_enabled
+from tinygrad_cnn.ops.batched import vmap as vmap
 from tinygrad_cnn.ops.device import bfloat16 as bfloat16
 from tinygrad_cnn.ops.device import bool as bool
 from tinygrad_cnn.ops.device import can_cast as can_cast

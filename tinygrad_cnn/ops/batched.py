@@ -7,8 +7,8 @@ gives the gradients of every sample.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext
-from typing import Any
 
 import numpy as np
 
@@ -19,8 +19,8 @@ from tinygrad_cnn.ops.random import drawing_by
 
 
 def vmap(
-    func: AnyFunction, in_dims: Any = 0, out_dims: Any = 0, randomness: str = "error", *,
-    chunk_size: int | None = None,
+    func: AnyFunction, in_dims: int | tuple[int | None, ...] | list[int | None] | None = 0,
+    out_dims: int | tuple[int, ...] | list[int] = 0, randomness: str = "error", *, chunk_size: int | None = None,
 ) -> AnyFunction:  # fmt: skip
     """`func` over the dimension `in_dims` of its arguments, its results stacked along `out_dims`.
 
@@ -35,7 +35,7 @@ def vmap(
     if randomness not in ("error", "different", "same"):
         raise ValueError(f"vmap expected randomness 'error', 'different' or 'same', got {randomness!r}")
 
-    def mapped(*args: Any, **kwargs: Any) -> Any:
+    def mapped(*args: object, **kwargs: object) -> object:
         dims = tuple(in_dims) if isinstance(in_dims, (tuple, list)) else (in_dims,) * len(args)
         if len(dims) != len(args):
             raise ValueError(f"vmap expected an in_dims for each of {len(args)} arguments, got {in_dims}")
@@ -67,7 +67,7 @@ class _Same:
     """Lets every sample find each generator as the first one found it."""
 
     def __init__(self) -> None:
-        self.starts: list[tuple[np.random.Generator, Any]] = []
+        self.starts: list[tuple[np.random.Generator, Mapping[str, object]]] = []
         self.seen: list[np.random.Generator] = []
 
     def begin(self) -> None:
@@ -86,22 +86,22 @@ class _Same:
         self.starts.append((source, source.bit_generator.state))
 
 
-def _sizes(value: Tensor, dim: int | None) -> list[int]:
+def _sizes(value: object, dim: int | None) -> list[int]:
     return [] if dim is None else [leaf.array.shape[dim] for leaf in flatten(value)[0] if isinstance(leaf, Handle)]
 
 
-def _sample(value: Tensor, dim: int | None, k: int) -> Any:
+def _sample(value: object, dim: int | None, k: int) -> object:
     if dim is None:
         return value
     leaves, rebuild = flatten(value)
     return rebuild([_at(leaf, dim, k) if isinstance(leaf, Handle) else leaf for leaf in leaves])
 
 
-def _at(leaf: Tensor, dim: int, k: int) -> Any:
+def _at(leaf: Tensor, dim: int, k: int) -> Tensor:
     return leaf[(slice(None),) * (dim % leaf.ndim) + (k,)]
 
 
-def _stacked(results: list[Any], out_dims: Any) -> Any:
+def _stacked(results: list[object], out_dims: int | tuple[int, ...] | list[int]) -> object:
     split = [flatten(result) for result in results]
     count = len(split[0][0])
     dims = tuple(out_dims) if isinstance(out_dims, (tuple, list)) else (out_dims,) * count
