@@ -10,6 +10,7 @@ from tinygrad_cnn.autograd.observe import keep_values
 from tinygrad_cnn.autograd.op import REGISTRY, Elementwise, General, Multilinear
 from tinygrad_cnn.debug import BackwardSession, Interpreter
 from tinygrad_cnn.debug.check import check_all
+from tinygrad_cnn.debug.values import recover
 
 
 @pytest.fixture
@@ -179,3 +180,12 @@ def test_a_wrong_rule_is_caught_where_values_are_gone(planted):
     s = BackwardSession(wrong(tg.tensor([1.0, 2.0], requires_grad=True) + 1.0).sum())
     s.step()
     assert not s.check()
+
+
+def test_a_window_of_padding_only_is_computed_again_as_it_was():
+    x = tg.zeros(1, 1, 2, 2, requires_grad=True)
+    loss = (tg.nn.functional.max_pool2d(x, 2, stride=2, padding=1, dilation=(3, 1)) + 1).sum()
+    pooled = loss.node.parents[0].parents[0]
+    session = BackwardSession(loss)
+    assert session.value_of(pooled) is None
+    assert recover(session, pooled).tolist() == [[[[-np.inf, -np.inf]]]]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 import tinygrad_cnn as tg
 from tests.ops import index_expressions
+from tinygrad_cnn import nn
 
 
 def test_random_index_expressions_are_pytorchs() -> None:
@@ -51,3 +53,19 @@ def test_a_view_follows_what_is_written_through_an_integer_and_an_array() -> Non
     assert row.tolist() == [5, 0, 7]
     (g,) = tg.autograd.grad(row.sum(), x)
     assert g.tolist() == [[0, 0, 0], [0, 1, 0]]
+
+
+CHANGED = {
+    "embedding": lambda w, i: nn.functional.embedding(i, w),
+    "nll_loss": lambda w, i: nn.functional.nll_loss(w, i),
+    "cross_entropy": lambda w, i: nn.functional.cross_entropy(w, i),
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_a_place_that_became_negative_behind_the_graph_is_an_error(name) -> None:
+    w, i = tg.ones(2, 3, requires_grad=True), tg.tensor([0, 1])
+    y = CHANGED[name](w, i).sum()
+    i.numpy()[0] = -1
+    with pytest.raises(IndexError, match=r"got -1"):
+        y.backward()

@@ -44,3 +44,34 @@ def test_windows_and_divisors() -> None:
     assert tg.blackman_window(1).tolist() == [1]
     assert tg.gcd(tg.tensor([4, 9]), tg.tensor(6)).tolist() == [2, 3]
     assert tg.lcm(tg.tensor(4), tg.tensor(6)).item() == 12
+
+
+def test_solve_from_the_right() -> None:
+    a, b = tg.tensor([[2.0, 1.0], [1.0, 3.0]]), tg.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    assert tg.allclose(tg.linalg.solve(a, b, left=False) @ a, b, atol=1e-5)
+    stack = tg.stack([a, a.t() * 2])
+    assert tg.allclose(tg.linalg.solve(stack, b, left=False) @ stack, b.expand(2, 3, 2), atol=1e-5)
+    for wrong in (tg.ones(2), tg.ones(2, 3)):
+        with pytest.raises(ValueError, match=r"solve\(left=False\) expected a right side \(…, k, 2\)"):
+            tg.linalg.solve(a, wrong, left=False)
+
+
+SINGULAR = {
+    "rank 1 of 2": ([[1.0, 1.0], [1.0, 1.0]], [[1, -1], [-1, 1]]),
+    "rank 2 of 3": ([[2.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 0.0]], [[0, 0, 0], [0, 0, 0], [0, 0, 6]]),
+    "rank 1 of 3": ([[2.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]], np.zeros((3, 3))),
+    "rank 0 of 1": ([[0.0]], [[1]]),
+    "a stack": ([[[1.0, 1.0], [1.0, 1.0]], [[2.0, 0.0], [0.0, 1.0]]], [[[1, -1], [-1, 1]], [[1, 0], [0, 2]]]),
+}
+
+
+@pytest.mark.parametrize("name", SINGULAR)
+def test_a_determinant_has_its_gradient_where_it_is_zero(name) -> None:
+    matrix, cofactors = SINGULAR[name]
+    x = tg.tensor(matrix, dtype=tg.float64, requires_grad=True)
+    tg.det(x).sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), cofactors, atol=1e-12)
+    x.grad = None
+    tg.slogdet(x)[1].sum().backward()
+    singular = x.grad.numpy() if x.ndim == 2 else x.grad.numpy()[0]
+    assert not np.isfinite(singular).any()

@@ -154,6 +154,13 @@ REFUSED: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "FloatTensor elsewhere": (lambda: tg.FloatTensor(2, device="cuda"), RuntimeError, "on the CPU only"),
     "custom_fwd": (lambda: amp.custom_fwd(cast_input=tg.float16), TypeError, "unexpected keyword"),
     "custom_bwd": (lambda: amp.custom_bwd(device="cuda"), TypeError, "unexpected keyword"),
+    "svd": (lambda: tg.linalg.svd(T, driver="gesvd"), ValueError, "expected no driver"),
+    "svdvals": (lambda: tg.linalg.svdvals(T, driver="gesvd"), ValueError, "expected no driver"),
+    "cdist": (lambda: tg.cdist(T, T, compute_mode="fast"), ValueError, "expected compute_mode use_mm"),
+    "DistributedDataParallel": (
+        lambda: nn.parallel.DistributedDataParallel(nn.Linear(1, 1), unused=True), TypeError, "unexpected keyword",
+    ),
+    "compile": (lambda: tg.compile(fast=True), TypeError, "unexpected keyword"),
     "GradScaler": (lambda: amp.GradScaler("cuda", scale=2), TypeError, "unexpected keyword"),
 }
 

@@ -1,5 +1,6 @@
 """Data sets, samplers and the loader: what comes, in which order, how often."""
 
+import threading
 from collections import Counter, namedtuple
 
 import numpy as np
@@ -299,3 +300,27 @@ def test_collate_says_what_it_cannot_stack():
         default_collate([{1}, {2}])
     with pytest.raises(TypeError, match="dtype <U1"):
         default_collate([np.array(["a"]), np.array(["b"])])
+
+
+def test_an_error_in_worker_init_fn_is_raised_with_its_cause() -> None:
+    def fail(number: int) -> None:
+        raise OSError("no such disk")
+
+    with pytest.raises(RuntimeError, match=r"worker_init_fn\([01]\) raised OSError: no such disk") as caught:
+        list(DataLoader(Squares(8), 2, num_workers=2, worker_init_fn=fail))
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_a_batch_that_does_not_come_in_time_is_an_error() -> None:
+    gate = threading.Event()
+
+    class Stuck(Squares):
+        def __getitem__(self, index: int) -> object:
+            gate.wait()
+            return super().__getitem__(index)
+
+    try:
+        with pytest.raises(RuntimeError, match="timed out after 0.01 seconds"):
+            next(iter(DataLoader(Stuck(4), 2, num_workers=1, timeout=0.01)))
+    finally:
+        gate.set()

@@ -67,6 +67,16 @@ def recovered_inputs(session: Paused, node: Node) -> list[np.ndarray | None]:
 def _recomputed(node: Node, inputs: list[np.ndarray | None]) -> np.ndarray | None:
     if node.saved is RELEASED and node.op.choice:
         return None
+    op = node.op
     with modes.no_grad(), np.errstate(all="ignore"):
-        value = forward(node, inputs)
+        if op.choice:
+            # Chosen anew: a recorded choice alone does not say what stands where nothing was chosen, as in a window of
+            # max_pool that sees padding only.
+            made = op.forward(*inputs, **{k: v for k, v in op.given(node).items() if k not in op.choice})
+            value, chosen = np.asarray(made[0]), made[1:]
+            recorded = [node.params[name] for name in op.choice]
+            if not all(np.array_equal(now, then) for now, then in zip(chosen, recorded, strict=True)):
+                value = forward(node, inputs)
+        else:
+            value = forward(node, inputs)
     return value.astype(node.dtype, copy=False) if value.shape == tuple(node.shape) else None

@@ -29,7 +29,9 @@ class DistributedDataParallel(DataParallel):
 
     def __init__(
         self, module: Module, device_ids: Device | None = None, output_device: Device | None = None, dim: int = 0,
-        **_options: object,
+        broadcast_buffers: bool = True, init_sync: bool = True, process_group: object = None,
+        bucket_cap_mb: float | None = None, find_unused_parameters: bool = False, check_reduction: bool = False,
+        gradient_as_bucket_view: bool = False, static_graph: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(module, None, None, dim)
 

@@ -158,19 +158,26 @@ def _svdvals_pull(g: Array, u: Array, _s: Array, vh: Array) -> Array:
     return np.matmul(u * np.reshape(g, (*g.shape[:-1], 1, g.shape[-1])), vh)
 
 
+def _no_driver(function: str, driver: str | None) -> None:
+    if driver is not None:
+        raise ValueError(f"{function} expected no driver, which is a choice on GPUs, got {driver!r}")
+
+
 def linalg_svd(A: Array, full_matrices: bool = True, *, driver: str | None = None) -> LinalgSVD:
     """A = U · diag(S) · Vh, with S in falling order; U and Vh are square with `full_matrices`.
 
-    The vectors that only `full_matrices` adds have no gradient. `driver` is PyTorch's choice for GPUs and changes
-    nothing.
+    The vectors that only `full_matrices` adds have no gradient. Raises ValueError for a `driver`, which PyTorch takes
+    on GPUs only.
     """
+    _no_driver("svd", driver)
     m, n = _matrices("svd", A)[-2:]
     full = bool(full_matrices) and m != n
     return LinalgSVD(*_parts(svd_op(A, full=full), _svd_shapes(m, n, full)))
 
 
 def svdvals(A: ArrayT, *, driver: str | None = None) -> ArrayT:
-    """The singular values (…, min(m, n)) in falling order; `driver` changes nothing."""
+    """The singular values (…, min(m, n)) in falling order; no `driver`, which PyTorch takes on GPUs only."""
+    _no_driver("svdvals", driver)
     _matrices("svdvals", A)
     return svdvals_op(A)
 

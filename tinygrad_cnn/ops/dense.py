@@ -12,6 +12,7 @@ import numpy as np
 
 from tinygrad_cnn.autograd.annotations import Array
 from tinygrad_cnn.autograd.op import Multilinear
+from tinygrad_cnn.ops.expect import check_unwrapped
 from tinygrad_cnn.ops.linalg import as_rows, product
 
 
@@ -29,6 +30,7 @@ linear = Multilinear(
 
 
 def _add_rows(g: np.ndarray, *, indices: np.ndarray, rows: int) -> np.ndarray:
+    check_unwrapped("embedding", indices)
     table = np.zeros((rows, g.shape[-1]), g.dtype)
     np.add.at(table, indices.reshape(-1), as_rows(g))
     return table

@@ -8,15 +8,26 @@ It reads the running module from the engine's state and hands an exception back;
 
 from __future__ import annotations
 
+import numpy as np
+
 from tinygrad_cnn.autograd import modes
 from tinygrad_cnn.autograd.promotion import ShapeError
 
-__all__ = ["ShapeError", "where", "who", "wrong_shape"]
+__all__ = ["ShapeError", "check_unwrapped", "where", "who", "wrong_shape"]
 
 
 def wrong_shape(function: str, expected: str) -> ShapeError:
     """The error `<who> expected <expected>`, where who is the running layer if it does that function."""
     return ShapeError(f"{who(function)} expected {expected}{where()}")
+
+
+def check_unwrapped(function: str, index: np.ndarray) -> None:
+    """Raise IndexError for a negative number among places that count from 0: NumPy would count it from the end.
+
+    Arguments are checked before; this is for arrays that were changed through `numpy()` between forward and backward.
+    """
+    if index.size and index.min() < 0:
+        raise IndexError(f"{function} expected integers from 0 on, got {index.min()}{where()}: was it changed?")
 
 
 def who(function: str) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from tinygrad_cnn import kernels
 from tinygrad_cnn.autograd.op import General, Multilinear
 from tinygrad_cnn.ops.activation import log_softmax
+from tinygrad_cnn.ops.expect import check_unwrapped
 
 cross_entropy_rows = General(
     "cross_entropy",
@@ -29,6 +30,7 @@ cross_entropy_rows = General(
 
 def _pick(x: np.ndarray, *, target: np.ndarray, ignore_index: int) -> np.ndarray:
     counted = target != ignore_index
+    check_unwrapped("nll_loss", target[counted])
     picked = np.take_along_axis(x, np.where(counted, target, 0)[:, None], axis=1)[:, 0]
     return np.where(counted, picked, x.dtype.type(0))
 
@@ -36,6 +38,7 @@ def _pick(x: np.ndarray, *, target: np.ndarray, ignore_index: int) -> np.ndarray
 def _place(g: np.ndarray, *, target: np.ndarray, ignore_index: int, classes: int) -> np.ndarray:
     out = np.zeros((len(target), classes), g.dtype)
     counted = target != ignore_index
+    check_unwrapped("nll_loss", target[counted])
     out[np.flatnonzero(counted), target[counted]] = g[counted]
     return out
 

@@ -18,7 +18,7 @@ from tinygrad_cnn.ops.expect import ShapeError
 from tinygrad_cnn.ops.index import diagonal
 from tinygrad_cnn.ops.linalg import matmul
 from tinygrad_cnn.ops.reduce import sum
-from tinygrad_cnn.ops.shape import broadcast_to, squeeze, unsqueeze
+from tinygrad_cnn.ops.shape import broadcast_to, squeeze, transpose, unsqueeze
 
 ndarray = np.ndarray
 
@@ -27,18 +27,46 @@ def _t(x: Array) -> Array:
     return np.swapaxes(x, -1, -2)
 
 
+def _cofactors(y: Array, x: Array) -> Array:
+    """The gradient of a determinant: y · x⁻ᵀ, which stays finite where x is singular and y is 0.
+
+    Of x = U·S·Vᵀ it is det(U)·det(V) · U·D·Vᵀ, where D holds for each singular value the product of the others.
+    """
+    if not isinstance(x, ndarray):  # to be differentiated again: regular matrices only
+        return np.reshape(y, (*y.shape, 1, 1)) * _t(np.linalg.inv(x))
+    try:
+        return y[..., None, None] * _t(np.linalg.inv(x))
+    except np.linalg.LinAlgError:
+        u, s, vh = np.linalg.svd(x)
+        others = np.where(np.eye(s.shape[-1], dtype=bool), 1, s[..., None, :]).prod(-1)
+        sign = np.linalg.det(u) * np.linalg.det(vh)
+        return sign[..., None, None] * ((u * others[..., None, :]) @ vh)
+
+
+def _inverse_transposed(x: Array) -> Array:
+    """x⁻ᵀ, the gradient of log |det x|; infinite or NaN where x is singular, as PyTorch's."""
+    try:
+        return _t(np.linalg.inv(x))
+    except np.linalg.LinAlgError:
+        if not isinstance(x, ndarray):
+            raise
+        y = np.linalg.det(x)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return _cofactors(y, x) / y[..., None, None]
+
+
 inverse_op = General(
     "inverse", np.linalg.inv, vjp=lambda g, y, _x: -np.matmul(np.matmul(_t(y), g), _t(y)),
     formula="x⁻¹", local=("−yᵀ · g · yᵀ",),
 )  # fmt: skip
 det_op = General(
     "det", lambda x: np.asarray(np.linalg.det(x), x.dtype),
-    vjp=lambda g, y, x: np.reshape(g * y, (*g.shape, 1, 1)) * _t(np.linalg.inv(x)),
+    vjp=lambda g, y, x: np.reshape(g, (*g.shape, 1, 1)) * _cofactors(y, x),
     formula="|x|", local=("y · x⁻ᵀ",),
 )  # fmt: skip
 logabsdet_op = General(
     "logabsdet", lambda x: np.asarray(np.linalg.slogdet(x)[1], x.dtype),
-    vjp=lambda g, _y, x: np.reshape(g, (*g.shape, 1, 1)) * _t(np.linalg.inv(x)),
+    vjp=lambda g, _y, x: np.reshape(g, (*g.shape, 1, 1)) * _inverse_transposed(x),
     formula="log |det x|", local=("x⁻ᵀ",),
 )  # fmt: skip
 
@@ -80,7 +108,7 @@ def inverse(input: ArrayT) -> ArrayT:
 
 @public(method=True)
 def det(input: ArrayT) -> ArrayT:
-    """The determinants (…) of square matrices (…, n, n); its gradient needs matrices that can be inverted."""
+    """The determinants (…) of square matrices (…, n, n); its second derivatives need regular ones."""
     square("det", input)
     return det_op(input)
 
@@ -99,15 +127,19 @@ def logdet(input: ArrayT) -> ArrayT:
     return where(unwrap(sign) < 0, np.nan, log)
 
 
-def solve(A: ArrayT, B: Array) -> ArrayT:
+def solve(A: ArrayT, B: Array, *, left: bool = True) -> ArrayT:
     """The X with A · X = B, for matrices A (…, n, n) and B (…, n, k), or vectors B.
 
-    B is vectors where it has one dimension, or is (…, n) with the leading dimensions of A. Raises ValueError where
-    there is no solution.
+    B is vectors where it has one dimension, or is (…, n) with the leading dimensions of A. With ``left=False`` the X
+    with X · A = B, for B (…, k, n). Raises ValueError where there is no solution.
     """
     matrices, shape = square("solve", A), tuple(np.shape(unwrap(B)))
     n = matrices[-1]
     vector = len(shape) == 1 or shape == matrices[:-1]
+    if not left:
+        if vector or shape[-1] != n:
+            raise ShapeError(f"solve(left=False) expected a right side (…, k, {n}), got {shape}: matrices {matrices}")
+        return transpose(solve(transpose(A, -1, -2), transpose(B, -1, -2)), -1, -2)
     if (shape[-1:] if vector else shape[-2:-1]) != (n,):
         raise ShapeError(f"solve expected a right side (…, {n}, k) or (…, {n}), got {shape}: matrices {matrices}")
     b = unsqueeze(B, -1) if vector else B

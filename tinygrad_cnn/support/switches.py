@@ -30,6 +30,9 @@ def set_float32_matmul_precision(precision: str) -> None:
         )
 
 
-def compile(model: Any = None, *_args: Any, **_options: Any) -> Any:
+def compile(
+    model: Any = None, *, fullgraph: bool = False, dynamic: bool | None = None, backend: Any = "inductor",
+    mode: str | None = None, options: dict[str, Any] | None = None, disable: bool = False,
+) -> Any:  # fmt: skip
     """`model` itself (or, called with options only, a decorator that gives back what it decorates)."""
     return model if model is not None else (lambda given: given)

@@ -33,8 +33,9 @@ _safe: list[type] = []
 
 
 def save(
-    obj: Any, f: str | os.PathLike[str] | BinaryIO, pickle_module: Any = None, *_args: Any, **_kwargs: Any
-) -> None:
+    obj: Any, f: str | os.PathLike[str] | BinaryIO, pickle_module: Any = None, pickle_protocol: int = 2,
+    _use_new_zipfile_serialization: bool = True, _disable_byteorder_record: bool = False,
+) -> None:  # fmt: skip
     """Write `obj` in PyTorch's form, so that PyTorch reads it; weights without any code."""
     try:
         content = pt_to_bytes(obj, arrays=False)

@@ -31,7 +31,7 @@ def assert_close(
     """
     if (rtol is None) != (atol is None):
         raise ValueError(f"assert_close takes rtol and atol together, got rtol={rtol} and atol={atol}")
-    problem = _difference(actual, expected, rtol, atol, equal_nan, check_dtype, "")
+    problem = _difference(actual, expected, rtol, atol, equal_nan, check_dtype, check_stride, "")
     if problem:
         raise AssertionError(msg(problem) if callable(msg) else msg or problem)
 
@@ -46,9 +46,9 @@ def assert_allclose(
 
 
 def _difference(
-    actual: Any, expected: Any, rtol: Any, atol: Any, equal_nan: bool, dtypes: bool, where: str
+    actual: Any, expected: Any, rtol: Any, atol: Any, equal_nan: bool, dtypes: bool, strides: bool, where: str
 ) -> str:
-    options = rtol, atol, equal_nan, dtypes
+    options = rtol, atol, equal_nan, dtypes, strides
     if isinstance(actual, Mapping) and isinstance(expected, Mapping):
         if set(actual) != set(expected):
             return f"The keys of the mappings do not match{where}: {sorted(map(str, set(actual) ^ set(expected)))}"
@@ -66,6 +66,8 @@ def _difference(
     a, e = (np.asarray(v.detach().array if isinstance(v, tg.Tensor) else v) for v in (actual, expected))
     if a.shape != e.shape:
         return f"The values for attribute 'shape' do not match{where}: {a.shape} != {e.shape}."
+    if strides and isinstance(actual, tg.Tensor) and isinstance(expected, tg.Tensor) and a.strides != e.strides:
+        return f"The values for attribute 'stride()' do not match{where}: {actual.stride()} != {expected.stride()}"
     if dtypes and isinstance(actual, tg.Tensor) and a.dtype != e.dtype:
         return f"The values for attribute 'dtype' do not match{where}: {actual.dtype} != {expected.dtype}."
     if rtol is None:

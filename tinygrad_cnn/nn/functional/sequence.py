@@ -28,7 +28,8 @@ def ctc_loss(
     `targets` (N, S), or all in one row, hold classes other than `blank`; both lengths are integers per sample.
     The mean is over samples, each divided by its target's length. A target that does not fit into its input
     costs infinity, or 0 (and no gradient) with `zero_infinity`. Forward variables as in the paper's section 4.1,
-    in logarithms; the gradient is the exact one with respect to `log_probs`.
+    in logarithms; the gradient is the exact one with respect to `log_probs`. PyTorch's differs by exp(log_probs), which
+    cancels below `log_softmax` and is wrong anywhere else.
 
     Raises ValueError for shapes and lengths that do not fit, IndexError for a class that does not exist.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from itertools import count, islice
 from typing import Any
 
@@ -35,9 +36,10 @@ class DataLoader:
     the transforms here use it; a generator of one's own that several threads share is drawn from in their order.)
     An error says in a note which sample was being loaded.
 
-    `pin_memory`, `pin_memory_device`, `timeout`, `multiprocessing_context`, `persistent_workers` and `in_order` exist
-    for PyTorch's sake and change nothing. Raises ValueError for options that exclude each other, and for options of
-    workers (`prefetch_factor`, `persistent_workers`, `multiprocessing_context`) without workers.
+    `pin_memory`, `pin_memory_device`, `multiprocessing_context`, `persistent_workers` and `in_order` exist for
+    PyTorch's sake and change nothing. Raises ValueError for options that exclude each other, and for options of workers
+    (`prefetch_factor`, `persistent_workers`, `multiprocessing_context`) without workers; RuntimeError, while loading,
+    for what `worker_init_fn` raised, and when workers need more than `timeout` seconds for a batch (0: no limit).
     """
 
     def __init__(
@@ -146,19 +148,37 @@ class DataLoader:
 
     def _ahead(self, tasks: Iterator[tuple[int, int, Any]]) -> Iterator[Any]:
         numbers = count()
+        failed: list[tuple[int, Exception]] = []
+
+        def begin() -> None:
+            number = next(numbers)
+            try:
+                self.worker_init_fn(number)
+            except Exception as error:  # raised where a batch is asked for; the pool would only say that it is broken
+                failed.append((number, error))
+
+        def load(*task: Any) -> Any:
+            if failed:
+                number, error = failed[0]
+                raise RuntimeError(f"worker_init_fn({number}) raised {type(error).__name__}: {error}") from error
+            return self._load(*task)
+
         pool = ThreadPoolExecutor(
             self.num_workers,
             thread_name_prefix="tinygrad_cnn-loader",
-            initializer=self.worker_init_fn and (lambda: self.worker_init_fn(next(numbers))),
+            initializer=self.worker_init_fn and begin,
         )
         waiting: deque[Future[Any]] = deque()
         try:
             for task in islice(tasks, self.num_workers * self.prefetch_factor):
-                waiting.append(pool.submit(self._load, *task))
+                waiting.append(pool.submit(load, *task))
             while waiting:
-                batch = waiting.popleft().result()
+                try:
+                    batch = waiting.popleft().result(self.timeout or None)
+                except FutureTimeout:
+                    raise RuntimeError(f"DataLoader timed out after {self.timeout} seconds") from None
                 for task in islice(tasks, 1):
-                    waiting.append(pool.submit(self._load, *task))
+                    waiting.append(pool.submit(load, *task))
                 yield batch
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
